@@ -1,0 +1,66 @@
+# Every target does its own set-up. Variables: PYTHON (which Python makes .venv), ARGS (for the command that runs), UV.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+BIN := .venv/bin
+ARGS ?=
+UV ?= uv
+
+# What the tests and the demo start; anything else of controlplane/ is built when it is first asked for.
+BINARIES := etcd kube-apiserver kube-controller-manager kube-scheduler kwok registry
+
+.PHONY: help demo up test bench lint format check setup control-plane openapi requirements clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
+
+demo: setup control-plane ## Show the whole story on throwaway clusters; ARGS go to `remediator demo`
+	@echo "demo: remediator demo --once $(ARGS)"
+	@$(BIN)/remediator demo --once $(ARGS)
+
+up: setup ## Start Redis, worker and API on this machine; ARGS go to `remediator up`
+	@$(BIN)/remediator up $(ARGS)
+
+test: setup control-plane ## Run the tests; ARGS go to pytest
+	@echo "test: pytest $(ARGS)"
+	@$(BIN)/python -m pytest $(ARGS)
+
+bench: setup control-plane ## Run the benchmarks in tests/bench; ARGS go to pytest
+	@echo "bench: pytest tests/bench $(ARGS)"
+	@$(BIN)/python -m pytest tests/bench --capture=no --timeout=3600 $(ARGS)
+
+lint: setup ## Check format, style, types and the arrows between the packages
+	@echo "lint: ruff format" && $(BIN)/ruff format --check --quiet
+	@echo "lint: ruff check" && $(BIN)/ruff check --quiet
+	@echo "lint: mypy" && $(BIN)/mypy
+	@echo "lint: import-linter" && $(BIN)/lint-imports --no-logo
+
+format: setup ## Format the code and mend what ruff can mend
+	@$(BIN)/ruff check --fix --quiet || true
+	@$(BIN)/ruff format
+
+check: lint test ## lint and test
+
+setup: ## Make .venv with the pinned packages, if it is not up to date
+	@PYTHON="$(PYTHON)" tools/setup
+
+control-plane: setup ## Build the Kubernetes control plane and the registry, once
+	@$(BIN)/python -m controlplane build $(BINARIES)
+
+openapi: setup ## Write openapi.yaml from the code
+	@$(BIN)/python -m api.openapi > openapi.yaml.new || { rm -f openapi.yaml.new; exit 1; }
+	@mv openapi.yaml.new openapi.yaml
+
+# Hashes of locally built wheels must not get in, hence no folders of wheels. dev first: the others take its versions.
+COMPILE = env -u PIP_FIND_LINKS -u UV_FIND_LINKS $(UV) pip compile pyproject.toml --quiet --universal \
+	--python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-config \
+	--custom-compile-command 'make requirements'
+
+requirements: ## Pin the packages again after a change in pyproject.toml (needs uv); ARGS=--upgrade takes newer ones
+	@command -v $(UV) >/dev/null || { echo "requirements: uv is needed, or name it: make requirements UV=/path/to/uv" >&2; exit 1; }
+	$(COMPILE) --extra embedded --group dev $(ARGS) --output-file requirements/dev.txt
+	$(COMPILE) --constraint requirements/dev.txt --no-annotate --upgrade --output-file requirements/runtime.txt
+	$(COMPILE) --extra embedded --constraint requirements/dev.txt --no-annotate --upgrade --output-file requirements/embedded.txt
+
+clean: ## Remove .venv, caches and build output (the built control plane stays in the user's cache)
+	rm -rf .venv .setup.lock .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist openapi.yaml.new
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
