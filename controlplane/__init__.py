@@ -1,0 +1,1 @@
+"""A real Kubernetes and a real registry on loopback, for tests, benchmarks and the demo."""

@@ -1,0 +1,119 @@
+"""The CNCF registry on loopback, open or with passwords."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import bcrypt
+import httpx
+
+from controlplane.build import binaries
+from controlplane.kubeconfig import write_private
+from controlplane.process import Process, wait_for
+
+_CONFIG = "registry.json"
+_HTPASSWD = "htpasswd"
+
+
+class Registry:
+    """A running registry; a context manager that stops it at the end."""
+
+    def __init__(self, directory: Path, port: int, process: Process) -> None:
+        """Use `Registry.start` instead."""
+        self._directory = directory
+        self._process = process
+        self.host = f"127.0.0.1:{port}"
+
+    @classmethod
+    def start(
+        cls, directory: Path, *, htpasswd: Mapping[str, str] | None = None, port: int = 0
+    ) -> Self:
+        """Start a registry with its images in `directory` and return it when it answers.
+
+        `htpasswd` maps users to passwords; without it everyone may pull and push. `port` 0 means
+        a free one.
+
+        Raises BuildError, and StartError with the end of its log.
+        """
+        directory = directory.absolute()
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if htpasswd is not None:
+            write_private(directory / _HTPASSWD, _hashed(htpasswd))
+        # JSON is YAML, and needs no YAML library.
+        config = json.dumps(_config(port, private=htpasswd is not None))
+        write_private(directory / _CONFIG, config)
+        command = [str(binaries("registry")["registry"]), "serve", _CONFIG]
+        (directory / "registry.log").unlink(missing_ok=True)
+        process = Process.start("registry", command, directory)
+        try:
+            # With port 0 only the registry knows which port it was given.
+            wait_for(lambda: _port(process.log) is not None, "the registry", [process])
+            registry = cls(directory, _port(process.log) or port, process)
+            wait_for(registry._answers, "the registry", [process])
+        except BaseException:
+            process.stop()
+            raise
+        return registry
+
+    def restart(self, *, htpasswd: Mapping[str, str] | None = None) -> None:
+        """Make it private (or open again): same host, same images."""
+        self.stop()
+        port = int(self.host.rpartition(":")[2])
+        self._process = type(self).start(self._directory, htpasswd=htpasswd, port=port)._process
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    @property
+    def pid(self) -> int:
+        """Process id of the registry."""
+        return self._process.pid
+
+    def stop(self) -> None:
+        """End it; its images stay. Harmless when already stopped."""
+        self._process.stop()
+
+    def _answers(self) -> bool:
+        try:
+            answer = httpx.get(f"http://{self.host}/v2/", timeout=5, trust_env=False)
+        except httpx.TransportError:
+            return False
+        return answer.status_code in (httpx.codes.OK, httpx.codes.UNAUTHORIZED)
+
+
+def _config(port: int, *, private: bool) -> dict[str, Any]:
+    config: dict[str, Any] = {
+        "version": 0.1,
+        "log": {"level": "info", "accesslog": {"disabled": True}},
+        "storage": {"filesystem": {"rootdirectory": "images"}, "delete": {"enabled": True}},
+        "http": {"addr": f"127.0.0.1:{port}"},
+    }
+    if private:
+        config["auth"] = {"htpasswd": {"realm": "registry", "path": _HTPASSWD}}
+    return config
+
+
+def _hashed(passwords: Mapping[str, str]) -> str:
+    # The cheapest cost: every pull pays it, and nothing here is worth cracking.
+    return "".join(
+        f"{user}:{bcrypt.hashpw(password.encode(), bcrypt.gensalt(4)).decode()}\n"
+        for user, password in passwords.items()
+    )
+
+
+def _port(log: Path) -> int | None:
+    match = re.search(r"listening on 127\.0\.0\.1:(\d+)", log.read_text(errors="replace"))
+    return int(match[1]) if match else None
