@@ -1,0 +1,93 @@
+"""Names and anchored shell globs: `*` any run of characters, `?` exactly one, nothing else is special."""
+
+import re
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+
+MAX_LENGTH = 253
+_NAME = re.compile(r"[a-z0-9.*?-]+")
+_ACCOUNT_PARTS = 2
+
+
+class PatternError(ValueError):
+    """A pattern cannot match anything; the message says what would be right."""
+
+
+def is_literal(pattern: str) -> bool:
+    """Tell whether `pattern` names one thing only."""
+    return "*" not in pattern and "?" not in pattern
+
+
+def check_name_pattern(pattern: str) -> str:
+    """Return a pattern for Kubernetes object names (RFC 1123 subdomain characters, `*`, `?`).
+
+    Raises PatternError.
+    """
+    _check_length(pattern)
+    if not _NAME.fullmatch(pattern):
+        raise PatternError(
+            f"'{pattern}' cannot match a Kubernetes name: use lower-case letters, digits, '-', '.', "
+            "'*' (any characters) and '?' (one character)"
+        )
+    return pattern
+
+
+def check_cluster_pattern(pattern: str) -> str:
+    """Return a pattern for kubeconfig context names, which may hold any printable character.
+
+    Raises PatternError.
+    """
+    _check_length(pattern)
+    if not pattern.isprintable() or pattern != pattern.strip():
+        raise PatternError(
+            f"{pattern!r} cannot match a cluster: no control characters, no space at the ends"
+        )
+    return pattern
+
+
+def check_account_pattern(pattern: str) -> str:
+    """Return a pattern of the form `name` or `namespace/name`.
+
+    Raises PatternError.
+    """
+    parts = pattern.split("/")
+    if len(parts) > _ACCOUNT_PARTS:
+        raise PatternError(f"'{pattern}' must be 'name' or 'namespace/name'")
+    for part in parts:
+        check_name_pattern(part)
+    return pattern
+
+
+@lru_cache(maxsize=1024)
+def matcher(patterns: tuple[str, ...]) -> Callable[[str], bool]:
+    """Return a test for "some pattern matches this whole name"."""
+    literals = frozenset(pattern for pattern in patterns if is_literal(pattern))
+    globs = [_regex(pattern) for pattern in patterns if not is_literal(pattern)]
+    if not globs:
+        return literals.__contains__
+    glob = re.compile("|".join(globs), re.DOTALL)
+    return lambda name: name in literals or glob.fullmatch(name) is not None
+
+
+def literals(patterns: Iterable[str]) -> tuple[str, ...]:
+    """Return the patterns that are plain names, in order."""
+    return tuple(pattern for pattern in patterns if is_literal(pattern))
+
+
+def _regex(pattern: str) -> str:
+    # The nearest match of what stands between two stars is always good enough, so each is atomic: a regex that
+    # tried the later ones too would take exponential time.
+    first, *middle = [_part(part) for part in re.split(r"\*+", pattern)]
+    last = f".*{middle.pop()}" if middle else ""
+    return first + "".join(f"(?>.*?{part})" for part in middle) + last
+
+
+def _part(text: str) -> str:
+    return "".join("." if char == "?" else re.escape(char) for char in text)
+
+
+def _check_length(pattern: str) -> None:
+    if not pattern:
+        raise PatternError("must not be empty")
+    if len(pattern) > MAX_LENGTH:
+        raise PatternError(f"must not be longer than {MAX_LENGTH} characters")

@@ -1,0 +1,229 @@
+"""The writes that would bring a namespace in line."""
+
+from dataclasses import dataclass, field, replace
+
+from remediation.credential import (
+    SECRET_TYPE,
+    Credential,
+    DockerConfig,
+    InvalidCredential,
+    holds,
+    merge,
+    parse_docker_config,
+)
+from remediation.outcome import (
+    AccountCounts,
+    Error,
+    ErrorCode,
+    NamespaceResult,
+    Outcome,
+    SecretAction,
+)
+from remediation.request import OnConflict, RemediationRequest
+from remediation.selection import AccountSelection, NamespaceSelection
+from remediation.state import NamespaceState, Secret, ServiceAccount
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What one run carries out: the request, compiled, with the credential a worker holds."""
+
+    remediation_id: str
+    request: RemediationRequest
+    credential: Credential
+    namespaces: NamespaceSelection
+    accounts: AccountSelection
+
+    @classmethod
+    def of(cls, remediation_id: str, request: RemediationRequest, credential: Credential) -> "Task":
+        """Compile a request."""
+        return cls(
+            remediation_id,
+            request,
+            credential,
+            NamespaceSelection.of(request),
+            AccountSelection.of(request),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SecretWrite:
+    """One write of the Secret; `existing` is the Secret the decision was made on, None to create it."""
+
+    action: SecretAction
+    content: bytes = field(repr=False)
+    existing: Secret | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """The writes that were about to be made in a namespace, noted before the first of them."""
+
+    secret_action: SecretAction = SecretAction.UNCHANGED
+    accounts: tuple[str, ...] = ()
+
+
+NOTHING = Intent()
+
+
+@dataclass(frozen=True, slots=True)
+class NamespacePlan:
+    """The decision for one namespace.
+
+    `settled` is the result where nothing is to be written (ignored, skipped, in line, or refused with `failed`);
+    otherwise `secret` and `attach` are the writes, the Secret first. `in_line` are the ServiceAccounts that carry the
+    name. `before` is what an earlier attempt of the same run has done already, and `unchanged` does not count it.
+    """
+
+    namespace: str
+    settled: NamespaceResult | None = None
+    secret: SecretWrite | None = None
+    attach: tuple[ServiceAccount, ...] = ()
+    in_line: frozenset[str] = frozenset()
+    unchanged: int = 0
+    ignored: int = 0
+    before: Intent = NOTHING
+
+    @property
+    def secret_action(self) -> SecretAction:
+        """What happens to the Secret if the plan is carried out."""
+        return self.secret.action if self.secret else self.before.secret_action
+
+    @property
+    def intent(self) -> Intent:
+        """What to note before the first write: the writes, and those that an earlier attempt made."""
+        names = tuple(account.name for account in self.attach)
+        return Intent(self.secret_action, self.before.accounts + names)
+
+
+def plan_namespace(task: Task, state: NamespaceState) -> NamespacePlan | None:
+    """Return the plan of a namespace, None where the request does not mean it."""
+    name = state.namespace.name
+    judgement = task.namespaces.judge(state.namespace)
+    if judgement is None:
+        return None
+    if judgement.outcome:
+        return NamespacePlan(name, NamespaceResult(name, judgement.outcome, judgement.reason))
+
+    selected = [
+        account
+        for account in state.service_accounts
+        if task.accounts.selects(name, account.name) and not account.deleting
+    ]
+    attach = tuple(account for account in selected if needs_name(account, task.request.secret_name))
+    in_line = frozenset(account.name for account in selected) - {each.name for each in attach}
+    ignored = len(state.service_accounts) - len(selected)
+    unchanged = len(in_line)
+
+    secret = plan_secret(task, name, state.secret)
+    if isinstance(secret, Error):
+        counts = AccountCounts(unchanged=unchanged, ignored=ignored, failed=len(attach))
+        failed = NamespaceResult(name, Outcome.FAILED, accounts=counts, error=secret)
+        return NamespacePlan(name, failed, in_line=in_line)
+    if secret is None and not attach:
+        counts = AccountCounts(unchanged=unchanged, ignored=ignored)
+        serves = NamespaceResult(
+            name, Outcome.UNCHANGED, secret_action=SecretAction.UNCHANGED, accounts=counts
+        )
+        return NamespacePlan(name, serves, in_line=in_line)
+    return NamespacePlan(name, None, secret, attach, in_line, unchanged, ignored)
+
+
+def needs_name(account: ServiceAccount, secret_name: str) -> bool:
+    """Tell whether the ServiceAccount lacks our entry."""
+    return secret_name not in account.pull_secrets
+
+
+def carry_over(plan: NamespacePlan, intent: Intent) -> NamespacePlan:
+    """Return the plan of a resumed run, knowing what an earlier attempt was about to write.
+
+    Of that, what is in line now was done by the earlier attempt and stays reported as changed.
+    """
+    row = plan.settled
+    if row and row.outcome not in (Outcome.UNCHANGED, Outcome.FAILED):
+        return plan
+    # A ServiceAccount that went away since is no longer counted, neither here nor there.
+    done = tuple(name for name in intent.accounts if name in plan.in_line)
+    if row is None:
+        before = Intent(SecretAction.UNCHANGED if plan.secret else intent.secret_action, done)
+        return replace(plan, before=before, unchanged=plan.unchanged - len(done))
+    counts = replace(row.accounts, changed=len(done), unchanged=row.accounts.unchanged - len(done))
+    told = replace(row, accounts=counts, changed_accounts=done)
+    if row.outcome is Outcome.UNCHANGED:
+        touched = bool(done) or intent.secret_action is not SecretAction.UNCHANGED
+        told = replace(
+            told,
+            outcome=Outcome.CHANGED if touched else Outcome.UNCHANGED,
+            secret_action=intent.secret_action,
+        )
+    return replace(plan, settled=told)
+
+
+def would_result(plan: NamespacePlan) -> NamespaceResult:
+    """Return the row of a dry run for a plan with writes."""
+    return NamespaceResult(
+        plan.namespace,
+        Outcome.WOULD_CHANGE,
+        secret_action=plan.secret_action,
+        accounts=AccountCounts(len(plan.attach), plan.unchanged, plan.ignored),
+        changed_accounts=tuple(account.name for account in plan.attach),
+    )
+
+
+def plan_secret(task: Task, namespace: str, existing: Secret | None) -> SecretWrite | Error | None:
+    """Return the write of the Secret, None if it serves as it is, or why it cannot be put in place."""
+    wanted = task.credential
+    if existing is None:
+        return SecretWrite(SecretAction.CREATED, wanted.content)
+    if existing.type != SECRET_TYPE:
+        return Error(
+            ErrorCode.SECRET_TYPE_MISMATCH,
+            f"a Secret of that name exists with type '{existing.type}', and a type cannot be changed",
+            "choose another secret_name, or have its owner remove it",
+            object=_secret_object(task, namespace),
+        )
+    config = _readable(existing)
+    if config and holds(config, wanted.config):
+        return None
+    if existing.immutable:
+        return _conflict(task, namespace, "it is immutable", "choose another secret_name")
+    if existing.ours:
+        return SecretWrite(SecretAction.UPDATED, wanted.content, existing)
+    match task.request.on_conflict:
+        case OnConflict.REPLACE:
+            return SecretWrite(SecretAction.REPLACED, wanted.content, existing)
+        case OnConflict.MERGE if config:
+            return SecretWrite(SecretAction.MERGED, merge(config, wanted.config), existing)
+        case OnConflict.MERGE:
+            return _conflict(
+                task,
+                namespace,
+                "its content is malformed, so nothing can be merged into it (no pod that names it can pull)",
+                "use on_conflict 'replace', or have its owner mend it",
+            )
+    return _conflict(
+        task,
+        namespace,
+        "it belongs to somebody else and holds another credential",
+        "use on_conflict 'merge' or 'replace', or another secret_name",
+    )
+
+
+def _readable(secret: Secret) -> DockerConfig | None:
+    try:
+        return parse_docker_config(secret.content)
+    except InvalidCredential:
+        return None
+
+
+def _conflict(task: Task, namespace: str, why: str, hint: str) -> Error:
+    return Error(
+        ErrorCode.SECRET_CONFLICT,
+        f"a Secret of that name exists: {why}",
+        hint,
+        object=_secret_object(task, namespace),
+    )
+
+
+def _secret_object(task: Task, namespace: str) -> str:
+    return f"secrets/{namespace}/{task.request.secret_name}"

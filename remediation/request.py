@@ -1,0 +1,38 @@
+"""What a caller asked for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+DEFAULT_SECRET_NAME = "docker"
+DEFAULT_TIMEOUT_SECONDS = 3600
+
+
+class OnConflict(StrEnum):
+    """What to do with somebody else's Secret of the requested name."""
+
+    FAIL = "fail"
+    MERGE = "merge"  # keep their other keys
+    REPLACE = "replace"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemediationRequest:
+    """One request, checked and with its defaults.
+
+    Patterns are those of `patterns`; `timeout_seconds` covers the whole remediation.
+    """
+
+    clusters: tuple[str, ...]
+    credential: str
+    namespaces: tuple[str, ...] = ("*",)
+    ignore: tuple[str, ...] = ()
+    namespace_selector: str | None = None
+    service_accounts: tuple[str, ...] = ("*",)
+    ignore_service_accounts: tuple[str, ...] = ()
+    secret_name: str = DEFAULT_SECRET_NAME
+    on_conflict: OnConflict = OnConflict.FAIL
+    dry_run: bool = False
+    timeout_seconds: int = DEFAULT_TIMEOUT_SECONDS
+    reason: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,50 @@
+"""What was observed on a cluster."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+EXCLUDE_ANNOTATION = "remediator.dev/exclude"
+MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
+MANAGED_BY = "remediator"
+
+
+@dataclass(frozen=True, slots=True)
+class Namespace:
+    """A namespace; `excluded` by its own annotation, `terminating` when it is going away."""
+
+    name: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    excluded: bool = False
+    terminating: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceAccount:
+    """A ServiceAccount; `pull_secrets` are its imagePullSecrets in order, "" for an entry without a name."""
+
+    name: str
+    uid: str
+    resource_version: str
+    pull_secrets: tuple[str, ...] = ()
+    deleting: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """The Secret of the requested name; `content` is its `.dockerconfigjson`, empty if it has none."""
+
+    uid: str
+    resource_version: str
+    type: str
+    content: bytes = field(default=b"", repr=False)
+    ours: bool = False
+    immutable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NamespaceState:
+    """One namespace with all that a plan needs."""
+
+    namespace: Namespace
+    secret: Secret | None = None
+    service_accounts: tuple[ServiceAccount, ...] = ()
