@@ -1,0 +1,159 @@
+"""Values to compact JSON and back. Fields are named one by one: a record outlives the code that wrote it."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from typing import Any
+
+import orjson
+
+from remediation.inventory import AnnouncedCluster, AnnouncedCredential, Announcement
+from remediation.outcome import (
+    AccountCounts,
+    Error,
+    ErrorCode,
+    NamespaceResult,
+    Outcome,
+    SecretAction,
+    Summary,
+)
+from remediation.request import OnConflict, RemediationRequest
+from remediation.status import RunStatus
+from store.records import Run
+
+_NUL = "\0"
+COUNT_PREFIX = "n."
+
+
+def dumps(value: Any) -> str:
+    """Return compact JSON."""
+    return orjson.dumps(value).decode()
+
+
+def loads(text: str | bytes) -> Any:
+    """Read JSON."""
+    return orjson.loads(text)
+
+
+def encode_request(request: RemediationRequest) -> str:
+    """Return a request as JSON."""
+    return dumps(asdict(request))
+
+
+def decode_request(text: str) -> RemediationRequest:
+    """Read a request; fields that this version does not know are left out."""
+    known = {item.name for item in fields(RemediationRequest)}
+    raw: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in loads(text).items()
+        if name in known
+    }
+    raw["on_conflict"] = OnConflict(raw["on_conflict"])
+    return RemediationRequest(**raw)
+
+
+def encode_error(error: Error | None) -> list[Any] | None:
+    """Return an error as a short list."""
+    return (
+        [error.code, error.detail, error.hint, error.http_status, error.object] if error else None
+    )
+
+
+def decode_error(raw: list[Any] | None) -> Error | None:
+    """Read what `encode_error` wrote."""
+    return Error(ErrorCode(raw[0]), *raw[1:]) if raw else None
+
+
+def encode_row(row: NamespaceResult) -> str:
+    """Return a row as `namespace NUL json`; its outcome is the key it is stored under."""
+    counts = row.accounts
+    packed = [
+        row.reason,
+        row.secret_action,
+        [counts.changed, counts.unchanged, counts.ignored, counts.failed],
+        row.changed_accounts,
+        row.attempts,
+        row.duration_ms,
+        encode_error(row.error),
+    ]
+    return f"{row.namespace}{_NUL}{dumps(packed)}"
+
+
+def decode_row(outcome: Outcome, member: str) -> NamespaceResult:
+    """Read what `encode_row` wrote."""
+    namespace, _, packed = member.partition(_NUL)
+    reason, action, counts, changed, attempts, duration_ms, error = loads(packed)
+    return NamespaceResult(
+        namespace,
+        outcome,
+        reason,
+        SecretAction(action),
+        AccountCounts(*counts),
+        tuple(changed),
+        attempts,
+        duration_ms,
+        decode_error(error),
+    )
+
+
+def namespace_of(member: str) -> str:
+    """Return the namespace of a stored row without reading the rest."""
+    return member.partition(_NUL)[0]
+
+
+def decode_run(run_id: str, raw: Mapping[str, str]) -> Run:
+    """Read a run's hash."""
+    counts = {
+        name.removeprefix(COUNT_PREFIX): int(value)
+        for name, value in raw.items()
+        if name.startswith(COUNT_PREFIX)
+    }
+    return Run(
+        id=run_id,
+        remediation_id=raw["remediation"],
+        cluster=raw["cluster"],
+        pool=raw["pool"],
+        status=RunStatus(raw["status"]),
+        attempt=int(raw["attempt"]),
+        handed_back=int(raw.get("handed_back", 0)),
+        deadline=raw["deadline"],
+        summary=Summary.from_counts(counts),
+        started_at=raw.get("started_at"),
+        finished_at=raw.get("finished_at"),
+        error=decode_error(loads(raw["error"])) if "error" in raw else None,
+        missing=tuple(loads(raw["missing"])) if "missing" in raw else None,
+        line=raw.get("line") or None,
+    )
+
+
+def encode_announcement(announcement: Announcement) -> str:
+    """Return what a worker announces as JSON."""
+    return dumps(asdict(announcement))
+
+
+def decode_announcement(text: str) -> Announcement:
+    """Read what `encode_announcement` wrote."""
+    raw = loads(text)
+    return Announcement(
+        worker_id=raw["worker_id"],
+        pool=raw["pool"],
+        version=raw["version"],
+        host=raw["host"],
+        pid=raw["pid"],
+        started_at=raw["started_at"],
+        processes=raw["processes"],
+        clusters=tuple(
+            AnnouncedCluster(cluster["name"], cluster["server"], cluster["problem"])
+            for cluster in raw["clusters"]
+        ),
+        credentials=tuple(
+            AnnouncedCredential(
+                credential["name"],
+                tuple(credential["registries"]),
+                tuple(credential["usernames"]),
+                credential["since"],
+                credential["problem"],
+            )
+            for credential in raw["credentials"]
+        ),
+        problems=tuple(raw["problems"]),
+    )

@@ -1,0 +1,52 @@
+"""What a run was about to write, noted first: how a resumed run knows its predecessor's work from a stranger's."""
+
+from collections.abc import Iterable, Mapping
+from itertools import islice
+from typing import Any
+
+from redis import Redis
+
+from remediation.outcome import SecretAction
+from remediation.plan import Intent
+from store import codec, keys
+from store.lua import script
+from store.runs import Claim, LeaseLost
+
+_CHUNK = 500
+
+
+class Journal:
+    """The journals of all runs."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis: Any = redis  # its replies are str here, which redis-py's types cannot say
+        self._note = script(redis, "note")
+
+    def note(self, claim: Claim, intents: Iterable[tuple[str, Intent]]) -> None:
+        """Note what will be written, by namespace. Raises LeaseLost.
+
+        An intent replaces that of an earlier attempt, and so must hold what was taken over from it.
+        """
+        remaining = iter(intents)
+        more = True
+        while more:
+            chunk = list(islice(remaining, _CHUNK))
+            more = len(chunk) == _CHUNK
+            arguments = [
+                text
+                for namespace, intent in chunk
+                for text in (namespace, codec.dumps([intent.secret_action, intent.accounts]))
+            ]
+            if not self._note(
+                keys=[keys.run(claim.run.id), keys.journal(claim.run.id)],
+                args=[claim.attempt, *arguments],
+            ):
+                raise LeaseLost
+
+    def intents(self, run_id: str) -> Mapping[str, Intent]:
+        """Return what earlier attempts were about to write, by namespace."""
+        return {
+            namespace: Intent(SecretAction(action), tuple(accounts))
+            for namespace, packed in self._redis.hscan_iter(keys.journal(run_id), count=_CHUNK)
+            for action, accounts in [codec.loads(packed)]
+        }

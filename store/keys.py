@@ -1,0 +1,66 @@
+"""Every key of the service. Ids are ours, so no key is ever built of a caller's text."""
+
+from remediation.outcome import Outcome
+
+PREFIX = "rmd:"
+REMEDIATIONS = PREFIX + "remediations"  # zset, score 0: ids in order of creation
+OPEN = PREFIX + "open"  # set: remediations that have not ended
+ACTIVE = PREFIX + "active"  # set: runs that have not ended
+WORKERS = PREFIX + "workers"  # zset: worker id by the time of its last heartbeat
+REAPER = PREFIX + "reaper"  # string: who looks for lost runs at this moment
+PROBE = PREFIX + "probe"  # string: written by the readiness probe
+
+
+def remediation(remediation_id: str) -> str:
+    """Hash: the request, its status and times."""
+    return f"{PREFIX}remediation:{remediation_id}"
+
+
+def events(remediation_id: str) -> str:
+    """Stream: one entry for each change; the last entry's id is the revision of the remediation."""
+    return f"{PREFIX}remediation:{remediation_id}:events"
+
+
+def run(run_id: str) -> str:
+    """Hash: one remediation on one cluster, with its counters."""
+    return f"{PREFIX}run:{run_id}"
+
+
+def lease(run_id: str) -> str:
+    """String with a time to live: the attempt that is at work."""
+    return f"{PREFIX}run:{run_id}:lease"
+
+
+def wake(run_id: str) -> str:
+    """String with a time to live: a wake-up was sent a moment ago."""
+    return f"{PREFIX}run:{run_id}:wake"
+
+
+def line(place: str) -> str:
+    """List: the runs that write one Secret on one cluster (see `lines.place`), in order; the first of them may work."""
+    return f"{PREFIX}line:{place}"
+
+
+def journal(run_id: str) -> str:
+    """Hash: namespace -> the writes intended there, noted before the first of them."""
+    return f"{PREFIX}run:{run_id}:journal"
+
+
+def rows(run_id: str, outcome: Outcome) -> str:
+    """Zset, score 0: `namespace NUL row` in order of namespace, one key per outcome."""
+    return f"{PREFIX}run:{run_id}:rows:{outcome}"
+
+
+def all_rows(run_id: str) -> list[str]:
+    """The row keys of a run, in the order of `Outcome`."""
+    return [rows(run_id, outcome) for outcome in Outcome]
+
+
+def idempotency(digest: str) -> str:
+    """String with a time to live: the remediation that was made for a caller's idempotency key."""
+    return f"{PREFIX}idempotency:{digest}"
+
+
+def worker(worker_id: str) -> str:
+    """String with a time to live: what a live worker announces."""
+    return f"{PREFIX}worker:{worker_id}"

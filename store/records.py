@@ -1,0 +1,74 @@
+"""The records as they are read back."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from remediation.outcome import Error, NamespaceResult, Summary
+from remediation.request import RemediationRequest
+from remediation.status import RemediationStatus, RunStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One remediation on one cluster.
+
+    `attempt` counts claims, `handed_back` those of them that ended because a worker was told to stop; after `deadline`
+    nobody begins it any more; `line` is the key of the line it stands in (None: it writes nothing) and `behind` the
+    remediation that goes first; `missing` are named namespaces the cluster does not have (None: not observed yet).
+    """
+
+    id: str
+    remediation_id: str
+    cluster: str
+    pool: str
+    status: RunStatus
+    attempt: int
+    handed_back: int
+    deadline: str
+    summary: Summary
+    started_at: str | None = None
+    finished_at: str | None = None
+    error: Error | None = None
+    missing: tuple[str, ...] | None = None
+    line: str | None = None
+    behind: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Remediation:
+    """A request and its outcome; `revision` changes with every change, times are RFC 3339 UTC."""
+
+    id: str
+    status: RemediationStatus
+    request: RemediationRequest
+    requested_by: str
+    created_at: str
+    revision: str
+    runs: tuple[Run, ...]
+    started_at: str | None = None
+    finished_at: str | None = None
+    retry_of: str | None = None
+    undo_of: str | None = None
+
+    @property
+    def summary(self) -> Summary:
+        """The sums over all runs."""
+        return sum((run.summary for run in self.runs), Summary())
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A result row with the place of its run, which pages go on from."""
+
+    run_index: int
+    cluster: str
+    result: NamespaceResult
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One change of a remediation; `id` is its place in the stream."""
+
+    id: str
+    type: str
+    data: dict[str, Any]

@@ -1,0 +1,104 @@
+"""Finding runs that nobody works on: a wake-up was lost, or a worker died.
+
+Every worker and the API do it, one of them at a time.
+"""
+
+from collections.abc import Iterable
+
+from remediation.outcome import Error, ErrorCode
+from remediation.status import RunStatus
+from store import clock, keys
+from store.records import Run
+from store.remediations import WAKE_MS
+from store.runs import MAX_ATTEMPTS, LeaseLost
+from store.store import Store
+
+PERIOD_SECONDS = 0.5
+_TURN_MS = 400
+
+
+def recover(store: Store) -> list[Run]:
+    """Wake runs without a lease, give up those tried too often, close what is left open; return the woken."""
+    if not store.redis.set(keys.REAPER, 1, nx=True, px=_TURN_MS):
+        return []
+    woken = []
+    idle = end_unbegun(store, store.runs.without_lease(store.runs.active()))
+    waiting = {pool: store.queue.waiting_runs(pool) for pool in {run.pool for run in idle}}
+    for run in idle:
+        if run.attempt - run.handed_back >= MAX_ATTEMPTS:
+            _give_up(store, run, _lost(run))
+        elif run.deadline < clock.now():
+            _give_up(store, run, _too_late(run))
+        elif (
+            not run.behind and run.id not in waiting[run.pool] and store.runs.may_wake(run, WAKE_MS)
+        ):
+            store.queue.wake(run.pool, run.id)
+            woken.append(run)
+    for remediation_id in store.remediations.open_ids():
+        store.remediations.close(remediation_id)
+    return woken
+
+
+def end_unbegun(store: Store, idle: Iterable[Run]) -> list[Run]:
+    """End the runs of cancelled remediations that no worker has begun; return the others.
+
+    One that a worker had begun is ended by a worker: only that can tell which namespaces are left.
+    """
+    runs = list(idle)
+    cancelled = store.remediations.cancelling(run.remediation_id for run in runs)
+    left = []
+    for run in runs:
+        if run.remediation_id not in cancelled or run.attempt:
+            left.append(run)
+        elif claim := store.runs.claim_to_end(run.id):
+            try:
+                if store.runs.finish(claim, status=RunStatus.CANCELLED) == 0:
+                    store.remediations.close(run.remediation_id)
+            except LeaseLost:
+                continue
+            wake_next(store, run)
+    return left
+
+
+def wake_next(store: Store, ended: Run) -> None:
+    """Have the run begin that waited for `ended`, if there is one."""
+    if (follower := store.runs.next_in_line(ended)) is not None:
+        store.queue.wake(follower.pool, follower.id)
+
+
+def _lost(run: Run) -> Error:
+    deaths = run.attempt - run.handed_back
+    return Error(
+        ErrorCode.WORKER_LOST,
+        f"the worker died {deaths} times in the middle of this run",
+        "see the workers' logs for the reason, then start the remediation again: what was done is not done twice",
+    )
+
+
+def _too_late(run: Run) -> Error:
+    if run.behind:
+        return Error(
+            ErrorCode.TIMEOUT,
+            f"the deadline passed while it waited for {run.behind}, which writes the same Secret there",
+            "start the remediation again when that one has ended",
+        )
+    return Error(
+        ErrorCode.TIMEOUT,
+        "the deadline passed while no worker was at work on this run",
+        "see that workers of its pool are alive, then start the remediation again",
+    )
+
+
+def _give_up(store: Store, run: Run, error: Error) -> None:
+    claim = store.runs.claim_to_end(run.id)
+    # Read under the claim: until then its last worker could report.
+    current = store.runs.get(run.id)
+    if claim is None or current is None:
+        return
+    try:
+        # Namespaces without a row were not looked at; the total says so.
+        store.runs.observed(claim, current.summary.done, current.missing or ())
+        store.runs.finish(claim, error, RunStatus.FAILED)
+    except LeaseLost:
+        return
+    wake_next(store, run)

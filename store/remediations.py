@@ -1,0 +1,248 @@
+"""Remediations: made whole in one step, read with their runs, closed by the run that ends last."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from redis import Redis
+
+from remediation.outcome import Outcome
+from remediation.request import RemediationRequest
+from remediation.status import RemediationStatus, RunStatus, remediation_status
+from store import clock, codec, events, keys
+from store.idempotency import LIFE_SECONDS, Known, RequestKey, decode, encode
+from store.lines import in_line, place
+from store.lua import script
+from store.records import Remediation, Run
+
+_LIST_CHUNK = 50
+WAKE_MS = 2000
+
+
+class KeyTaken(Exception):
+    """Something was made of the idempotency key before."""
+
+    def __init__(self, known: Known) -> None:
+        super().__init__(known.remediation_id)
+        self.known = known
+
+
+class Remediations:
+    """The records of all remediations."""
+
+    def __init__(self, redis: Redis, retention_seconds: int) -> None:
+        self._redis: Any = redis  # its replies are str here, which redis-py's types cannot say
+        self._retention = retention_seconds
+        self._close = script(redis, "close")
+        self._cancel = script(redis, "cancel")
+
+    def create(
+        self,
+        remediation_id: str,
+        request: RemediationRequest,
+        requested_by: str,
+        clusters: Sequence[tuple[str, str]],
+        key: RequestKey | None = None,
+    ) -> list[Run]:
+        """Record a remediation and one queued run for each (cluster, pool), all or nothing; return the runs.
+
+        What is there already stays: the client sends again what got no answer, and work may have begun by then.
+        Raises KeyTaken, having recorded nothing, if something was made of the idempotency key before.
+        """
+        now = clock.now()
+        deadline = clock.later(now, request.timeout_seconds)
+        run_ids = [run_id(remediation_id, index) for index in range(len(clusters))]
+        head = keys.remediation(remediation_id)
+        lines = {
+            cluster: "" if request.dry_run else keys.line(place(cluster, request.secret_name))
+            for cluster, _ in clusters
+        }
+
+        def record(pipe: Any) -> None:
+            if pipe.exists(head):
+                return
+            if key and (text := pipe.get(key.record)):
+                raise KeyTaken(decode(key, text))
+            pipe.multi()
+            if key:
+                pipe.set(key.record, encode(key, remediation_id), ex=LIFE_SECONDS)
+            pipe.hset(
+                head,
+                mapping={
+                    "status": RemediationStatus.QUEUED,
+                    "request": codec.encode_request(request),
+                    "requested_by": requested_by,
+                    "created_at": now,
+                    "open": len(clusters),
+                    "runs": codec.dumps(run_ids),
+                },
+            )
+            for identity, (cluster, pool) in zip(run_ids, clusters, strict=True):
+                pipe.set(keys.wake(identity), 1, px=WAKE_MS)  # the caller sends the first wake-up
+                pipe.hset(
+                    keys.run(identity),
+                    mapping={
+                        "remediation": remediation_id,
+                        "cluster": cluster,
+                        "pool": pool,
+                        "status": RunStatus.QUEUED,
+                        "attempt": 0,
+                        "deadline": deadline,
+                        "line": lines[cluster],
+                    },
+                )
+                if lines[cluster]:
+                    pipe.rpush(lines[cluster], identity)
+            pipe.zadd(keys.REMEDIATIONS, {remediation_id: 0})
+            pipe.sadd(keys.OPEN, remediation_id)
+            pipe.sadd(keys.ACTIVE, *run_ids)
+            pipe.xadd(
+                keys.events(remediation_id),
+                {
+                    "type": "remediation.accepted",
+                    "data": events.change(clusters=[c for c, _ in clusters]),
+                },
+            )
+
+        self._redis.transaction(record, head, *([key.record] if key else []))
+        return self._runs(run_ids)
+
+    def get(self, remediation_id: str) -> Remediation | None:
+        """Return a remediation with its runs, None if it is not there (or no longer)."""
+        return next(iter(self.get_many([remediation_id])), None)
+
+    def request(self, remediation_id: str) -> tuple[RemediationRequest, str] | None:
+        """Return what was asked and when (RFC 3339), None if the remediation is not there."""
+        text, created_at = self._redis.hmget(
+            keys.remediation(remediation_id), "request", "created_at"
+        )
+        return (codec.decode_request(text), created_at) if text else None
+
+    def get_many(self, remediation_ids: Sequence[str]) -> list[Remediation]:
+        """Return those of the remediations that are there, in the same order, in two round trips."""
+        with self._redis.pipeline(transaction=False) as pipe:
+            for remediation_id in remediation_ids:
+                # The revision comes first: a change between the two reads is seen again, never missed.
+                pipe.xrevrange(keys.events(remediation_id), count=1)
+                pipe.hgetall(keys.remediation(remediation_id))
+            answers: list[Any] = pipe.execute()
+        heads = [
+            (remediation_id, last, raw)
+            for remediation_id, last, raw in zip(
+                remediation_ids, answers[::2], answers[1::2], strict=True
+            )
+            if raw and last
+        ]
+        lists = [codec.loads(raw["runs"]) for _, _, raw in heads]
+        every = self._runs([identity for listed in lists for identity in listed])
+        runs = {run.id: run for run in every}
+        return [
+            _remediation(remediation_id, last[0][0], raw, [runs[identity] for identity in listed])
+            for (remediation_id, last, raw), listed in zip(heads, lists, strict=True)
+            if runs.keys() >= set(listed)  # its keys run out one after the other
+        ]
+
+    def newest_first(self, before: str | None = None) -> Iterator[Remediation]:
+        """Yield remediations from the newest on, or from the one after `before` (an id, itself left out)."""
+        limit = f"({before}" if before else "+"
+        while ids := self._redis.zrevrangebylex(
+            keys.REMEDIATIONS, limit, "-", start=0, num=_LIST_CHUNK
+        ):
+            found = self.get_many(ids)
+            yield from found
+            if expired := set(ids) - {remediation.id for remediation in found}:
+                self._redis.zrem(keys.REMEDIATIONS, *expired)
+            limit = f"({ids[-1]}"
+
+    def open_ids(self) -> list[str]:
+        """Return the remediations that have not ended."""
+        return sorted(self._redis.smembers(keys.OPEN))
+
+    def cancel(self, remediation_id: str) -> RemediationStatus | None:
+        """Ask for the end of a remediation; return its status after this, None if it is not there.
+
+        Workers see it within a second. What they have not begun is left for `recovery.end_unbegun`.
+        """
+        answer = self._cancel(
+            keys=[keys.remediation(remediation_id), keys.events(remediation_id)],
+            args=[events.change()],
+        )
+        return RemediationStatus(answer) if answer else None
+
+    def cancelling(self, remediation_ids: Iterable[str]) -> set[str]:
+        """Return those of the remediations that are to end."""
+        ids = list(dict.fromkeys(remediation_ids))
+        with self._redis.pipeline(transaction=False) as pipe:
+            for remediation_id in ids:
+                pipe.hget(keys.remediation(remediation_id), "status")
+            statuses = pipe.execute()
+        return {
+            remediation_id
+            for remediation_id, status in zip(ids, statuses, strict=True)
+            if status == RemediationStatus.CANCELLING
+        }
+
+    def close(self, remediation_id: str) -> bool:
+        """End a remediation if all its runs have ended; return whether this call did it.
+
+        From here on its records live for the retention time.
+        """
+        remediation = self.get(remediation_id)
+        if remediation is None:
+            self._redis.srem(keys.OPEN, remediation_id)
+            return False
+        statuses = [run.status for run in remediation.runs]
+        if not all(status.terminal for status in statuses):
+            return False
+        status = remediation_status(statuses)
+        with self._redis.pipeline(transaction=True) as pipe:
+            self._close(
+                keys=[keys.remediation(remediation_id), keys.events(remediation_id), keys.OPEN],
+                args=[remediation_id, status, clock.now(), events.change(status=status)],
+                client=pipe,
+            )
+            for key in _keys_of(remediation):
+                pipe.expire(key, self._retention)
+            return bool(pipe.execute()[0])
+
+    def _runs(self, run_ids: Sequence[str]) -> list[Run]:
+        with self._redis.pipeline(transaction=False) as pipe:
+            for identity in run_ids:
+                pipe.hgetall(keys.run(identity))
+            runs = [
+                codec.decode_run(identity, raw)
+                for identity, raw in zip(run_ids, pipe.execute(), strict=True)
+                if raw
+            ]
+        return in_line(self._redis, runs)
+
+
+def run_id(remediation_id: str, index: int) -> str:
+    """Return the id of the run at `index`: letters, digits, '_' and '-' only, as RQ wants it."""
+    return f"{remediation_id}-{index}"
+
+
+def _keys_of(remediation: Remediation) -> Iterator[str]:
+    yield keys.remediation(remediation.id)
+    yield keys.events(remediation.id)
+    for run in remediation.runs:
+        yield keys.run(run.id)
+        yield keys.journal(run.id)
+        yield from (keys.rows(run.id, outcome) for outcome in Outcome)
+
+
+def _remediation(
+    remediation_id: str, revision: str, raw: dict[str, str], runs: Sequence[Run]
+) -> Remediation:
+    return Remediation(
+        id=remediation_id,
+        status=RemediationStatus(raw["status"]),
+        request=codec.decode_request(raw["request"]),
+        requested_by=raw["requested_by"],
+        created_at=raw["created_at"],
+        revision=revision,
+        runs=tuple(runs),
+        started_at=raw.get("started_at"),
+        finished_at=raw.get("finished_at"),
+        retry_of=raw.get("retry_of"),
+        undo_of=raw.get("undo_of"),
+    )

@@ -1,0 +1,65 @@
+"""All of the store in one value, wired by hand."""
+
+from dataclasses import dataclass
+
+from redis import Redis
+
+from store import keys
+from store.connection import connect
+from store.events import Events
+from store.idempotency import Idempotency
+from store.inventory import Inventory
+from store.journal import Journal
+from store.queue import Queue
+from store.remediations import Remediations
+from store.results import Results
+from store.runs import Runs
+
+DEFAULT_RETENTION_SECONDS = 30 * 24 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """One connection to Redis and what is kept there."""
+
+    redis: Redis
+    remediations: Remediations
+    runs: Runs
+    results: Results
+    events: Events
+    journal: Journal
+    inventory: Inventory
+    idempotency: Idempotency
+    queue: Queue
+
+    @classmethod
+    def open(
+        cls, url: str, *, retries: int, retention_seconds: int = DEFAULT_RETENTION_SECONDS
+    ) -> "Store":
+        """Wire a store for a Redis URL; nothing is sent yet. Raises ValueError for a URL that cannot be read."""
+        redis = connect(url, retries=retries)
+        return cls(
+            redis=redis,
+            remediations=Remediations(redis, retention_seconds),
+            runs=Runs(redis),
+            results=Results(redis),
+            events=Events(redis),
+            journal=Journal(redis),
+            inventory=Inventory(redis),
+            idempotency=Idempotency(redis),
+            queue=Queue(connect(url, retries=retries, text=False)),
+        )
+
+    def ping(self) -> None:
+        """Write and read back one key. Raises StoreUnavailable."""
+        self.redis.set(keys.PROBE, 1, ex=60)
+        self.redis.get(keys.PROBE)
+
+    def durable(self) -> bool:
+        """Tell whether Redis keeps an append-only file, without which a crash loses accepted requests."""
+        return self.redis.info("persistence").get("aof_enabled") == 1
+
+    def close(self) -> None:
+        """Drop the connections."""
+        self.redis.close()
+        self.queue.close()

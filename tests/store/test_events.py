@@ -1,0 +1,60 @@
+"""The changes of a remediation in order, and waiting for the next."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from store.events import BEGINNING
+from store.store import Store
+from tests.store.values import ID, a_claim, a_remediation, a_row
+
+
+def test_events_are_read_in_order_and_from_any_place_on(store: Store) -> None:
+    a_remediation(store)
+    claim = a_claim(store)
+    store.runs.observed(claim, 1, ())
+    store.runs.report(claim, [a_row("a")])
+    store.runs.finish(claim)
+    store.remediations.close(ID)
+
+    events = store.events.after(ID)
+
+    assert [event.type for event in events] == [
+        "remediation.accepted",
+        "run.started",
+        "run.observed",
+        "run.progress",
+        "run.finished",
+        "remediation.finished",
+    ]
+    assert store.events.after(ID, events[2].id) == events[3:]
+    assert store.events.after(ID, BEGINNING, limit=2) == events[:2]
+    assert store.events.after(ID, events[-1].id) == []
+
+
+def test_waiting_ends_with_the_next_event(store: Store) -> None:
+    a_remediation(store)
+    last = store.events.after(ID)[-1].id
+    with ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(store.events.wait, ID, last, 5)
+        time.sleep(0.1)
+        started = time.monotonic()
+
+        a_claim(store)
+
+        assert waiting.result(timeout=4)
+        assert time.monotonic() - started < 4
+
+
+def test_waiting_ends_with_the_time(store: Store) -> None:
+    a_remediation(store)
+    last = store.events.after(ID)[-1].id
+    started = time.monotonic()
+
+    assert not store.events.wait(ID, last, 0.2)
+    assert 0.1 < time.monotonic() - started < 4
+
+
+def test_what_has_happened_already_is_not_waited_for(store: Store) -> None:
+    a_remediation(store)
+
+    assert store.events.wait(ID, BEGINNING, 5)

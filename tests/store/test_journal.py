@@ -1,0 +1,39 @@
+"""What was about to be written, for whoever goes on with the run."""
+
+from remediation.outcome import SecretAction
+from remediation.plan import Intent
+from store.store import Store
+from tests.store.values import ID, a_claim, a_later_claim, a_remediation
+
+RUN = f"{ID}-0"
+
+
+def test_intents_are_read_back_as_they_were(store: Store) -> None:
+    a_remediation(store)
+    intents = {
+        f"ns-{number:04d}": Intent(list(SecretAction)[number % 7], ("default", "builder"))
+        for number in range(1203)
+    }
+
+    store.journal.note(a_claim(store), intents.items())
+
+    assert store.journal.intents(RUN) == intents
+
+
+def test_a_later_attempt_adds_to_the_notes_and_speaks_for_its_namespaces(store: Store) -> None:
+    """Its intent holds what it took over from the earlier one (see `NamespacePlan.intent`)."""
+    a_remediation(store)
+    first = Intent(SecretAction.CREATED, ("default",))
+    store.journal.note(a_claim(store), [("a", first), ("b", first)])
+    second = Intent(SecretAction.CREATED, ("default", "builder"))
+
+    store.journal.note(a_later_claim(store), [("b", second), ("c", second)])
+
+    assert store.journal.intents(RUN) == {"a": first, "b": second, "c": second}
+
+
+def test_a_run_without_notes_has_none(store: Store) -> None:
+    a_remediation(store)
+    store.journal.note(a_claim(store), [])
+
+    assert store.journal.intents(RUN) == {}
