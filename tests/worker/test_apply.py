@@ -1,0 +1,234 @@
+"""Applying a plan while others act on the same namespace and the way to the cluster is bad."""
+
+import asyncio
+import base64
+from typing import Any
+
+import orjson
+import pytest
+
+from remediation.credential import SECRET_TYPE, Login, credential_from_login
+from remediation.outcome import Error, ErrorCode, Outcome, SecretAction
+from remediation.plan import Intent, NamespacePlan, Task, carry_over, plan_namespace
+from remediation.request import OnConflict, RemediationRequest
+from remediation.state import Namespace, NamespaceState, Secret, ServiceAccount
+from worker.apply import apply_plan, failed_result
+from worker.faults import Fault, Gone, Retry
+from worker.pace import Pace
+
+WANTED = credential_from_login("harbor", "registry.example.com", Login("robot", "password"))
+OTHER = credential_from_login("other", "registry.example.com", Login("robot", "an-older-one"))
+THEIRS = b'{"auths":{"theirs.example.com":{"username":"u","password":"p"}}}'
+LOST = Fault(Error(ErrorCode.UNREACHABLE, "the connection broke"), Retry.READ_FIRST)
+CONFLICT = Fault(Error(ErrorCode.CONFLICT_EXHAUSTED, "changed meanwhile"), Retry.CONFLICT)
+FIELD_CONFLICT = Fault(Error(ErrorCode.SECRET_CONFLICT, "somebody else's"), Retry.CONFLICT)
+
+
+class FakeSession:
+    """Answers writes by script, one entry for each write to a path; reads give what was put there."""
+
+    def __init__(self) -> None:
+        self.pace = Pace(8)
+        self.script: dict[str, list[BaseException | None]] = {}
+        self.objects: dict[str, dict[str, Any]] = {}
+        self.written: list[tuple[str, dict[str, Any], dict[str, str]]] = []
+        self.still_writing = 0
+
+    async def get(self, path: str, call: object, **params: str) -> bytes:
+        if path not in self.objects:
+            raise Gone(namespace=False)
+        return orjson.dumps(self.objects[path])
+
+    async def patch(
+        self, path: str, call: object, body: bytes, content_type: str, **params: str
+    ) -> bytes:
+        self.written.append((path, orjson.loads(body), params))
+        answers = self.script.get(path, [])
+        answer = answers.pop(0) if answers else None
+        self.still_writing += 1
+        try:
+            await asyncio.sleep(0 if answer else 0.01)
+        finally:
+            self.still_writing -= 1
+        if answer:
+            raise answer
+        return b"{}"
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch):
+    monkeypatch.setattr("worker.pace._BACKOFF_SECONDS", 0.0)
+
+
+def a_task(on_conflict=OnConflict.FAIL) -> Task:
+    request = RemediationRequest(clusters=("*",), credential="harbor", on_conflict=on_conflict)
+    return Task.of("rem_1", request, WANTED)
+
+
+def a_secret(content=THEIRS, *, ours=False, version="7") -> Secret:
+    return Secret("uid-s", version, SECRET_TYPE, content, ours=ours)
+
+
+def a_plan(task, secret=None, accounts=("default",)) -> NamespacePlan:
+    listed = tuple(ServiceAccount(name, f"uid-{name}", "3") for name in accounts)
+    plan = plan_namespace(task, NamespaceState(Namespace("team"), secret, listed))
+    assert plan
+    return plan
+
+
+def on_the_wire(secret: Secret) -> dict[str, Any]:
+    labels = {"app.kubernetes.io/managed-by": "remediator"} if secret.ours else {}
+    return {
+        "metadata": {
+            "name": "docker",
+            "uid": secret.uid,
+            "resourceVersion": secret.resource_version,
+            "labels": labels,
+        },
+        "type": secret.type,
+        "data": {".dockerconfigjson": base64.b64encode(secret.content).decode()},
+    }
+
+
+SECRET = "/api/v1/namespaces/team/secrets/docker"
+
+
+def account(name: str) -> str:
+    return f"/api/v1/namespaces/team/serviceaccounts/{name}"
+
+
+def applied(session, task, plan):
+    async def main():
+        row = await apply_plan(session, task, plan)
+        assert session.still_writing == 0, "a write goes on after the row was made"
+        return row
+
+    return asyncio.run(main())
+
+
+def test_a_secret_that_vanished_before_it_was_merged_into_is_created():
+    """A merge patch of nothing is a 404; the namespace is still there, and must not count as gone."""
+    session, task = FakeSession(), a_task(OnConflict.MERGE)
+    plan = a_plan(task, a_secret())
+    session.script[SECRET] = [Gone(namespace=False)]
+
+    row = applied(session, task, plan)
+
+    assert (row.outcome, row.secret_action) == (Outcome.CHANGED, SecretAction.CREATED)
+    assert row.changed_accounts == ("default",)
+
+
+def test_a_namespace_that_vanished_is_skipped_and_no_write_is_left_running():
+    session, task = FakeSession(), a_task()
+    session.script[account("a")] = [Gone(namespace=True)]
+
+    row = applied(session, task, a_plan(task, accounts=("a", "b", "c")))
+
+    assert row.outcome is Outcome.SKIPPED
+
+
+def test_a_field_conflict_is_not_fought_when_nobody_changed_the_secret_since():
+    """Another tool owns the content of a Secret with our label: asking eight times changes nothing."""
+    session, task = FakeSession(), a_task()
+    stale = a_secret(OTHER.content, ours=True)
+    session.objects[SECRET] = on_the_wire(stale)
+    session.script[SECRET] = [FIELD_CONFLICT] * 8
+
+    row = applied(session, task, a_plan(task, stale))
+
+    assert row.error
+    assert row.error.code is ErrorCode.SECRET_CONFLICT
+    assert len(session.written) == 1
+
+
+def test_replace_takes_the_content_over_even_where_the_label_is_ours():
+    """The advice of the error above must work."""
+    session, task = FakeSession(), a_task(OnConflict.REPLACE)
+
+    applied(session, task, a_plan(task, a_secret(OTHER.content, ours=True)))
+
+    assert session.written[0][2]["force"] == "true"
+
+
+def test_our_secret_is_never_taken_over_unasked():
+    session, task = FakeSession(), a_task()
+
+    applied(session, task, a_plan(task, a_secret(OTHER.content, ours=True)))
+
+    assert session.written[0][2]["force"] == "false"
+
+
+def test_a_conflict_with_a_secret_that_changed_is_decided_anew():
+    session, task = FakeSession(), a_task()
+    session.script[SECRET] = [CONFLICT]
+    session.objects[SECRET] = on_the_wire(a_secret(WANTED.content, ours=True, version="8"))
+
+    row = applied(session, task, a_plan(task, a_secret(OTHER.content, ours=True)))
+
+    assert (row.outcome, row.secret_action) == (Outcome.CHANGED, SecretAction.UNCHANGED)
+
+
+def test_a_lost_answer_of_a_write_that_was_done_counts_as_changed():
+    session, task = FakeSession(), a_task()
+    session.script[SECRET] = [LOST]
+    session.objects[SECRET] = on_the_wire(a_secret(WANTED.content, ours=True))
+    session.script[account("default")] = [LOST]
+    session.objects[account("default")] = {
+        "metadata": {"name": "default", "uid": "uid-default", "resourceVersion": "4"},
+        "imagePullSecrets": [{"name": "theirs"}, {"name": "docker"}],
+    }
+
+    row = applied(session, task, a_plan(task))
+
+    assert (row.outcome, row.secret_action) == (Outcome.CHANGED, SecretAction.CREATED)
+    assert row.changed_accounts == ("default",)
+    assert len(session.written) == 2
+
+
+def test_an_entry_that_another_writer_added_meanwhile_survives():
+    session, task = FakeSession(), a_task()
+    session.script[account("default")] = [CONFLICT]
+    session.objects[account("default")] = {
+        "metadata": {"name": "default", "uid": "uid-default", "resourceVersion": "4"},
+        "imagePullSecrets": [{}, {"name": "theirs"}],
+    }
+
+    row = applied(session, task, a_plan(task))
+
+    assert row.outcome is Outcome.CHANGED
+    body = session.written[-1][1]
+    assert body["imagePullSecrets"] == [{}, {"name": "theirs"}, {"name": "docker"}]
+    assert body["metadata"] == {"uid": "uid-default", "resourceVersion": "4"}
+
+
+@pytest.mark.parametrize(
+    ("uid", "version"), [("", "3"), ("u", ""), ("u", "0")], ids=["uid", "version", "zero"]
+)
+def test_without_a_guard_nothing_is_written(uid, version):
+    session, task = FakeSession(), a_task()
+    listed = (ServiceAccount("default", uid, version),)
+    plan = plan_namespace(task, NamespaceState(Namespace("team"), a_secret(WANTED.content), listed))
+    assert plan
+
+    row = applied(session, task, plan)
+
+    assert row.outcome is Outcome.FAILED
+    assert session.written == []
+
+
+def test_what_the_deadline_cut_off_counts_its_accounts_and_keeps_what_was_done_before():
+    task = a_task()
+    in_line = ServiceAccount("done", "u", "1", ("docker",))
+    state = NamespaceState(
+        Namespace("team"),
+        None,
+        (in_line, ServiceAccount("a", "u", "1"), ServiceAccount("b", "u", "1")),
+    )
+    plan = plan_namespace(task, state)
+    assert plan
+    resumed = carry_over(plan, Intent(SecretAction.CREATED, ("done", "a", "b")))
+
+    row = failed_result(resumed, Error(ErrorCode.TIMEOUT, "the deadline passed"))
+
+    assert (row.outcome, row.changed_accounts) == (Outcome.FAILED, ("done",))
+    assert (row.accounts.changed, row.accounts.failed, row.accounts.total) == (1, 2, 3)

@@ -1,0 +1,299 @@
+"""Judging what a cluster answers: the rows of the classification, each with an answer seen on a real API server."""
+
+import json
+import ssl
+
+import aiohttp
+import pytest
+
+from remediation.outcome import ErrorCode
+from worker.faults import Call, Fault, Gone, Retry, answer_fault, transport_fault
+
+SECRET = Call("patch", "secrets/team/docker")
+ACCOUNT = Call("patch", "serviceaccounts/team/default")
+
+
+def judged(status, body, headers, call) -> Fault:
+    """Return what an answer is judged as, where it is not simply gone."""
+    fault = answer_fault(status, body, headers, call)
+    assert isinstance(fault, Fault)
+    return fault
+
+
+def a_status(status, reason="", message="", causes=None, **details):
+    """Return a Status object as the API server sends it."""
+    if causes is not None:
+        details["causes"] = causes
+    return json.dumps(
+        {"kind": "Status", "code": status, "reason": reason, "message": message}
+        | ({"details": details} if details else {})
+    ).encode()
+
+
+ROWS = {
+    "webhook, any status": (
+        ACCOUNT,
+        409,
+        a_status(
+            409, "Conflict", 'admission webhook "x.example.com" denied the request: no', name="d"
+        ),
+        (ErrorCode.ADMISSION_DENIED, Retry.NO),
+    ),
+    "overloaded": (
+        ACCOUNT,
+        429,
+        b"Too many requests, please try again later.\n",
+        (ErrorCode.UNREACHABLE, Retry.SAFE),
+    ),
+    "bad gateway": (ACCOUNT, 502, b"<html>", (ErrorCode.UNREACHABLE, Retry.READ_FIRST)),
+    "shutting down": (
+        ACCOUNT,
+        503,
+        a_status(503, "ServiceUnavailable", "apiserver is shutting down"),
+        (ErrorCode.UNREACHABLE, Retry.SAFE),
+    ),
+    "504 without kind": (
+        ACCOUNT,
+        504,
+        b'{"metadata":{},"status":"Failure","reason":"Timeout"}',
+        (ErrorCode.TIMEOUT, Retry.READ_FIRST),
+    ),
+    "token ran out": (
+        ACCOUNT,
+        401,
+        a_status(401, "Unauthorized", "Unauthorized"),
+        (ErrorCode.FORBIDDEN, Retry.NEW_TOKEN),
+    ),
+    "terminating": (
+        SECRET,
+        403,
+        a_status(
+            403,
+            "Forbidden",
+            "is being terminated",
+            [{"reason": "NamespaceTerminating", "field": "metadata.namespace"}],
+            name="docker",
+            kind="secrets",
+        ),
+        (ErrorCode.NAMESPACE_TERMINATING, Retry.NO),
+    ),
+    "quota": (
+        SECRET,
+        403,
+        a_status(
+            403, "Forbidden", 'secrets "docker" is forbidden: exceeded quota: q', name="docker"
+        ),
+        (ErrorCode.QUOTA_EXCEEDED, Retry.NO),
+    ),
+    "403 without details": (
+        ACCOUNT,
+        403,
+        a_status(403, "Forbidden", "no"),
+        (ErrorCode.ADMISSION_DENIED, Retry.NO),
+    ),
+    "403 of a policy": (
+        ACCOUNT,
+        403,
+        a_status(403, "Forbidden", "ValidatingAdmissionPolicy 'p' denied", [{"message": "no"}]),
+        (ErrorCode.ADMISSION_DENIED, Retry.NO),
+    ),
+    "RBAC": (
+        ACCOUNT,
+        403,
+        a_status(403, "Forbidden", 'User "x" cannot patch', name="default", kind="serviceaccounts"),
+        (ErrorCode.FORBIDDEN, Retry.LATER_ONCE),
+    ),
+    "type of another manager": (
+        SECRET,
+        409,
+        a_status(409, "Conflict", "", [{"reason": "FieldManagerConflict", "field": ".type"}]),
+        (ErrorCode.SECRET_TYPE_MISMATCH, Retry.CONFLICT),
+    ),
+    "data of another manager": (
+        SECRET,
+        409,
+        a_status(
+            409,
+            "Conflict",
+            "",
+            [{"reason": "FieldManagerConflict", "field": ".data..dockerconfigjson"}],
+        ),
+        (ErrorCode.SECRET_CONFLICT, Retry.CONFLICT),
+    ),
+    "stale": (
+        ACCOUNT,
+        409,
+        a_status(
+            409, "Conflict", "the object has been modified", name="default", kind="serviceaccounts"
+        ),
+        (ErrorCode.CONFLICT_EXHAUSTED, Retry.CONFLICT),
+    ),
+    "made anew": (
+        ACCOUNT,
+        422,
+        a_status(422, "Invalid", "", [{"reason": "FieldValueInvalid", "field": "metadata.uid"}]),
+        (ErrorCode.CONFLICT_EXHAUSTED, Retry.CONFLICT),
+    ),
+    "immutable type": (
+        SECRET,
+        422,
+        a_status(422, "Invalid", "", [{"reason": "FieldValueInvalid", "field": "type"}]),
+        (ErrorCode.SECRET_TYPE_MISMATCH, Retry.NO),
+    ),
+    "immutable data": (
+        SECRET,
+        422,
+        a_status(422, "Invalid", "", [{"reason": "FieldValueForbidden", "field": "data"}]),
+        (ErrorCode.SECRET_CONFLICT, Retry.NO),
+    ),
+    "policy with 422": (
+        SECRET,
+        422,
+        a_status(
+            422, "Invalid", "is forbidden: ValidatingAdmissionPolicy 'p'", [{"message": "no"}]
+        ),
+        (ErrorCode.ADMISSION_DENIED, Retry.NO),
+    ),
+    "webhook without a code": (
+        ACCOUNT,
+        400,
+        a_status(400, "", "no"),
+        (ErrorCode.ADMISSION_DENIED, Retry.NO),
+    ),
+    "list ran out": (
+        Call("list", "secrets"),
+        410,
+        a_status(410, "Expired"),
+        (ErrorCode.INTERNAL, Retry.SAFE),
+    ),
+    "server failed": (ACCOUNT, 500, b"boom", (ErrorCode.INTERNAL, Retry.READ_FIRST)),
+    "hopeless": (
+        ACCOUNT,
+        500,
+        a_status(500, "", 'strconv.ParseUint: parsing "x"'),
+        (ErrorCode.INTERNAL, Retry.NO),
+    ),
+    "redirect": (ACCOUNT, 307, b"", (ErrorCode.UNREACHABLE, Retry.NO)),
+    "anything else": (ACCOUNT, 418, b"[1]", (ErrorCode.INTERNAL, Retry.NO)),
+}
+
+
+@pytest.mark.parametrize(("call", "status", "body", "expected"), ROWS.values(), ids=ROWS)
+def test_every_answer_has_its_code_and_its_retry(call, status, body, expected):
+    fault = answer_fault(status, body, {}, call)
+
+    assert isinstance(fault, Fault)
+    assert (fault.error.code, fault.retry) == expected
+    assert fault.error.http_status == status
+    assert fault.error.object == call.object
+
+
+@pytest.mark.parametrize(("kind", "namespace"), [("serviceaccounts", False), ("namespaces", True)])
+def test_404_tells_whether_the_object_or_its_namespace_is_gone(kind, namespace):
+    gone = answer_fault(404, a_status(404, "NotFound", kind=kind, name="x"), {}, ACCOUNT)
+
+    assert isinstance(gone, Gone)
+    assert gone.namespace is namespace
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (404, b"404 page not found"),
+        (404, a_status(404, "NotFound", "the server could not find the requested resource")),
+        (403, b"<html>blocked by the firewall</html>"),
+    ],
+)
+def test_what_no_api_server_says_is_not_taken_for_a_missing_object(status, body):
+    """A proxy that has lost its cluster answers 404 to everything; that must not look like nothing to do."""
+    fault = judged(status, body, {}, ACCOUNT)
+
+    assert (fault.error.code, fault.retry) == (ErrorCode.UNREACHABLE, Retry.NO)
+
+
+def test_a_503_that_is_not_the_api_servers_own_may_have_been_carried_out():
+    assert judged(503, b"upstream reset", {}, ACCOUNT).retry is Retry.READ_FIRST
+
+
+def test_a_read_is_never_refused_by_admission():
+    message = 'forbidden: User "x" cannot get path "/k8s/api/v1/namespaces"'
+
+    fault = judged(403, a_status(403, "Forbidden", message), {}, Call("list", "namespaces"))
+
+    assert (fault.error.code, fault.retry) == (ErrorCode.FORBIDDEN, Retry.LATER_ONCE)
+    assert "cannot get path" in fault.error.detail
+
+
+def test_honours_retry_after_up_to_a_minute():
+    assert judged(429, b"", {"Retry-After": "7"}, ACCOUNT).retry_after == 7
+    assert judged(429, b"", {"Retry-After": "86400"}, ACCOUNT).retry_after == 60
+    assert judged(429, b"", {"Retry-After": "soon"}, ACCOUNT).retry_after is None
+
+
+@pytest.mark.parametrize("status", [400, 409, 422, 500])
+def test_what_the_server_says_about_a_secret_is_never_passed_on(status):
+    message = "Secret in version v1 cannot be handled: hunter2"
+    body = a_status(status, "Invalid", message, [{"message": "hunter2"}])
+
+    fault = judged(status, body, {}, SECRET)
+
+    assert "hunter2" not in repr(fault.error)
+    assert "hunter2" not in str(fault)
+
+
+@pytest.mark.parametrize("status", [400, 403])
+def test_a_webhooks_words_about_a_secret_are_not_passed_on_but_its_name_is(status):
+    message = 'admission webhook "deny.example.com" denied the request: hunter2'
+
+    fault = judged(status, a_status(status, "Forbidden", message, name="docker"), {}, SECRET)
+
+    assert "deny.example.com" in fault.error.detail
+    assert "hunter2" not in fault.error.detail
+
+
+def test_long_or_unprintable_words_are_cut_and_cleaned():
+    body = a_status(418, "", "\x1b[31m" + "x" * 5000)
+
+    detail = judged(418, body, {}, ACCOUNT).error.detail
+
+    assert len(detail) < 400
+    assert detail.isprintable()
+
+
+def connection_key():
+    return aiohttp.client_reqrep.ConnectionKey("h", 443, True, True, None, None, None)
+
+
+TRANSPORT = {
+    "certificate": (
+        aiohttp.ClientConnectorCertificateError(
+            connection_key(), ssl.SSLCertVerificationError("bad")
+        ),
+        (ErrorCode.UNREACHABLE, Retry.NO),
+    ),
+    "no TLS": (
+        aiohttp.ClientConnectorSSLError(connection_key(), ssl.SSLError(1, "record layer")),
+        (ErrorCode.UNREACHABLE, Retry.NO),
+    ),
+    "dns": (
+        aiohttp.ClientConnectorDNSError(connection_key(), OSError(-2, "unknown")),
+        (ErrorCode.UNREACHABLE, Retry.SAFE),
+    ),
+    "refused": (
+        aiohttp.ClientConnectorError(connection_key(), ConnectionRefusedError(111, "refused")),
+        (ErrorCode.UNREACHABLE, Retry.SAFE),
+    ),
+    "no connection in time": (aiohttp.ConnectionTimeoutError(), (ErrorCode.TIMEOUT, Retry.SAFE)),
+    "no answer in time": (TimeoutError(), (ErrorCode.TIMEOUT, Retry.READ_FIRST)),
+    "slow body": (aiohttp.SocketTimeoutError(), (ErrorCode.TIMEOUT, Retry.READ_FIRST)),
+    "cut off": (aiohttp.ServerDisconnectedError(), (ErrorCode.UNREACHABLE, Retry.READ_FIRST)),
+    "half an answer": (aiohttp.ClientPayloadError(), (ErrorCode.UNREACHABLE, Retry.READ_FIRST)),
+    "cannot write": (aiohttp.ClientOSError(32, "pipe"), (ErrorCode.UNREACHABLE, Retry.READ_FIRST)),
+}
+
+
+@pytest.mark.parametrize(("error", "expected"), TRANSPORT.values(), ids=TRANSPORT)
+def test_every_break_of_the_connection_has_its_code_and_its_retry(error, expected):
+    fault = transport_fault(error, ACCOUNT)
+
+    assert (fault.error.code, fault.retry) == expected

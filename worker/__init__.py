@@ -1,0 +1,1 @@
+"""The worker: Kubernetes out. Holds kubeconfigs and credentials, takes runs from the queue, carries them out."""

@@ -1,0 +1,99 @@
+"""`python -m worker`: the worker, configured by its environment."""
+
+import gc
+import logging
+import os
+import socket
+import sys
+import time
+import uuid
+from functools import partial
+
+import remediation
+from remediation.inventory import Announcement
+from store import clock
+from store.connection import PROMPT, StoreUnavailable, safe_url
+from worker import logs
+from worker.attendant import attend
+from worker.credentials import CredentialFolder
+from worker.job import execute
+from worker.kubeconfigs import Kubeconfigs
+from worker.process import serve
+from worker.settings import Settings, SettingsError
+from worker.supervisor import Supervisor
+
+log = logging.getLogger("worker")
+
+
+def main() -> int:
+    """Run until told to stop; return the exit code."""
+    try:
+        settings = Settings.from_environment(os.environ)
+    except SettingsError as error:
+        sys.stderr.write(f"remediator worker: {error}\n")
+        return 2
+    logs.set_up(settings.log_format, settings.log_level)
+    kubeconfigs = Kubeconfigs(settings.kubeconfigs, settings.contexts, settings.cluster_name)
+    contexts = kubeconfigs.current()
+    for wrong in contexts.problems:
+        log.warning("kubeconfig %s", wrong)
+    for name, reason in contexts.broken.items():
+        log.warning("context '%s' is not served: %s", name, reason)
+    log.info(
+        "serving %d clusters from queue '%s' at %s with %d processes",
+        len(contexts.usable),
+        settings.pool,
+        safe_url(settings.redis_url),
+        settings.processes,
+    )
+    if problem := CredentialFolder(settings.credentials_dir).problem():
+        log.warning("%s", problem)
+    _wait_for_redis(settings)
+    announcement = Announcement(
+        worker_id=uuid.uuid4().hex,
+        pool=settings.pool,
+        version=remediation.__version__,
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        started_at=clock.now(),
+        processes=settings.processes,
+    )
+
+    def carry_out(run_id: str) -> None:
+        execute(settings, kubeconfigs.current(), run_id)
+
+    bodies = {
+        f"process {number}": partial(serve, settings, carry_out, kubeconfigs.current)
+        for number in range(1, settings.processes + 1)
+    }
+    bodies["attendant"] = partial(attend, settings, kubeconfigs.current, announcement)
+    gc.freeze()  # what is loaded now is shared with the forked processes, and no collection touches it
+    Supervisor(bodies).run()
+    return 0
+
+
+def _wait_for_redis(settings: Settings) -> None:
+    """Return when Redis answers; say once that it does not."""
+    store = settings.store(retries=PROMPT)
+    url = safe_url(settings.redis_url)
+    waiting = False
+    while True:
+        try:
+            store.ping()
+            durable = store.durable()
+        except StoreUnavailable as error:
+            if not waiting:
+                log.warning("Redis does not answer at %s (%s): waiting", url, type(error).__name__)
+            waiting = True
+            time.sleep(1)
+        else:
+            break
+    if waiting:
+        log.info("Redis answers at %s", url)
+    if not durable:
+        log.warning("Redis at %s keeps no append-only file: a crash of it loses requests", url)
+    store.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,81 @@
+"""The process beside the RQ workers: announces what this worker serves, and looks for runs that nobody works on."""
+
+import logging
+import signal
+import time
+from collections.abc import Callable
+
+from remediation.inventory import AnnouncedCluster, Announcement
+from store.connection import PROMPT, StoreUnavailable
+from store.inventory import BEAT_SECONDS
+from store.recovery import PERIOD_SECONDS, recover
+from worker.credentials import CredentialFolder
+from worker.kubeconfigs import Contexts
+from worker.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+class _Stopped(Exception):
+    """SIGTERM came."""
+
+
+def attend(
+    settings: Settings, contexts: Callable[[], Contexts], announcement: Announcement
+) -> None:
+    """Beat until SIGTERM, then say goodbye. `announcement` holds what does not change."""
+    store = settings.store(retries=PROMPT)
+    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent passes on SIGTERM
+    folder = CredentialFolder(settings.credentials_dir)
+    next_beat = 0.0
+    away = False
+    try:
+        while True:
+            try:
+                if time.monotonic() >= next_beat:
+                    store.inventory.announce(_current(announcement, contexts(), folder))
+                    next_beat = time.monotonic() + BEAT_SECONDS
+                for run in recover(store):
+                    log.info("woke run %s on cluster %s", run.id, run.cluster)
+            except StoreUnavailable as error:
+                if not away:
+                    log.warning("Redis does not answer (%s): waiting", type(error).__name__)
+                away = True
+            else:
+                if away:
+                    log.info("Redis is back")
+                away = False
+            time.sleep(PERIOD_SECONDS)
+    except _Stopped:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        try:
+            store.inventory.leave(announcement.worker_id)
+        except StoreUnavailable:
+            log.warning("Redis is away: the announcement runs out by itself")
+    finally:
+        store.close()
+
+
+def _stop(signum: int, frame: object) -> None:
+    raise _Stopped
+
+
+def _current(
+    announcement: Announcement, contexts: Contexts, folder: CredentialFolder
+) -> Announcement:
+    clusters = [AnnouncedCluster(name, context.server) for name, context in contexts.usable.items()]
+    problem = folder.problem()
+    clusters += [AnnouncedCluster(name, None, reason) for name, reason in contexts.broken.items()]
+    return Announcement(
+        worker_id=announcement.worker_id,
+        pool=announcement.pool,
+        version=announcement.version,
+        host=announcement.host,
+        pid=announcement.pid,
+        started_at=announcement.started_at,
+        processes=announcement.processes,
+        clusters=tuple(sorted(clusters, key=lambda cluster: cluster.name)),
+        credentials=folder.announced(),
+        problems=contexts.problems + ((problem,) if problem else ()),
+    )

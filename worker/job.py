@@ -1,0 +1,179 @@
+"""What a worker does with a wake-up: claim the run, carry it out, say how it ended."""
+
+import asyncio
+import logging
+import signal
+import threading
+import traceback
+from contextlib import suppress
+from pathlib import Path
+
+import uvloop
+
+from remediation.outcome import Error, ErrorCode
+from remediation.plan import Task
+from remediation.selection import nearest
+from remediation.status import RunStatus
+from store.connection import PATIENT, StoreUnavailable
+from store.recovery import wake_next
+from store.runs import Claim, LeaseLost
+from store.store import Store
+from worker.credentials import CredentialFolder, CredentialUnavailable
+from worker.kubeconfigs import Contexts
+from worker.lease import Lease
+from worker.run import Execution, RunFailed, carry_out
+from worker.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+def execute(settings: Settings, contexts: Contexts, run_id: str) -> None:
+    """Carry out the run if nobody else does; a wake-up that came too late or twice does nothing."""
+    store = settings.store(retries=PATIENT)
+    try:
+        claim = store.runs.claim(run_id)
+        if claim:
+            log.info("run %s on cluster %s: attempt %d", run_id, claim.run.cluster, claim.attempt)
+            _Job(settings, contexts, store, claim).run()
+    except StoreUnavailable as error:
+        # The run keeps its record; whoever finds it without a lease goes on.
+        log.error("run %s: Redis stayed away (%s)", run_id, type(error).__name__)  # noqa: TRY400
+    finally:
+        store.close()
+
+
+class _Job:
+    """A claimed run in this process."""
+
+    def __init__(self, settings: Settings, contexts: Contexts, store: Store, claim: Claim) -> None:
+        self._settings = settings
+        self._contexts = contexts
+        self._store = store
+        self._claim = claim
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._execution: Execution | None = None
+        self._lost = False
+        self._cancelled = threading.Event()
+        self._stopped = False
+
+    def run(self) -> None:
+        try:
+            with Lease(self._store.runs, self._claim, self._on_lost, self._on_cancel):
+                self._conclude()
+        except LeaseLost:
+            log.warning("run %s: somebody else has it now", self._claim.run.id)
+        except asyncio.CancelledError:
+            self._hand_back()  # now that nothing renews the lease any more
+
+    def _conclude(self) -> None:
+        """Carry the run out and store its end. Raises LeaseLost, and CancelledError when told to stop."""
+        run = self._claim.run
+        try:
+            execution = self._prepare()
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(self._main(execution))
+        except RunFailed as failed:
+            log.warning("run %s on %s: %s", run.id, run.cluster, failed.error.detail)
+            self._end(failed.error, failed.status)
+        except (LeaseLost, StoreUnavailable):
+            raise
+        except Exception as error:
+            # The last line of defence: the text of a foreign exception may hold a secret, its type cannot.
+            log.error("run %s on %s: %s", run.id, run.cluster, _whereabouts(error))  # noqa: TRY400
+            detail = f"the worker failed ({type(error).__name__})"
+            self._end(Error(ErrorCode.INTERNAL, detail, "see the worker's log"), RunStatus.FAILED)
+        else:
+            self._end()
+
+    def _prepare(self) -> Execution:
+        run = self._claim.run
+        asked = self._store.remediations.request(run.remediation_id)
+        if asked is None:
+            raise LeaseLost(run.id)
+        request, created_at = asked
+        context = self._contexts.usable.get(run.cluster)
+        if context is None:
+            why = self._contexts.broken.get(run.cluster, "no kubeconfig of this worker has it")
+            raise RunFailed(
+                Error(ErrorCode.UNREACHABLE, f"the cluster is not served: {why}"),
+                RunStatus.UNREACHABLE,
+            )
+        folder = CredentialFolder(self._settings.credentials_dir)
+        try:
+            credential = folder.get(request.credential)
+        except CredentialUnavailable as error:
+            near = nearest(request.credential, [known.name for known in folder.announced()])
+            hint = f"put it into the credentials folder of pool '{run.pool}'"
+            raise RunFailed(
+                Error(
+                    ErrorCode.CREDENTIAL_UNAVAILABLE,
+                    str(error),
+                    f"{hint}, or did you mean '{near}'?" if near else hint,
+                )
+            ) from None
+        task = Task.of(run.remediation_id, request, credential)
+        concurrency = self._settings.concurrency
+        return Execution.of(self._store, self._claim, task, context, created_at, concurrency)
+
+    async def _main(self, execution: Execution) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._execution = execution
+        self._task = asyncio.current_task()
+        self._loop.add_signal_handler(signal.SIGTERM, self._stop)
+        if self._lost:
+            raise LeaseLost(self._claim.run.id)
+        if self._cancelled.is_set():
+            execution.cancelled.set()
+        try:
+            await carry_out(execution)
+        except asyncio.CancelledError:
+            if self._stopped:
+                raise
+            raise LeaseLost(self._claim.run.id) from None
+
+    def _stop(self) -> None:
+        if not self._stopped and self._task:
+            self._stopped = True
+            self._task.cancel()
+
+    def _on_lost(self) -> None:
+        """Called from the lease's thread."""
+        self._lost = True
+        if self._loop and self._task:
+            with suppress(RuntimeError):  # the loop may have ended this moment
+                self._loop.call_soon_threadsafe(self._task.cancel)
+
+    def _on_cancel(self) -> None:
+        """Called from the lease's thread, as long as it lasts."""
+        self._cancelled.set()
+        if self._loop and self._execution:
+            with suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._execution.cancelled.set)
+
+    def _hand_back(self) -> None:
+        run = self._claim.run
+        log.info("run %s on %s: told to stop, handed back", run.id, run.cluster)
+        self._store.runs.hand_back(self._claim)
+        self._store.queue.wake(run.pool, run.id)
+
+    def _end(self, error: Error | None = None, status: RunStatus | None = None) -> None:
+        run, store = self._claim.run, self._store
+        if error or status:
+            # Namespaces without a row were not reached; the total says what was.
+            current = store.runs.get(run.id)
+            if current and current.summary.total != current.summary.done:
+                store.runs.observed(self._claim, current.summary.done, current.missing or ())
+        if store.runs.finish(self._claim, error, status) == 0:
+            store.remediations.close(run.remediation_id)
+        wake_next(store, run)
+        log.info("run %s on %s: ended", run.id, run.cluster)
+
+
+def _whereabouts(error: BaseException) -> str:
+    """Return the types of an exception and its parts with the places they came from, without any of their text."""
+    if isinstance(error, BaseExceptionGroup):
+        return "; ".join(_whereabouts(part) for part in error.exceptions)
+    frames = traceback.extract_tb(error.__traceback__)[-3:]
+    places = " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(frames))
+    return f"{type(error).__name__} at {places}"

@@ -1,0 +1,254 @@
+"""The session with one cluster: the only module that knows the Kubernetes client.
+
+The client reads the kubeconfig and authenticates; requests go straight over its aiohttp session, which knows neither
+the server name, the proxy, the user agent nor the token by itself.
+"""
+
+import asyncio
+import logging
+import shutil
+import ssl
+import tempfile
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from kubernetes.aio import client, config
+from kubernetes.aio.config import kube_config
+
+from worker import exec_plugin
+from worker.faults import Call, Fault, Retry, answer_fault, transport_fault
+from worker.kubeconfigs import Context, Unusable, read_token
+from worker.pace import Pace, Stopped
+
+MERGE_PATCH = "application/merge-patch+json"
+APPLY_PATCH = "application/apply-patch+yaml"
+
+_CONNECT_SECONDS = 3
+# An overloaded server may keep a request in its queue for 15 s before it answers 429, a write may take 34 s.
+_TOTAL_SECONDS = 40
+# A server that refuses every token must not have a plugin run for every namespace.
+_RENEWAL_SECONDS = 10
+_SPARE_CONNECTIONS = 4
+
+# What the client logs of a kubeconfig may hold a token.
+logging.getLogger("kubernetes").setLevel(logging.CRITICAL)
+
+
+class Session:
+    """An open session. Calls answer with the body of a 2xx; otherwise they raise Fault or Gone."""
+
+    def __init__(
+        self, context: Context, user_agent: str, concurrency: int, stop: asyncio.Event | None = None
+    ) -> None:
+        self.pace = Pace(concurrency, stop)
+        self._context = context
+        self._user_agent = user_agent
+        self._concurrency = concurrency
+        self._refreshing = asyncio.Lock()
+        self._generation = 0
+        self._next_renewal = 0.0
+        self._config: Any = None
+        self._http: aiohttp.ClientSession
+        self._folder: str | None = None
+
+    async def get(self, path: str, call: Call, **params: str) -> bytes:
+        """Read."""
+        return await self._request("GET", path, call, params)
+
+    async def patch(
+        self, path: str, call: Call, body: bytes, content_type: str, **params: str
+    ) -> bytes:
+        """Write, with no more writes in flight than the cluster's cap. Raises Stopped once the run is cancelled."""
+        async with self.pace.writes:
+            return await self._request("PATCH", path, call, params, body, content_type)
+
+    async def reach(self, seconds: float) -> None:
+        """Return as soon as the server answers anything at all. Raises Fault after `seconds`."""
+        call = Call("reach", "version")
+        fault = transport_fault(TimeoutError(), call)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while True:
+                    try:
+                        await self._exchange("GET", "/version", {}, None, None, self._config)
+                    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                        fault = transport_fault(error, call)
+                        if fault.retry.name == "NO":
+                            break
+                        await asyncio.sleep(0.5)
+                    else:
+                        return
+        raise fault
+
+    async def open(self) -> None:
+        """Load the credential and make the connection pool. Raises Unusable."""
+        self._config = await self._load()
+        try:
+            api = client.ApiClient(self._config)
+        except (ssl.SSLError, ValueError, OSError):
+            raise Unusable("the certificates in the kubeconfig do not fit together") from None
+        finally:
+            self._forget_files()
+        self._http = api.rest_client._create_pool_manager()
+        api.rest_client.pool_manager = self._http
+        self._api = api
+
+    async def close(self) -> None:
+        """End all connections."""
+        if self._config is not None and hasattr(self, "_api"):
+            await self._api.close()
+        self._forget_files()
+
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        call: Call,
+        params: Mapping[str, str],
+        body: bytes | None = None,
+        content_type: str | None = None,
+    ) -> bytes:
+        await self.pace.clearance()
+        if body is not None and self.pace.stop.is_set():
+            raise Stopped
+        generation = self._generation
+        try:
+            return await self._attempt(method, path, call, params, body, content_type)
+        except Fault as fault:
+            if fault.retry is not Retry.NEW_TOKEN:
+                raise
+        await self._renew(generation)
+        return await self._attempt(method, path, call, params, body, content_type)
+
+    async def _attempt(
+        self,
+        method: str,
+        path: str,
+        call: Call,
+        params: Mapping[str, str],
+        body: bytes | None,
+        content_type: str | None,
+    ) -> bytes:
+        try:
+            status, headers, answer = await self._exchange(
+                method, path, params, body, content_type, self._config
+            )
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            fault = transport_fault(error, call)
+            self.pace.failed(fault)
+            raise fault from None
+        if 200 <= status < 300:
+            self.pace.succeeded()
+            return answer
+        refusal = answer_fault(status, answer, headers, call)
+        if isinstance(refusal, Fault):
+            self.pace.failed(refusal)
+        raise refusal
+
+    async def _exchange(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, str],
+        body: bytes | None,
+        content_type: str | None,
+        configuration: Any,
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        headers = {"User-Agent": self._user_agent, "Accept": "application/json"}
+        if content_type:
+            headers["Content-Type"] = content_type
+        with suppress(OSError, config.ConfigException):
+            # Reads a pod's token again when it is due; while the file is being replaced the last one serves.
+            await configuration.auth_settings()
+        if token := configuration.api_key.get("BearerToken"):
+            headers["Authorization"] = token.strip()
+        async with self._http.request(
+            method,
+            configuration.host + path,
+            params=params,
+            data=body,
+            headers=headers,
+            timeout=aiohttp.ClientTimeout(total=_TOTAL_SECONDS, sock_connect=_CONNECT_SECONDS),
+            allow_redirects=False,  # a redirect would carry the Secret in the body somewhere else
+            server_hostname=configuration.tls_server_name,
+            proxy=configuration.proxy,
+        ) as response:
+            return response.status, response.headers, await response.read()
+
+    async def _renew(self, generation: int) -> None:
+        """Get a new token, once for all the calls that were refused with the old one, and not again at once."""
+        async with self._refreshing:
+            if self._generation != generation or time.monotonic() < self._next_renewal:
+                return
+            with suppress(Unusable):
+                fresh = await self._load()
+                self._config.api_key = fresh.api_key
+                self._config.refresh_api_key_hook = fresh.refresh_api_key_hook
+            self._forget_files()
+            self._generation += 1
+            self._next_renewal = time.monotonic() + _RENEWAL_SECONDS
+
+    async def _load(self) -> Any:
+        configuration = client.Configuration()
+        configuration.client_session_kwargs = {"trust_env": False}
+        configuration.connection_pool_maxsize = self._concurrency + _SPARE_CONNECTIONS
+        # Python 3.13 refuses CAs without the key usage extension, which many clusters have.
+        configuration.disable_strict_ssl_verification = True
+        try:
+            if self._context.in_cluster:
+                config.load_incluster_config(client_configuration=configuration)
+            else:
+                document = await _document(self._context)
+                # It lives for a moment only: a killed process cannot tidy up.
+                self._folder = tempfile.mkdtemp(prefix="remediator-")
+                await config.load_kube_config_from_dict(
+                    document,
+                    context=self._context.name,
+                    client_configuration=configuration,
+                    temp_file_path=self._folder,
+                )
+        except Unusable:
+            raise
+        except Exception:  # whatever it is, its text may hold the token
+            raise Unusable("the client cannot read it") from None
+        # Without this the client would go on anonymously.
+        if not configuration.api_key.get("BearerToken") and not configuration.cert_file:
+            raise Unusable("it yields no credential")
+        return configuration
+
+    def _forget_files(self) -> None:
+        """Remove the private keys that the client wrote to disk; they are in memory now."""
+        kube_config._temp_files.clear()
+        if self._folder:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+
+@asynccontextmanager
+async def open_session(
+    context: Context, user_agent: str, concurrency: int, stop: asyncio.Event | None = None
+) -> AsyncIterator[Session]:
+    """Open a session with the cluster and close it; once `stop` is set it begins no write. Raises Unusable."""
+    session = Session(context, user_agent, concurrency, stop)
+    try:
+        await session.open()
+        yield session
+    finally:
+        await session.close()
+
+
+async def _document(context: Context) -> dict[str, Any]:
+    user = dict(context.user)
+    if plugin := user.pop("exec", None):
+        user = dict(await exec_plugin.run(plugin))
+    if path := user.pop("tokenFile", None):
+        user["token"] = read_token(Path(path))
+    name = context.name
+    return {
+        "clusters": [{"name": name, "cluster": dict(context.cluster)}],
+        "users": [{"name": name, "user": user}],
+        "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
+    }

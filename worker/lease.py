@@ -1,0 +1,65 @@
+"""Holding a run's lease from a plain thread, so that a busy event loop never loses it."""
+
+import logging
+import threading
+from collections.abc import Callable
+from types import TracebackType
+
+from store.connection import StoreUnavailable
+from store.runs import Claim, Hold, Runs
+
+PERIOD_SECONDS = 0.5
+
+log = logging.getLogger(__name__)
+
+
+class Lease:
+    """Renews the claim until it is left, the first time at once.
+
+    Calls `on_lost` when somebody else has the run, and then no more; calls `on_cancel` when the run is to be cancelled.
+    """
+
+    def __init__(
+        self,
+        runs: Runs,
+        claim: Claim,
+        on_lost: Callable[[], object],
+        on_cancel: Callable[[], object],
+    ) -> None:
+        self._runs = runs
+        self._claim = claim
+        self._on_lost = on_lost
+        self._on_cancel = on_cancel
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
+
+    def __enter__(self) -> "Lease":
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _keep(self) -> None:
+        wait = 0.0
+        while not self._ended.wait(wait):
+            wait = PERIOD_SECONDS
+            try:
+                hold = self._runs.renew(self._claim)
+            except StoreUnavailable as error:
+                log.warning(
+                    "cannot renew the lease of %s: %s", self._claim.run.id, type(error).__name__
+                )
+                continue
+            if hold is Hold.LOST:
+                log.warning("lost the lease of %s", self._claim.run.id)
+                self._on_lost()
+                return
+            if hold is Hold.CANCELLED:
+                self._on_cancel()

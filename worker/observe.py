@@ -1,0 +1,185 @@
+"""Reading a cluster: three bulk lists, or for a few named namespaces just those."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import msgspec
+
+from remediation.outcome import Error, ErrorCode
+from remediation.patterns import is_literal
+from remediation.request import RemediationRequest
+from remediation.state import NamespaceState, Secret, ServiceAccount
+from worker.faults import Call, Fault, Gone, Retry
+from worker.kube import Session
+from worker.pace import Stopped
+from worker.wire import Page, WireNamespace, WireSecret, WireServiceAccount
+
+_PAGE = 1000
+_MOST_RESTARTS = 3
+_EXPIRED = 410
+# Up to here single reads are cheaper than lists over the whole cluster.
+_MOST_NAMED = 20
+
+_Object = TypeVar("_Object", WireNamespace, WireServiceAccount, WireSecret)
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """The namespaces of a cluster, and the names that are known to exist there."""
+
+    states: tuple[NamespaceState, ...]
+    present: frozenset[str]
+
+
+async def observe(session: Session, request: RemediationRequest) -> Observation:
+    """Read all that the plans of `request` need. Raises Fault."""
+    names = request.namespaces
+    if len(names) <= _MOST_NAMED and all(is_literal(name) for name in names):
+        return await _observe_named(session, request)
+    namespaces, accounts, secrets = await asyncio.gather(
+        _all(session, "/api/v1/namespaces", "namespaces", WireNamespace),
+        _all(session, "/api/v1/serviceaccounts", "serviceaccounts", WireServiceAccount),
+        _all(
+            session,
+            "/api/v1/secrets",
+            "secrets",
+            WireSecret,
+            fieldSelector=f"metadata.name={request.secret_name}",
+        ),
+    )
+    accounts_of: defaultdict[str, list[ServiceAccount]] = defaultdict(list)
+    for account in accounts:
+        accounts_of[account.metadata.namespace].append(account.to_domain())
+    secret_of = {secret.metadata.namespace: secret.to_domain() for secret in secrets}
+    states = tuple(
+        NamespaceState(
+            namespace.to_domain(),
+            secret_of.get(namespace.metadata.name),
+            tuple(accounts_of[namespace.metadata.name]),
+        )
+        for namespace in namespaces
+    )
+    return Observation(states, frozenset(state.namespace.name for state in states))
+
+
+async def read_secret(session: Session, namespace: str, name: str) -> Secret | None:
+    """Return the Secret as it is now, None if there is none. Raises Fault; Gone if the namespace is."""
+    path = f"/api/v1/namespaces/{namespace}/secrets/{name}"
+    call = Call("get", f"secrets/{namespace}/{name}")
+    try:
+        return (await _one(session, path, call, WireSecret)).to_domain()
+    except Gone as gone:
+        if gone.namespace:
+            raise
+        return None
+
+
+async def read_account(session: Session, namespace: str, name: str) -> ServiceAccount:
+    """Return the ServiceAccount as it is now. Raises Fault and Gone."""
+    path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}"
+    call = Call("get", f"serviceaccounts/{namespace}/{name}")
+    return (await _one(session, path, call, WireServiceAccount)).to_domain()
+
+
+async def _observe_named(session: Session, request: RemediationRequest) -> Observation:
+    found = await asyncio.gather(
+        *(_named(session, name, request.secret_name) for name in dict.fromkeys(request.namespaces))
+    )
+    states = tuple(state for state in found if state)
+    present = {state.namespace.name for state in states}
+    # Other namespaces were not looked at, so nothing is said about names to ignore there.
+    return Observation(states, frozenset(present.union(request.ignore)))
+
+
+async def _named(session: Session, name: str, secret_name: str) -> NamespaceState | None:
+    path = f"/api/v1/namespaces/{name}"
+    try:
+        namespace, accounts, secret = await asyncio.gather(
+            _one(session, path, Call("get", f"namespaces/{name}"), WireNamespace),
+            _all(session, f"{path}/serviceaccounts", "serviceaccounts", WireServiceAccount),
+            read_secret(session, name, secret_name),
+        )
+    except Gone:
+        return None
+    return NamespaceState(
+        namespace.to_domain(), secret, tuple(account.to_domain() for account in accounts)
+    )
+
+
+async def _all(
+    session: Session, path: str, kind: str, item: type[_Object], **params: str
+) -> list[_Object]:
+    for _ in range(_MOST_RESTARTS):
+        try:
+            return [found async for found in _items(session, path, kind, item, params)]
+        except Fault as fault:
+            if fault.error.http_status != _EXPIRED:
+                raise
+            expired = fault
+    raise expired
+
+
+async def _items(
+    session: Session, path: str, kind: str, item: type[_Object], params: dict[str, str]
+) -> AsyncIterator[_Object]:
+    decoder: msgspec.json.Decoder[Page[_Object]] = msgspec.json.Decoder(_page_of(item))
+    token = ""
+    call = Call("list", kind)
+    while True:
+        page_params = params | {"limit": str(_PAGE)} | ({"continue": token} if token else {})
+        page = _decode(decoder, await _read(session, path, call, page_params), call)
+        for found in page.items:
+            yield found
+        token = page.metadata.next
+        if not token:
+            return
+
+
+def _page_of(item: type[_Object]) -> Any:
+    return Page[item]  # type: ignore[valid-type]
+
+
+async def _one(session: Session, path: str, call: Call, kind: type[_Object]) -> _Object:
+    return _decode(msgspec.json.Decoder(kind), await _read(session, path, call, {}), call)
+
+
+async def _read(session: Session, path: str, call: Call, params: dict[str, str]) -> bytes:
+    attempt = 0
+    while True:
+        attempt += 1
+        try:
+            return await session.get(path, call, **params)
+        except Fault as fault:
+            # A list that ran out is begun again by the caller, not asked for again.
+            if fault.error.http_status == _EXPIRED or not await _worth_another(
+                session, fault, attempt
+            ):
+                raise
+
+
+async def _worth_another(session: Session, fault: Fault, attempt: int) -> bool:
+    try:
+        return await session.pace.before_retry(fault, attempt)
+    except Stopped:
+        return False
+
+
+_Decoded = TypeVar("_Decoded")
+
+
+def _decode(decoder: msgspec.json.Decoder[_Decoded], body: bytes, call: Call) -> _Decoded:
+    try:
+        return decoder.decode(body)
+    except msgspec.MsgspecError:
+        raise Fault(
+            Error(
+                ErrorCode.INTERNAL,
+                "the answer is not what the Kubernetes API promises",
+                "check that the server in the kubeconfig is an API server",
+                object=call.object,
+            ),
+            Retry.NO,
+        ) from None

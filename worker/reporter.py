@@ -1,0 +1,60 @@
+"""Passing finished namespaces on in batches: often enough to follow live, seldom enough to cost little."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+
+from remediation.outcome import NamespaceResult
+from store.connection import StoreUnavailable
+from store.runs import Claim, LeaseLost, Runs
+
+_PERIOD_SECONDS = 0.1
+_LARGEST_BATCH = 500
+
+log = logging.getLogger(__name__)
+
+
+class Reporter:
+    """Collects rows and stores them in the background. While Redis is away the rows wait here."""
+
+    def __init__(self, runs: Runs, claim: Claim, on_lost: Callable[[], object]) -> None:
+        self._runs = runs
+        self._claim = claim
+        self._on_lost = on_lost
+        self._rows: list[NamespaceResult] = []
+        self._added = asyncio.Event()
+        self._storing = asyncio.Lock()
+        self._flushing = asyncio.create_task(self._keep_flushing())
+
+    def add(self, row: NamespaceResult) -> None:
+        """Take a finished namespace."""
+        self._rows.append(row)
+        self._added.set()
+
+    async def close(self) -> None:
+        """Store what is left. Raises LeaseLost."""
+        self._flushing.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._flushing
+        await self._flush()
+
+    async def _keep_flushing(self) -> None:
+        while True:
+            await self._added.wait()
+            self._added.clear()
+            try:
+                await asyncio.shield(self._flush())
+            except LeaseLost:
+                self._on_lost()
+                return
+            except StoreUnavailable as error:
+                log.warning("Redis does not answer (%s): rows wait", type(error).__name__)
+                self._added.set()  # what could not be stored is still there
+            await asyncio.sleep(_PERIOD_SECONDS)
+
+    async def _flush(self) -> None:
+        async with self._storing:
+            while batch := self._rows[:_LARGEST_BATCH]:
+                await asyncio.to_thread(self._runs.report, self._claim, batch)
+                del self._rows[: len(batch)]

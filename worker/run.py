@@ -1,0 +1,194 @@
+"""One run from its claim to its end: observe, plan, apply."""
+
+import asyncio
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import NoReturn
+
+import remediation
+from remediation.outcome import Error, ErrorCode
+from remediation.plan import NamespacePlan, Task, carry_over, plan_namespace, would_result
+from remediation.selection import missing_names
+from remediation.status import RunStatus
+from store import clock
+from store.runs import Claim
+from store.store import Store
+from worker.apply import apply_plan, cancelled_result, failed_result
+from worker.faults import Fault
+from worker.kube import Session, open_session
+from worker.kubeconfigs import Context, Unusable
+from worker.observe import observe
+from worker.reporter import Reporter
+
+REACH_SECONDS = 8.0
+_LAST_WRITES_SECONDS = 5.0
+_NO_ANSWER = (ErrorCode.UNREACHABLE, ErrorCode.TIMEOUT)
+
+log = logging.getLogger(__name__)
+
+
+class RunFailed(Exception):
+    """The run cannot go on; `error` says why, for the whole cluster."""
+
+    def __init__(self, error: Error, status: RunStatus = RunStatus.FAILED) -> None:
+        super().__init__(str(error.code))
+        self.error = error
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """A claimed run with all that is needed to carry it out."""
+
+    store: Store
+    claim: Claim
+    task: Task
+    context: Context
+    deadline: datetime
+    concurrency: int
+    cancelled: asyncio.Event
+
+    @classmethod
+    def of(
+        cls,
+        store: Store,
+        claim: Claim,
+        task: Task,
+        context: Context,
+        created: str,
+        concurrency: int,
+    ) -> "Execution":
+        """Wire an execution; the deadline counts from the creation of the remediation."""
+        deadline = clock.parse(created) + timedelta(seconds=task.request.timeout_seconds)
+        return cls(store, claim, task, context, deadline, concurrency, asyncio.Event())
+
+
+async def carry_out(execution: Execution) -> None:
+    """Do the work and store every row. Raises RunFailed, LeaseLost, and CancelledError when told to stop."""
+    agent = f"remediator/{remediation.__version__} (remediation={execution.task.remediation_id})"
+    try:
+        async with open_session(
+            execution.context, agent, execution.concurrency, execution.cancelled
+        ) as session:
+            await _in_session(execution, session)
+    except Unusable as error:
+        detail = f"the kubeconfig cannot be used: {error}"
+        raise RunFailed(Error(ErrorCode.UNREACHABLE, detail), RunStatus.UNREACHABLE) from None
+
+
+async def _in_session(execution: Execution, session: Session) -> None:
+    plans = await _plans(execution, session)
+    current = asyncio.current_task()
+    assert current  # noqa: S101 -- this is a coroutine
+    reporter = Reporter(execution.store.runs, execution.claim, current.cancel)
+    try:
+        await _carry_out_all(execution, session, plans, reporter)
+    finally:
+        await reporter.close()
+
+
+async def _plans(execution: Execution, session: Session) -> list[NamespacePlan]:
+    """Observe the cluster, decide, and note what is intended."""
+    claim, task, store = execution.claim, execution.task, execution.store
+    try:
+        async with asyncio.timeout(_remaining(execution)):
+            await session.reach(REACH_SECONDS)
+            observation = await observe(session, task.request)
+    except TimeoutError:
+        _timed_out(execution)
+    except Fault as fault:
+        raise RunFailed(fault.error, _status_of(execution, fault.error)) from None
+    plans = [plan for state in observation.states if (plan := plan_namespace(task, state))]
+    names = {plan.namespace for plan in plans}
+    run_id = claim.run.id
+    if claim.attempt > 1:
+        done = await asyncio.to_thread(store.results.namespaces, run_id)
+        intents = await asyncio.to_thread(store.journal.intents, run_id)
+        plans = [
+            carry_over(plan, intents[plan.namespace]) if plan.namespace in intents else plan
+            for plan in plans
+            if plan.namespace not in done
+        ]
+        names |= done
+    missing = missing_names(task.request, observation.present)
+    await asyncio.to_thread(store.runs.observed, claim, len(names), missing)
+    if not task.request.dry_run:
+        intents_now = [(plan.namespace, plan.intent) for plan in plans if not plan.settled]
+        await asyncio.to_thread(store.journal.note, claim, intents_now)
+    return plans
+
+
+def _status_of(execution: Execution, error: Error) -> RunStatus:
+    """Return how a run ends that could not be observed."""
+    if execution.cancelled.is_set():
+        return RunStatus.CANCELLED
+    return RunStatus.UNREACHABLE if error.code in _NO_ANSWER else RunStatus.FAILED
+
+
+async def _carry_out_all(
+    execution: Execution, session: Session, plans: Sequence[NamespacePlan], reporter: Reporter
+) -> None:
+    open_plans = []
+    for plan in plans:
+        if plan.settled:
+            reporter.add(plan.settled)
+        elif execution.task.request.dry_run:
+            reporter.add(would_result(plan))
+        else:
+            open_plans.append(plan)
+    waiting = iter(open_plans)
+    unfinished = {plan.namespace: plan for plan in open_plans}
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_remaining(execution)) as limit:
+            watch = asyncio.create_task(_hurry(execution.cancelled, limit))
+            try:
+                async with asyncio.TaskGroup() as lanes:
+                    for _ in range(min(execution.concurrency, len(open_plans))):
+                        lanes.create_task(_lane(execution, session, waiting, reporter, unfinished))
+            finally:
+                watch.cancel()
+    for _, plan in sorted(unfinished.items()):
+        if execution.cancelled.is_set():
+            reporter.add(cancelled_result(plan))
+        else:
+            reporter.add(failed_result(plan, _deadline(execution)))
+
+
+async def _hurry(cancelled: asyncio.Event, limit: asyncio.Timeout) -> None:
+    """Once the run is cancelled, give the writes under way a moment to come to their end."""
+    await cancelled.wait()
+    limit.reschedule(asyncio.get_running_loop().time() + _LAST_WRITES_SECONDS)
+
+
+async def _lane(
+    execution: Execution,
+    session: Session,
+    waiting: Iterator[NamespacePlan],
+    reporter: Reporter,
+    unfinished: dict[str, NamespacePlan],
+) -> None:
+    for plan in waiting:
+        if execution.cancelled.is_set():
+            return
+        row = await apply_plan(session, execution.task, plan)
+        del unfinished[plan.namespace]
+        reporter.add(row)
+
+
+def _remaining(execution: Execution) -> float:
+    return max(0.0, (execution.deadline - datetime.now(UTC)).total_seconds())
+
+
+def _timed_out(execution: Execution) -> NoReturn:
+    raise RunFailed(_deadline(execution))
+
+
+def _deadline(execution: Execution) -> Error:
+    return Error(
+        ErrorCode.TIMEOUT,
+        f"the deadline of {execution.task.request.timeout_seconds} s passed before this was finished",
+        "start it again with a larger timeout_seconds: what was done is not done twice",
+    )

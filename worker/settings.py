@@ -1,0 +1,133 @@
+"""What a worker is told by its environment."""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from remediation.patterns import PatternError, check_cluster_pattern
+from store.connection import PATIENT, connect
+from store.store import DEFAULT_RETENTION_SECONDS, Store
+
+_POOL = re.compile(r"[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?")
+_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+_FORMATS = ("text", "json")
+_MOST_PROCESSES = 256
+_MOST_CONCURRENCY = 1024
+_MOST_RETENTION_DAYS = 3650
+_DAY_SECONDS = 24 * 3600
+
+
+class SettingsError(ValueError):
+    """A variable has a value that cannot be used; the message names it and shows a right one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The worker's settings.
+
+    `kubeconfigs` are files or folders (empty: the account of the pod it runs in), `concurrency` the writes in
+    flight for each cluster, `processes` the runs carried out at the same time, `retention_seconds` how long the records
+    of an ended remediation live.
+    """
+
+    redis_url: str = field(repr=False)
+    kubeconfigs: tuple[Path, ...]
+    contexts: tuple[str, ...] = ("*",)
+    cluster_name: str = "in-cluster"
+    pool: str = "default"
+    credentials_dir: Path | None = None
+    processes: int = 4
+    concurrency: int = 32
+    retention_seconds: int = DEFAULT_RETENTION_SECONDS
+    log_format: str = "text"
+    log_level: str = "INFO"
+
+    def store(self, *, retries: int) -> Store:
+        """Wire the store; nothing is sent yet."""
+        return Store.open(self.redis_url, retries=retries, retention_seconds=self.retention_seconds)
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
+        """Read the variables. Raises SettingsError for the first that is wrong."""
+        folder = environment.get("REMEDIATOR_CREDENTIALS_DIR")
+        return cls(
+            redis_url=_redis_url(environment),
+            kubeconfigs=_kubeconfigs(environment),
+            contexts=_contexts(environment),
+            cluster_name=environment.get("REMEDIATOR_CLUSTER_NAME") or "in-cluster",
+            pool=_pool(environment),
+            credentials_dir=Path(folder).expanduser() if folder else None,
+            processes=_number(environment, "REMEDIATOR_PROCESSES", 4, _MOST_PROCESSES),
+            concurrency=_number(environment, "REMEDIATOR_CONCURRENCY", 32, _MOST_CONCURRENCY),
+            retention_seconds=_number(
+                environment, "REMEDIATOR_RETENTION_DAYS", 30, _MOST_RETENTION_DAYS
+            )
+            * _DAY_SECONDS,
+            log_format=_choice(environment, "REMEDIATOR_LOG_FORMAT", "text", _FORMATS),
+            log_level=_choice(environment, "REMEDIATOR_LOG_LEVEL", "INFO", _LEVELS),
+        )
+
+
+def _redis_url(environment: Mapping[str, str]) -> str:
+    url = environment.get("REDIS_URL") or "redis://127.0.0.1:6379/0"
+    try:
+        connect(url, retries=PATIENT).close()
+    except ValueError:
+        # The value may hold a password: it is not repeated.
+        raise SettingsError(
+            "REDIS_URL is not a Redis URL; use for example redis://127.0.0.1:6379/0, rediss://user:…@host:6380/1 "
+            "or unix:///run/redis.sock"
+        ) from None
+    return url
+
+
+def _kubeconfigs(environment: Mapping[str, str]) -> tuple[Path, ...]:
+    listed = environment.get("REMEDIATOR_KUBECONFIG") or environment.get("KUBECONFIG")
+    if listed:
+        return tuple(Path(part).expanduser() for part in listed.split(os.pathsep) if part)
+    default = Path("~/.kube/config").expanduser()
+    # Inside a pod without any kubeconfig the pod's own account is meant.
+    if "KUBERNETES_SERVICE_HOST" in environment and not default.exists():
+        return ()
+    return (default,)
+
+
+def _contexts(environment: Mapping[str, str]) -> tuple[str, ...]:
+    listed = environment.get("REMEDIATOR_CONTEXTS") or "*"
+    patterns = tuple(part.strip() for part in listed.split(",") if part.strip())
+    try:
+        return tuple(check_cluster_pattern(pattern) for pattern in patterns) or ("*",)
+    except PatternError as error:
+        raise SettingsError(
+            f"REMEDIATOR_CONTEXTS: {error}; for example 'prod-*,stage-eu'"
+        ) from None
+
+
+def _pool(environment: Mapping[str, str]) -> str:
+    pool = environment.get("REMEDIATOR_POOL") or "default"
+    if not _POOL.fullmatch(pool):
+        raise SettingsError(
+            f"REMEDIATOR_POOL is {pool!r}; use lower-case letters, digits and '-', for example 'eu-west'"
+        )
+    return pool
+
+
+def _number(environment: Mapping[str, str], name: str, default: int, most: int) -> int:
+    text = environment.get(name) or str(default)
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= most:
+        raise SettingsError(
+            f"{name} is {text!r}; use a whole number from 1 to {most}, for example {default}"
+        )
+    return int(text)
+
+
+def _choice(
+    environment: Mapping[str, str], name: str, default: str, allowed: tuple[str, ...]
+) -> str:
+    text = environment.get(name) or default
+    for choice in allowed:
+        if text.lower() == choice.lower():
+            return choice
+    raise SettingsError(f"{name} is {text!r}; use one of {', '.join(allowed)}")

@@ -1,0 +1,123 @@
+"""The parts of Kubernetes objects that are read, decoded straight from JSON into small structs."""
+
+import base64
+import binascii
+from collections.abc import Iterable
+from typing import Generic, TypeVar
+
+import msgspec
+
+from remediation.credential import SECRET_KEY
+from remediation.state import (
+    EXCLUDE_ANNOTATION,
+    MANAGED_BY,
+    MANAGED_BY_LABEL,
+    Namespace,
+    Secret,
+    ServiceAccount,
+)
+
+
+class Meta(msgspec.Struct, gc=False):
+    """Object metadata."""
+
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    resourceVersion: str = ""
+    labels: dict[str, str] | None = None
+    annotations: dict[str, str] | None = None
+    deletionTimestamp: str | None = None
+
+
+class ListMeta(msgspec.Struct, gc=False):
+    """List metadata."""
+
+    next: str = msgspec.field(name="continue", default="")
+
+
+class WireStatus(msgspec.Struct, gc=False):
+    """The phase of a namespace."""
+
+    phase: str = ""
+
+
+class WireNamespace(msgspec.Struct, gc=False):
+    """A Namespace."""
+
+    metadata: Meta
+    status: WireStatus = msgspec.field(default_factory=WireStatus)
+
+    def to_domain(self) -> Namespace:
+        """Return what the domain wants to know."""
+        annotations = self.metadata.annotations or {}
+        return Namespace(
+            self.metadata.name,
+            self.metadata.labels or {},
+            excluded=annotations.get(EXCLUDE_ANNOTATION) == "true",
+            terminating=self.status.phase == "Terminating" or bool(self.metadata.deletionTimestamp),
+        )
+
+
+class WireReference(msgspec.Struct, gc=False):
+    """An entry of imagePullSecrets; the API server takes one without a name."""
+
+    name: str = ""
+
+
+class WireServiceAccount(msgspec.Struct, gc=False):
+    """A ServiceAccount."""
+
+    metadata: Meta
+    imagePullSecrets: list[WireReference] | None = None
+
+    def to_domain(self) -> ServiceAccount:
+        """Return what the domain wants to know."""
+        meta = self.metadata
+        names = tuple(entry.name for entry in self.imagePullSecrets or ())
+        return ServiceAccount(
+            meta.name, meta.uid, meta.resourceVersion, names, bool(meta.deletionTimestamp)
+        )
+
+
+class WireSecret(msgspec.Struct, gc=False):
+    """A Secret."""
+
+    metadata: Meta
+    type: str = "Opaque"
+    data: dict[str, str] | None = None
+    immutable: bool | None = None
+
+    def to_domain(self) -> Secret:
+        """Return what the domain wants to know."""
+        meta = self.metadata
+        return Secret(
+            meta.uid,
+            meta.resourceVersion,
+            self.type,
+            _decode((self.data or {}).get(SECRET_KEY, "")),
+            ours=(meta.labels or {}).get(MANAGED_BY_LABEL) == MANAGED_BY,
+            immutable=bool(self.immutable),
+        )
+
+
+_Item = TypeVar("_Item")
+
+
+class Page(msgspec.Struct, Generic[_Item], gc=False):
+    """A page of a list."""
+
+    items: list[_Item]
+    metadata: ListMeta = msgspec.field(default_factory=ListMeta)
+
+
+def references(names: Iterable[str]) -> list[dict[str, str]]:
+    """Return imagePullSecrets as they are written; an entry without a name stays one."""
+    return [{"name": name} if name else {} for name in names]
+
+
+def _decode(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error:
+        return b""
