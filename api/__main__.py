@@ -1,0 +1,67 @@
+"""`python -m api`: the API process."""
+
+import logging
+import os
+import sys
+from typing import NoReturn
+
+from api import logs
+from api.access_file import AccessFileError, read_keys
+from api.server import Server, listen, without_gunicorns_environment
+from api.settings import Address, Settings, SettingsError
+
+_WRONG_SETTINGS = 2
+_NO_ADDRESS = 1
+
+log = logging.getLogger("api")
+
+
+def main() -> None:
+    """Serve until SIGTERM. Ends with 2 for a wrong setting, 1 for an address that cannot be had."""
+    try:
+        settings = Settings.from_environment(os.environ)
+        known = _number_of_keys(settings)
+    except SettingsError as error:
+        _end(str(error), _WRONG_SETTINGS)
+    logs.configure(settings.log_format, settings.log_level)
+    try:
+        listener = listen(settings.listen)
+    except OSError as error:
+        _end(
+            f"cannot listen on {settings.listen}: {error.strerror}; set REMEDIATOR_LISTEN to another",
+            _NO_ADDRESS,
+        )
+    if not known:
+        log.warning(
+            "nobody can get in: %s; `remediator token create` makes a key and prints its entry for the file",
+            f"{settings.access_file} holds no keys"
+            if settings.access_file
+            else "REMEDIATOR_ACCESS_FILE is not set",
+        )
+    bound = Address(settings.listen.host, listener.getsockname()[1])
+    log.info("the API listens on http://%s; its reference is http://%s/api/v1/docs", bound, bound)
+    without_gunicorns_environment()
+    Server(settings, listener).run()
+
+
+def _number_of_keys(settings: Settings) -> int:
+    """Count the keys. Raises SettingsError for a file that is there and cannot be used."""
+    path = settings.access_file
+    if path is None or not path.exists():
+        return 0
+    try:
+        return len(read_keys(path))
+    except AccessFileError as error:
+        raise SettingsError(
+            f"REMEDIATOR_ACCESS_FILE names a file that cannot be used: {error}; "
+            'example of an entry: {"keys": [{"id": "abcdefgh", "subject": "ci", "sha256": "<64 hex digits>"}]}'
+        ) from error
+
+
+def _end(message: str, code: int) -> NoReturn:
+    sys.stderr.write(f"remediator api: {message}\n")
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+"""The Flask application, wired by hand."""
+
+import logging
+from types import TracebackType
+
+from flask import Flask, request
+
+from api import (
+    cancellation,
+    docs,
+    envelope,
+    errors,
+    health,
+    inventory,
+    remediation_create,
+    remediation_list,
+    remediations,
+    results,
+    system,
+)
+from api.access import Access
+from api.services import Services, provide
+from api.settings import Settings
+from api.spec import Api, Group
+from api.waiting import Waits
+from store.store import Store
+
+MAX_BODY_BYTES = 256 * 1024
+
+log = logging.getLogger(__name__)
+
+
+class Application(Flask):
+    """Flask, logging an unexpected error with the request id that its answer carries."""
+
+    def log_exception(
+        self,
+        exc_info: tuple[type, BaseException, TracebackType] | tuple[None, None, None],
+    ) -> None:
+        """Log the exception that is being handled."""
+        fields = {"request_id": envelope.request_id()}
+        log.error(
+            "%s %s failed",
+            request.method,
+            request.path,
+            exc_info=exc_info,
+            extra={"fields": fields},
+        )
+
+
+def create_app(settings: Settings, store: Store) -> Flask:
+    """Make the application. Nothing is read and nothing is sent until a request comes."""
+    app = Application(__name__, static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    provide(app, Services(settings, store, Access(settings.access_file), Waits()))
+    envelope.register(app)
+    api = Api(app, settings.public_url or "/")
+    errors.register(app)
+    for group in _groups():
+        api.register_blueprint(group)
+    for plain in (docs, health):
+        app.register_blueprint(plain.blueprint)
+    return app
+
+
+def _groups() -> tuple[Group, ...]:
+    return (
+        Group(
+            "remediations",
+            "Requests and their outcome.",
+            remediation_create.blueprint,
+            remediations.blueprint,
+            cancellation.blueprint,
+            remediation_list.blueprint,
+            results.blueprint,
+        ),
+        Group("inventory", "What can be named in a request.", inventory.blueprint),
+        Group("service", "How the service is, and who the caller is to it.", system.blueprint),
+    )

@@ -1,0 +1,59 @@
+"""Probes: is the process alive, and may it get requests?"""
+
+from flask import Blueprint, Response, request
+
+from api.access import public
+from api.problems import Problem
+from api.services import services
+from store.connection import StoreUnavailable
+
+blueprint = Blueprint("health", __name__)
+
+NOT_DURABLE = "Redis keeps no append-only file: a crash of Redis loses accepted requests; set 'appendonly yes'"
+
+
+@blueprint.get("/livez")
+@public
+def livez() -> Response:
+    """Say that the process answers; depends on nothing else."""
+    return _text("ok\n")
+
+
+@blueprint.get("/readyz")
+@public
+def readyz() -> Response:
+    """Say whether requests can be served; with `?verbose`, why not. Never depends on any cluster."""
+    lines, ready = _checks()
+    if "verbose" in request.args:
+        verdict = "readyz check passed" if ready else "readyz check failed"
+        return _text("\n".join([*lines, verdict, ""]), 200 if ready else 503)
+    if not ready:
+        raise Problem(
+            "queue-unavailable",
+            "Not ready: " + ", ".join(line for line in lines if line.startswith("[-]")),
+            headers={"Retry-After": "2"},
+        )
+    return _text("ok\n")
+
+
+def _checks() -> tuple[list[str], bool]:
+    """Return a line for each check, and whether all that count have passed."""
+    stopping = services().waits.stopping
+    lines = ["[-]shutdown the process is about to end" if stopping else "[+]shutdown ok"]
+    try:
+        services().store.ping()
+        durable = services().store.durable()
+    except StoreUnavailable as error:
+        return [*lines, f"[-]redis {_reason(error)}"], False
+    lines.append("[+]redis ok")
+    # A warning, not a failure: without the API nobody would even see it.
+    lines.append("[+]persistence ok" if durable else f"[+]persistence warning: {NOT_DURABLE}")
+    return lines, not stopping
+
+
+def _reason(error: Exception) -> str:
+    return f"does not answer as it should ({type(error).__name__})"
+
+
+def _text(text: str, status: int = 200) -> Response:
+    return Response(text, status=status, mimetype="text/plain")

@@ -1,0 +1,49 @@
+"""Idempotency-Key: the header, and the answer to a request that was sent before."""
+
+import re
+
+from flask import request
+
+from api.access import caller
+from api.problems import Problem
+from api.remediations import find
+from store.idempotency import Known, RequestKey
+from store.records import Remediation
+
+_KEY = re.compile(r"[A-Za-z0-9._:-]{8,255}")
+REPLAYED = {"Idempotency-Replayed": "true"}
+KEY_HEADER = {
+    "in": "header",
+    "name": "Idempotency-Key",
+    "required": False,
+    "description": "8 to 255 letters, digits and `.` `_` `:` `-`; a UUID is right. The same request under the same "
+    "key, within a day, makes nothing new and is answered with the remediation that was made of it.",
+    "schema": {"type": "string", "pattern": f'^("{_KEY.pattern}"|{_KEY.pattern})$'},
+}
+
+
+def request_key(route: str, fingerprint: str) -> RequestKey | None:
+    """Return the key of the present request, None if it has none. Raises Problem for one of another form.
+
+    The draft has the key in quotes, most clients send it without: both mean the same.
+    """
+    text = request.headers.get("Idempotency-Key")
+    if text is None:
+        return None
+    key = text[1:-1] if len(text) > 1 and text[0] == text[-1] == '"' else text
+    if not _KEY.fullmatch(key):
+        raise Problem(
+            "malformed-request",
+            "The header Idempotency-Key must have 8 to 255 letters, digits and '.', '_', ':', '-'; a UUID is right.",
+        )
+    return RequestKey(caller().subject, route, key, fingerprint)
+
+
+def replay(known: Known) -> Remediation:
+    """Return what was made of the key, as it is now. Raises Problem if the request was another one."""
+    if not known.same:
+        raise Problem(
+            "idempotency-key-reuse",
+            f"The key belongs to another request, which made {known.remediation_id}: use a new key for a new request.",
+        )
+    return find(known.remediation_id)

@@ -1,0 +1,151 @@
+"""What can be named in a request: the clusters and credentials that live workers announce."""
+
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from flask import Response
+from marshmallow import fields
+
+from api import parameters
+from api.access import Permission, permission
+from api.answers import json_answer
+from api.formats import Format, offers, wanted
+from api.schemas import Answer, Strict, maybe_text, one_of, text, texts, time
+from api.services import services
+from api.spec import Blueprint
+from api.table import table_answer
+from store.inventory import KnownCluster, KnownCredential, known_clusters, known_credentials
+
+blueprint = Blueprint("announced")
+
+_READY = "ready"
+_INVALID = "invalid"
+_FORMATS = (Format.JSON, Format.TABLE)
+_TABLE = {200: {"content": {Format.TABLE.media_type: {"schema": {"type": "string"}}}}}
+
+
+class _FormatQuery(Strict):
+    format = parameters.format_of(*_FORMATS)
+
+
+class ClusterSchema(Answer):
+    """A kubeconfig context that a live worker serves."""
+
+    name = text()
+    server = maybe_text("Its API server.")
+    pools = texts("The pools whose workers serve it.")
+    status = one_of((_READY, _INVALID), "`invalid`: the context is there but cannot be used.")
+    reason = maybe_text("Why it cannot be used.")
+
+
+class WorkerProblemSchema(Answer):
+    """What a worker could not make sense of."""
+
+    pool = text()
+    host = text()
+    detail = text()
+
+
+class ClustersSchema(Answer):
+    """All clusters in order of name."""
+
+    items = fields.List(fields.Nested(ClusterSchema), required=True)
+    problems = fields.List(
+        fields.Nested(WorkerProblemSchema),
+        required=True,
+        metadata={"description": "Kubeconfig files and the like that workers could not read."},
+    )
+
+
+class CredentialSchema(Answer):
+    """A named registry login, without its secrets."""
+
+    name = text()
+    registries = texts("Registry keys, which images are matched against.")
+    usernames = texts()
+    pools = texts("The pools whose workers hold it.")
+    since = time("Since when it has its present content.")
+    status = one_of((_READY, _INVALID), "`invalid`: it is there but cannot be used.")
+    reason = maybe_text("Why it cannot be used.")
+
+
+class CredentialsSchema(Answer):
+    """All credentials in order of name."""
+
+    items = fields.List(fields.Nested(CredentialSchema), required=True)
+
+
+@blueprint.operation("GET", "/clusters", "listClusters", responses=_TABLE)
+@offers(*_FORMATS)
+@permission(Permission.READ_INVENTORY)
+@blueprint.query(_FormatQuery)
+@blueprint.answers(200, ClustersSchema)
+@blueprint.problems(401, 406, 422, 503)
+def clusters(_: dict[str, Any]) -> Response:
+    """List the clusters that can be named."""
+    workers = services().store.inventory.workers()
+    items = [_cluster(known) for known in known_clusters(workers).values()]
+    if wanted() is Format.TABLE:
+        return _table(items, ("name", "status", "pools", "server", "reason"))
+    problems = [
+        {"pool": worker.pool, "host": worker.host, "detail": problem}
+        for worker in workers
+        for problem in worker.problems
+    ]
+    return json_answer({"items": items, "problems": problems})
+
+
+@blueprint.operation("GET", "/credentials", "listCredentials", responses=_TABLE)
+@offers(*_FORMATS)
+@permission(Permission.READ_INVENTORY)
+@blueprint.query(_FormatQuery)
+@blueprint.answers(200, CredentialsSchema)
+@blueprint.problems(401, 406, 422, 503)
+def credentials(_: dict[str, Any]) -> Response:
+    """List the registry credentials that can be named; never what is in them."""
+    found = known_credentials(services().store.inventory.workers())
+    items = [_credential(known) for known in found.values()]
+    if wanted() is Format.TABLE:
+        return _table(items, ("name", "status", "registries", "usernames", "pools", "reason"))
+    return json_answer({"items": items})
+
+
+def _cluster(known: KnownCluster) -> dict[str, Any]:
+    cluster = known.cluster
+    return {
+        "name": cluster.name,
+        "server": _without_user(cluster.server) if cluster.server else None,
+        "pools": known.pools,
+        "status": _INVALID if cluster.problem else _READY,
+        "reason": cluster.problem,
+    }
+
+
+def _credential(known: KnownCredential) -> dict[str, Any]:
+    credential = known.credential
+    return {
+        "name": credential.name,
+        "registries": credential.registries,
+        "usernames": credential.usernames,
+        "pools": known.pools,
+        "since": credential.since,
+        "status": _INVALID if credential.problem else _READY,
+        "reason": credential.problem,
+    }
+
+
+def _without_user(server: str) -> str | None:
+    try:
+        parts = urlsplit(server)
+    except ValueError:
+        return None
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def _table(items: list[dict[str, Any]], columns: tuple[str, ...]) -> Response:
+    lines = [[_text(item[name]) for name in columns] for item in items]
+    return table_answer([name.upper() for name in columns], lines)
+
+
+def _text(value: Any) -> str:
+    return (",".join(value) if isinstance(value, tuple) else value) or "-"

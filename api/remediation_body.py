@@ -1,0 +1,114 @@
+"""A remediation as callers see it."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from remediation.outcome import Error, Summary
+from store.records import Remediation, Run
+
+Link = Callable[[str], str]
+BASE = "/api/v1/remediations"
+
+
+def remediation_body(remediation: Remediation, link: Link) -> dict[str, Any]:
+    """Return the members of a remediation; `link` makes an address of a path."""
+    request = asdict(remediation.request)
+    path = f"{BASE}/{remediation.id}"
+    return {
+        "id": remediation.id,
+        "status": remediation.status,
+        "terminal": remediation.status.terminal,
+        "dry_run": remediation.request.dry_run,
+        "created_at": remediation.created_at,
+        "started_at": remediation.started_at,
+        "finished_at": remediation.finished_at,
+        "requested_by": remediation.requested_by,
+        "reason": remediation.request.reason,
+        "labels": request["labels"],
+        "request": request,
+        "summary": summary_body(remediation.summary),
+        "clusters": [_run_body(run) for run in remediation.runs],
+        "warnings": list(_warnings(remediation)),
+        "retry_of": remediation.retry_of,
+        "undo_of": remediation.undo_of,
+        "links": {"self": link(path), "results": link(f"{path}/results")},
+    }
+
+
+def summary_body(summary: Summary) -> dict[str, Mapping[str, int]]:
+    """Return the sums, by what they count."""
+    return {
+        "namespaces": {
+            "total": summary.total,
+            "done": summary.done,
+            "changed": summary.changed,
+            "unchanged": summary.unchanged,
+            "would_change": summary.would_change,
+            "ignored": summary.ignored,
+            "skipped": summary.skipped,
+            "failed": summary.failed,
+            "cancelled": summary.cancelled,
+        },
+        "service_accounts": {
+            "total": summary.accounts_total,
+            "changed": summary.accounts_changed,
+            "unchanged": summary.accounts_unchanged,
+            "failed": summary.accounts_failed,
+        },
+        "secrets": {
+            "created": summary.secrets_created,
+            "updated": summary.secrets_updated,
+            "unchanged": summary.secrets_unchanged,
+            "failed": summary.secrets_failed,
+        },
+    }
+
+
+def error_body(error: Error | None) -> dict[str, Any] | None:
+    """Return why something failed."""
+    if error is None:
+        return None
+    return {
+        "code": error.code,
+        "detail": error.detail,
+        "hint": error.hint,
+        "retryable": error.retryable,
+        "http_status": error.http_status,
+        "object": error.object,
+    }
+
+
+def _run_body(run: Run) -> dict[str, Any]:
+    return {
+        "name": run.cluster,
+        "status": run.status,
+        "attempt": run.attempt,
+        "started_at": run.started_at,
+        "finished_at": run.finished_at,
+        "summary": summary_body(run.summary),
+        "error": error_body(run.error),
+        "reason": _reason(run),
+    }
+
+
+def _reason(run: Run) -> str | None:
+    if run.behind:
+        return f"waits for {run.behind}, which writes the same Secret there"
+    return None
+
+
+def _warnings(remediation: Remediation) -> Iterable[dict[str, str]]:
+    """Yield the namespaces that were named and are nowhere, once every cluster was looked at or has ended."""
+    observed = [run for run in remediation.runs if run.missing is not None]
+    others = [run for run in remediation.runs if run.missing is None]
+    if not observed or not all(run.status.terminal for run in others):
+        return
+    nowhere = set.intersection(*(set(run.missing or ()) for run in observed))
+    unseen = f" (not looked at: {', '.join(run.cluster for run in others)})" if others else ""
+    for name in sorted(nowhere):
+        yield {
+            "code": "namespace_not_found",
+            "name": name,
+            "detail": f"no selected cluster has a namespace '{name}'{unseen}",
+        }

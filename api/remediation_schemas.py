@@ -1,0 +1,144 @@
+"""The shape of a remediation, for the reference."""
+
+from marshmallow import fields
+
+from api.schemas import (
+    NEXT_CURSOR,
+    Answer,
+    flag,
+    maybe_text,
+    number,
+    one_of,
+    text,
+    texts,
+    time,
+)
+from remediation.outcome import ErrorCode
+from remediation.request import OnConflict
+from remediation.status import RemediationStatus, RunStatus
+
+
+class ErrorSchema(Answer):
+    """Why something failed."""
+
+    code = one_of(ErrorCode, "For programs.")
+    detail = text("What happened.")
+    hint = text("What to do next; may be empty.")
+    retryable = flag("Whether the same request may succeed later without a change by hand.")
+    http_status = fields.Integer(required=True, allow_none=True)
+    object = maybe_text("Which object: kind/namespace/name.")
+
+
+class NamespaceCountsSchema(Answer):
+    """Namespaces; at the end `total` = `done` = the sum of the others."""
+
+    total = number("Known after the observation.")
+    done = number("Those with a result row.")
+    changed = number()
+    unchanged = number()
+    would_change = number("Dry run only.")
+    ignored = number("By the request or by the annotation.")
+    skipped = number("They are going away.")
+    failed = number()
+    cancelled = number()
+
+
+class AccountCountsSchema(Answer):
+    """ServiceAccounts."""
+
+    total = number()
+    changed = number()
+    unchanged = number()
+    failed = number()
+
+
+class SecretCountsSchema(Answer):
+    """Secrets."""
+
+    created = number()
+    updated = number("Merged and replaced ones too.")
+    unchanged = number()
+    failed = number()
+
+
+class SummarySchema(Answer):
+    """Sums over result rows."""
+
+    namespaces = fields.Nested(NamespaceCountsSchema, required=True)
+    service_accounts = fields.Nested(AccountCountsSchema, required=True)
+    secrets = fields.Nested(SecretCountsSchema, required=True)
+
+
+class RunSchema(Answer):
+    """The remediation on one cluster."""
+
+    name = text("The cluster.")
+    status = one_of(RunStatus)
+    attempt = number("How often a worker took it up.")
+    started_at = time()
+    finished_at = time()
+    summary = fields.Nested(SummarySchema, required=True)
+    error = fields.Nested(ErrorSchema, required=True, allow_none=True)
+    reason = maybe_text("Why it waits.")
+
+
+class StoredRequestSchema(Answer):
+    """The request with its defaults."""
+
+    clusters = texts()
+    namespaces = texts()
+    ignore = texts()
+    namespace_selector = maybe_text()
+    service_accounts = texts()
+    ignore_service_accounts = texts()
+    credential = text()
+    secret_name = text()
+    on_conflict = one_of(OnConflict)
+    dry_run = flag()
+    timeout_seconds = number()
+    reason = maybe_text()
+    labels = fields.Dict(keys=fields.String(), values=fields.String(), required=True)
+
+
+class WarningSchema(Answer):
+    """Something that is probably not meant."""
+
+    code = text("`namespace_not_found`: a namespace that is named exists in no selected cluster.")
+    name = text()
+    detail = text()
+
+
+class LinksSchema(Answer):
+    """Where to go on."""
+
+    self = text(format="uri-reference")
+    results = text(format="uri-reference")
+
+
+class RemediationSchema(Answer):
+    """A request and its outcome."""
+
+    id = text("`rem_` and a ULID.")
+    status = one_of(RemediationStatus)
+    terminal = flag("Whether it has ended for good.")
+    dry_run = flag()
+    created_at = text(format="date-time")
+    started_at = time()
+    finished_at = time()
+    requested_by = text("The subject of the API key.")
+    reason = maybe_text()
+    labels = fields.Dict(keys=fields.String(), values=fields.String(), required=True)
+    request = fields.Nested(StoredRequestSchema, required=True)
+    summary = fields.Nested(SummarySchema, required=True)
+    clusters = fields.List(fields.Nested(RunSchema), required=True)
+    warnings = fields.List(fields.Nested(WarningSchema), required=True)
+    retry_of = maybe_text("The remediation that this one repeats.")
+    undo_of = maybe_text("The remediation that this one takes back.")
+    links = fields.Nested(LinksSchema, required=True)
+
+
+class RemediationPageSchema(Answer):
+    """One page, newest first."""
+
+    items = fields.List(fields.Nested(RemediationSchema), required=True)
+    next_cursor = fields.String(metadata={"description": NEXT_CURSOR})

@@ -1,0 +1,119 @@
+"""One remediation, as it is read."""
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import Response, request
+
+from api.access import Permission, permission
+from api.answers import json_answer
+from api.parameters import seconds_to_wait, wait
+from api.problems import Problem
+from api.remediation_body import remediation_body
+from api.remediation_schemas import RemediationSchema
+from api.schemas import Strict
+from api.services import services
+from api.spec import Blueprint
+from store import clock
+from store.records import Remediation
+
+ID_PATTERN = r"rem_[0-7][0-9A-HJKMNP-TV-Z]{25}"
+ID_PARAMETER = {
+    "in": "path",
+    "name": "remediation_id",
+    "required": True,
+    "description": "The id of a remediation.",
+    "schema": {"type": "string", "pattern": f"^{ID_PATTERN}$"},
+}
+_LEAST_PAUSE_SECONDS = 2
+_MOST_PAUSE_SECONDS = 15
+_PAUSE_PER_AGE = 20  # one second more for each so many seconds of age
+
+blueprint = Blueprint("remediation")
+
+
+class WaitQuery(Strict):
+    """The parameter of answers that can be held back."""
+
+    wait = wait()
+
+
+ENTITY_HEADERS = {
+    "ETag": {"schema": {"type": "string"}, "description": "Changes with every change."},
+    "Retry-After": {
+        "schema": {"type": "integer"},
+        "description": "Seconds, as long as it has not ended.",
+    },
+}
+
+
+@blueprint.operation(
+    "GET", "/remediations/<remediation_id>", "getRemediation", parameters=[ID_PARAMETER]
+)
+@permission(Permission.READ_REMEDIATIONS)
+@blueprint.query(WaitQuery)
+@blueprint.answers(200, RemediationSchema, headers=ENTITY_HEADERS)
+@blueprint.answers(304, description="It is still as its ETag says.", headers=ENTITY_HEADERS)
+@blueprint.problems(401, 404, 406, 422, 503)
+def show(query: dict[str, Any], remediation_id: str) -> Response:
+    """Read a remediation.
+
+    With `wait` the answer comes when it has ended; with `If-None-Match` too, as soon as anything changes.
+    """
+    remediation = find(remediation_id)
+    known = request.if_none_match
+    seconds, applied = seconds_to_wait(query)
+
+    def worth_an_answer(found: Remediation) -> bool:
+        return ended(found) or (bool(known) and not known.contains_weak(found.revision))
+
+    held = services().waits.until(services().store, remediation, worth_an_answer, seconds)
+    if held is None:
+        raise gone(remediation_id)
+    if known.contains_weak(held.revision):
+        return Response(status=304, headers={**_entity_headers(held), **applied})
+    return answer_of(held, applied)
+
+
+def find(remediation_id: str) -> Remediation:
+    """Return a remediation. Raises Problem if there is none."""
+    # No key is built of a text that is not of the form of our ids.
+    known = re.fullmatch(ID_PATTERN, remediation_id)
+    remediation = services().store.remediations.get(remediation_id) if known else None
+    if remediation is None:
+        raise gone(remediation_id)
+    return remediation
+
+
+def gone(remediation_id: str) -> Problem:
+    """Return the problem of a remediation that is not there."""
+    days = services().settings.retention_days
+    return Problem(
+        "not-found",
+        f"There is no remediation '{remediation_id}'; those that have ended are kept for {days} days.",
+    )
+
+
+def ended(remediation: Remediation) -> bool:
+    """Tell whether nothing will change any more."""
+    return remediation.status.terminal
+
+
+def answer_of(remediation: Remediation, headers: dict[str, str]) -> Response:
+    """Return the answer that shows a remediation."""
+    body = remediation_body(remediation, services().settings.url)
+    return json_answer(body, headers={**_entity_headers(remediation), **headers})
+
+
+def pause(remediation: Remediation) -> int:
+    """Return after how many seconds to look again: the older it is, the less it hurries."""
+    age = (datetime.now(UTC) - clock.parse(remediation.created_at)).total_seconds()
+    return int(min(_MOST_PAUSE_SECONDS, max(_LEAST_PAUSE_SECONDS, age / _PAUSE_PER_AGE)))
+
+
+def _entity_headers(remediation: Remediation) -> dict[str, str]:
+    headers = {"ETag": f'"{remediation.revision}"', "Cache-Control": "private, no-cache"}
+    if not remediation.status.terminal:
+        headers["Retry-After"] = str(pause(remediation))
+    return headers

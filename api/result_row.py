@@ -1,0 +1,74 @@
+"""A result row as callers see it."""
+
+from typing import Any
+
+from marshmallow import fields
+
+from api.remediation_body import error_body
+from api.remediation_schemas import ErrorSchema
+from api.schemas import NEXT_CURSOR, Answer, maybe_text, number, one_of, text, texts
+from remediation.outcome import Outcome, SecretAction
+from store.records import Row
+
+
+def row_body(row: Row, secret_name: str) -> dict[str, Any]:
+    """Return the members of a row."""
+    result = row.result
+    accounts = result.accounts
+    return {
+        "cluster": row.cluster,
+        "namespace": result.namespace,
+        "outcome": result.outcome,
+        "reason": result.reason,
+        "secret": {"name": secret_name, "action": result.secret_action},
+        "service_accounts": {
+            "total": accounts.total,
+            "changed": accounts.changed,
+            "unchanged": accounts.unchanged,
+            "ignored": accounts.ignored,
+            "failed": accounts.failed,
+        },
+        "changed_service_accounts": list(result.changed_accounts),
+        "attempts": result.attempts,
+        "duration_ms": result.duration_ms,
+        "error": error_body(result.error),
+    }
+
+
+class SecretSchema(Answer):
+    """The pull Secret."""
+
+    name = text()
+    action = one_of(SecretAction, "What was done; in a dry run, what would be.")
+
+
+class RowAccountsSchema(Answer):
+    """The ServiceAccounts of the namespace."""
+
+    total = number()
+    changed = number()
+    unchanged = number()
+    ignored = number()
+    failed = number()
+
+
+class ResultRowSchema(Answer):
+    """What came of one namespace."""
+
+    cluster = text()
+    namespace = text()
+    outcome = one_of(Outcome)
+    reason = maybe_text("Why it was ignored or skipped.")
+    secret = fields.Nested(SecretSchema, required=True)
+    service_accounts = fields.Nested(RowAccountsSchema, required=True)
+    changed_service_accounts = texts("Those that carry the Secret's name now and did not before.")
+    attempts = number("Requests of the hardest write; 1 is at the first try.")
+    duration_ms = number()
+    error = fields.Nested(ErrorSchema, required=True, allow_none=True)
+
+
+class ResultPageSchema(Answer):
+    """One page of rows."""
+
+    items = fields.List(fields.Nested(ResultRowSchema), required=True)
+    next_cursor = fields.String(metadata={"description": NEXT_CURSOR})

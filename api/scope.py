@@ -1,0 +1,126 @@
+"""Where a request can be carried out: its clusters and credential against what live workers announce."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from api.problems import Finding, pointer
+from remediation.inventory import Announcement
+from remediation.selection import UnknownCluster, nearest, select_clusters
+from store.inventory import KnownCluster, KnownCredential, known_clusters, known_credentials
+
+_MAX_LISTED = 20
+_NO_WORKER = (
+    "No worker is announced at present: start one with `remediator worker` (or `remediator up`)."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """What live workers announce, by name."""
+
+    clusters: Mapping[str, KnownCluster]
+    credentials: Mapping[str, KnownCredential]
+    has_workers: bool
+
+    @classmethod
+    def of(cls, workers: list[Announcement]) -> "Fleet":
+        """Sum up the announcements."""
+        return cls(known_clusters(workers), known_credentials(workers), bool(workers))
+
+
+def findings(body: Mapping[str, Any], fleet: Fleet) -> list[Finding]:
+    """Return what is wrong with the fields that are right in themselves."""
+    found = list(_clusters(body["clusters"], fleet)) if "clusters" in body else []
+    if "credential" in body:
+        found += _credential(body["credential"], fleet)
+    return found
+
+
+def credential_choice(given: Collection[str], fleet: Fleet) -> Iterable[Finding]:
+    """Yield what is wrong with how the credential is given: by name it has to be, once."""
+    if "inline_credential" in given:
+        refusal = "this service has no sealing key, so it takes no passwords; use `credential`."
+        yield Finding(
+            pointer("inline_credential"),
+            f"{refusal} {_known_credentials(fleet)}",
+            "not_supported",
+        )
+        if "credential" in given:
+            both = "name a `credential` or send an `inline_credential`, not both"
+            yield Finding(pointer("credential"), both, "ambiguous")
+    elif "credential" not in given:
+        yield Finding(
+            pointer("credential"), f"is required. {_known_credentials(fleet)}", "required"
+        )
+
+
+def placements(clusters: Sequence[str], credential: str, fleet: Fleet) -> list[tuple[str, str]]:
+    """Return the selected clusters, each with a pool that serves it: one that holds the credential, if there is one.
+
+    A broken context that a glob matches is among them: its run ends at once and says why, so that `*` never passes over
+    a cluster in silence.
+    """
+    names, _ = select_clusters(clusters, fleet.clusters)
+    holders = fleet.credentials[credential].pools
+    return [(name, _pool(fleet.clusters[name].pools, holders)) for name in names]
+
+
+def _pool(serving: Sequence[str], holders: Sequence[str]) -> str:
+    return next((pool for pool in serving if pool in holders), serving[0])
+
+
+def _ready(fleet: Fleet) -> list[str]:
+    return [name for name, known in fleet.clusters.items() if not known.cluster.problem]
+
+
+def _clusters(patterns: Sequence[str], fleet: Fleet) -> Iterable[Finding]:
+    _, unknown = select_clusters(patterns, fleet.clusters)
+    for entry in unknown:
+        yield Finding(pointer("clusters", entry.index), _unknown(entry, fleet), "unknown_cluster")
+    for index, name in enumerate(patterns):
+        known = fleet.clusters.get(name)
+        if known and (problem := known.cluster.problem):
+            yield Finding(
+                pointer("clusters", index),
+                f"cluster '{name}' cannot be used: {problem}; mend that, or leave it out",
+                "cluster_unusable",
+            )
+
+
+def _unknown(entry: UnknownCluster, fleet: Fleet) -> str:
+    return (
+        f"unknown cluster '{entry.pattern}'{_meant(entry.nearest)} "
+        f"{_listed('Known clusters', _ready(fleet), fleet)}"
+    )
+
+
+def _credential(name: str, fleet: Fleet) -> Iterable[Finding]:
+    known = fleet.credentials.get(name)
+    if known is None:
+        meant = _meant(nearest(name, fleet.credentials))
+        text = f"no worker holds a credential '{name}'{meant} {_known_credentials(fleet)}"
+        yield Finding(pointer("credential"), text, "unknown_credential")
+    elif problem := known.credential.problem:
+        text = f"credential '{name}' cannot be used: it {problem}"
+        yield Finding(pointer("credential"), text, "credential_unusable")
+
+
+def _meant(name: str | None) -> str:
+    return f"; did you mean '{name}'?" if name else "."
+
+
+def _known_credentials(fleet: Fleet) -> str:
+    usable = [name for name, known in fleet.credentials.items() if not known.credential.problem]
+    return _listed("Known credentials", usable, fleet)
+
+
+def _listed(what: str, names: Iterable[str], fleet: Fleet) -> str:
+    """Return a sentence that says which names there are."""
+    if not fleet.has_workers:
+        return _NO_WORKER
+    ordered = sorted(names)
+    if not ordered:
+        return f"{what}: none."
+    more = f" and {len(ordered) - _MAX_LISTED} more" if len(ordered) > _MAX_LISTED else ""
+    return f"{what}: {', '.join(ordered[:_MAX_LISTED])}{more}."

@@ -1,0 +1,99 @@
+"""gunicorn, configured in code: the environment of the service is the only place to set anything."""
+
+import os
+import signal
+import socket
+from types import FrameType
+from typing import Any
+
+from flask import Flask
+from gunicorn.app.base import BaseApplication
+from gunicorn.glogging import Logger
+
+from api.app import create_app
+from api.background import RedisState, start_recovery
+from api.services import services_of
+from api.settings import Address, Settings, open_store
+
+WORKERS = 2
+THREADS = 64
+_BACKLOG = 1024
+
+
+class _Logger(Logger):  # type: ignore[misc]
+    """gunicorn's log, in ours."""
+
+    def setup(self, cfg: Any) -> None:
+        """Leave handlers and levels as `logs.configure` has set them."""
+        self.cfg = cfg
+        self.error_log.propagate = True
+        self._access_log_enabled = False
+
+
+class Server(BaseApplication):  # type: ignore[misc]
+    """Serves the API on a socket that is bound already."""
+
+    def __init__(self, settings: Settings, listener: socket.socket) -> None:
+        self._settings = settings
+        self._listener = listener.detach()  # gunicorn closes it
+        self._redis = RedisState(settings.redis_url)
+        super().__init__()
+
+    def load_config(self) -> None:
+        """Set gunicorn up (its own ways of configuration are left aside)."""
+        for name, value in {
+            "bind": f"fd://{self._listener}",
+            "worker_class": "gthread",
+            "workers": WORKERS,
+            "threads": THREADS,
+            "timeout": 60,
+            "graceful_timeout": 20,
+            "keepalive": 5,
+            "control_socket_disable": True,
+            "proc_name": "remediator-api",
+            "logger_class": _Logger,
+            "post_worker_init": _stop_waits_on_sigterm,
+        }.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Flask:
+        """Make the application, in the process that serves it."""
+        store = open_store(self._settings)
+        app = create_app(self._settings, store)
+        start_recovery(store, self._redis, services_of(app).waits.pause)
+        return app
+
+
+def listen(address: Address) -> socket.socket:
+    """Bind the address. Raises OSError."""
+    family, kind, protocol, _, place = socket.getaddrinfo(
+        address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(place)
+        listener.listen(_BACKLOG)  # who only binds does not find out that somebody else listens
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def without_gunicorns_environment() -> None:
+    """Forget the variables by which gunicorn would take other settings or sockets."""
+    for name in ("GUNICORN_CMD_ARGS", "GUNICORN_PID", "GUNICORN_FD", "LISTEN_PID", "LISTEN_FDS"):
+        os.environ.pop(name, None)
+
+
+def _stop_waits_on_sigterm(worker: Any) -> None:
+    """Have requests that wait be answered as soon as the process is asked to end, rather than cut off."""
+    waits = services_of(worker.wsgi).waits
+    graceful = signal.getsignal(signal.SIGTERM)
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        waits.stop()
+        if callable(graceful):
+            graceful(number, frame)
+
+    signal.signal(signal.SIGTERM, stop)

@@ -1,0 +1,129 @@
+"""flask-smorest, fitted: typed decorators, problems in the document, strict parameters."""
+
+import http
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NoReturn, TypeVar
+
+import flask_smorest  # type: ignore[import-untyped]
+from flask import Flask, Response
+from marshmallow import RAISE, Schema, ValidationError
+from webargs.flaskparser import FlaskParser
+from werkzeug.exceptions import HTTPException
+
+from api import errors, formats
+from api.findings import findings_of
+from api.problems import invalid
+from api.schemas import ProblemSchema
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+DESCRIPTION = """\
+Puts a registry pull Secret into every namespace of many Kubernetes clusters, and its name into every ServiceAccount.
+
+Every call needs an API key as bearer token. Times are RFC 3339 in UTC. Errors are `application/problem+json`
+(RFC 9457) with everything that is wrong at once. Lists of values in a query are joined by commas and mean any of
+them; different parameters all have to hold. Enumerations may grow, and objects may get more members.
+"""
+
+
+class _QueryParser(FlaskParser):
+    # A mistyped filter must not silently answer with everything.
+    DEFAULT_UNKNOWN_BY_LOCATION = {**FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION, "query": RAISE}  # noqa: RUF012
+
+    def handle_error(self, error: ValidationError, req: Any, schema: Schema, **_: Any) -> NoReturn:
+        """Answer with everything that is wrong with the parameters."""
+        messages = error.messages_dict.get("query", error.messages)
+        raise invalid(findings_of(messages, schema, query=True)) from error
+
+
+class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
+    """The operations of one resource, documented as they are declared."""
+
+    ARGUMENTS_PARSER = _QueryParser()
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, __name__)
+        self.before_request(formats.negotiate)
+
+    def operation(
+        self,
+        method: str,
+        rule: str,
+        operation_id: str,
+        parameters: Sequence[Mapping[str, Any]] = (),
+        **document: Any,
+    ) -> Callable[[View], View]:
+        """Serve `method` on `rule`; `parameters` are those of the path, `document` goes into the OpenAPI operation."""
+
+        def decorate(view: View) -> View:
+            documented = self.doc(operationId=operation_id, **document)(view)
+            self.add_url_rule(
+                rule, view.__name__, documented, methods=[method], parameters=list(parameters)
+            )
+            return view
+
+        return decorate
+
+    def query(self, schema: type[Schema]) -> Callable[[View], View]:
+        """Read the parameters, and pass them to the view first."""
+        return self.arguments(schema, location="query")  # type: ignore[no-any-return]
+
+    def answers(
+        self, status: int, schema: type[Schema] | None = None, **document: Any
+    ) -> Callable[[View], View]:
+        """Document an answer; the view returns it ready-made."""
+        return self.alt_response(status, schema=schema, success=True, **document)  # type: ignore[no-any-return]
+
+    def problems(self, *statuses: int) -> Callable[[View], View]:
+        """Document the problems that an operation may answer with."""
+
+        def decorate(view: View) -> View:
+            for status in statuses:
+                view = self.alt_response(status, response=http.HTTPStatus(status).name)(view)
+            return view
+
+        return decorate
+
+
+class Group(flask_smorest.Blueprint):  # type: ignore[misc]
+    """Resources that belong together, under one tag of the reference."""
+
+    def __init__(self, tag: str, description: str, *resources: Blueprint) -> None:
+        super().__init__(tag, __name__, url_prefix="/api/v1", description=description)
+        for resource in resources:
+            self.register_blueprint(resource)
+
+
+class Api(flask_smorest.Api):  # type: ignore[misc]
+    """The OpenAPI document; every operation may answer with a problem."""
+
+    ERROR_SCHEMA = ProblemSchema
+
+    def __init__(self, app: Flask, server_url: str) -> None:
+        app.config.update(API_TITLE="Remediator", API_VERSION="v1", OPENAPI_VERSION="3.1.0")
+        options: Mapping[str, Any] = {
+            "info": {"description": DESCRIPTION},
+            "servers": [{"url": server_url}],
+            "security": [{"bearer": []}],
+        }
+        super().__init__(app, spec_kwargs=dict(options))
+        self.spec.components.security_scheme(
+            "bearer", {"type": "http", "scheme": "bearer", "description": "An API key: rmd_…"}
+        )
+
+    def handle_http_exception(self, error: HTTPException) -> Response:
+        """Answer with a problem."""
+        return errors.http_answer(error)
+
+    def _register_responses(self) -> None:
+        content = {errors.CONTENT_TYPE: {"schema": self.ERROR_SCHEMA}}
+        for status in http.HTTPStatus:
+            if status >= http.HTTPStatus.BAD_REQUEST:
+                self.spec.components.response(
+                    status.name, {"description": status.phrase, "content": content}, lazy=True
+                )
+        self.spec.components.response(
+            self.DEFAULT_ERROR_RESPONSE_NAME,
+            {"description": "Any other problem", "content": content},
+            lazy=True,
+        )

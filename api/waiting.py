@@ -1,0 +1,65 @@
+"""Holding an answer back until something changes."""
+
+import threading
+import time
+from collections.abc import Callable
+
+from store.records import Remediation
+from store.store import Store
+
+MAX_WAITS = 48  # for each process, so that threads are left for other requests
+_SLICE_SECONDS = 0.5  # how long the end of the process may go unnoticed
+_BUSY_PAUSE_SECONDS = 0.2  # between two looks at a remediation that changes all the time
+
+Done = Callable[[Remediation], bool]
+
+
+class Waits:
+    """The requests of this process that wait; `stop` ends them all."""
+
+    def __init__(self) -> None:
+        self._places = threading.BoundedSemaphore(MAX_WAITS)
+        self._stop = threading.Event()
+
+    @property
+    def stopping(self) -> bool:
+        """Tell whether the process is about to end."""
+        return self._stop.is_set()
+
+    def stop(self) -> None:
+        """Have every wait answer now: the process is about to end."""
+        self._stop.set()
+
+    def pause(self, seconds: float) -> bool:
+        """Sleep, unless the process is about to end; return whether it is."""
+        return self._stop.wait(seconds)
+
+    def until(
+        self, store: Store, remediation: Remediation, done: Done, seconds: float
+    ) -> Remediation | None:
+        """Return the remediation as soon as it is `done`, at the latest after `seconds`; None if it is gone.
+
+        Returns at once if too many requests wait already. Raises StoreUnavailable.
+        """
+        if seconds <= 0 or done(remediation) or not self._places.acquire(blocking=False):
+            return remediation
+        try:
+            return self._wait(store, remediation, done, time.monotonic() + seconds)
+        finally:
+            self._places.release()
+
+    def _wait(
+        self, store: Store, remediation: Remediation, done: Done, deadline: float
+    ) -> Remediation | None:
+        while not self.stopping and (left := deadline - time.monotonic()) > 0:
+            changed = store.events.wait(
+                remediation.id, remediation.revision, min(left, _SLICE_SECONDS)
+            )
+            if not changed:
+                continue
+            fresh = store.remediations.get(remediation.id)
+            if fresh is None or done(fresh):
+                return fresh
+            remediation = fresh
+            self.pause(min(left, _BUSY_PAUSE_SECONDS))
+        return remediation

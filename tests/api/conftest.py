@@ -1,0 +1,187 @@
+"""An application on a real Redis, a caller, and workers that only pretend."""
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from api.app import create_app
+from api.settings import Settings
+from remediation.api_key import ENTROPY_BYTES, ApiKey, digest, new_api_key
+from remediation.inventory import AnnouncedCluster, AnnouncedCredential, Announcement
+from remediation.outcome import AccountCounts, Error, NamespaceResult, Outcome, SecretAction
+from remediation.status import RunStatus
+from store.store import Store
+
+API = "/api/v1"
+CREDENTIAL = "internal-registry"
+
+
+@pytest.fixture
+def key() -> ApiKey:
+    """Return the API key of the caller 'ci'."""
+    return new_api_key(os.urandom(ENTROPY_BYTES))
+
+
+@pytest.fixture
+def access_file(tmp_path: Path, key: ApiKey) -> Path:
+    """Return an access file that lets 'ci' in."""
+    path = tmp_path / "access.yaml"
+    path.write_text(
+        json.dumps({"keys": [{"id": key.id, "subject": "ci", "sha256": digest(key.token)}]})
+    )
+    return path
+
+
+@pytest.fixture
+def settings(access_file: Path) -> Settings:
+    """Return the settings of the application."""
+    return Settings(access_file=access_file)
+
+
+@pytest.fixture
+def app(settings: Settings, store: Store) -> Flask:
+    """Return the application."""
+    return create_app(settings, store)
+
+
+@pytest.fixture
+def anonymous(app: Flask) -> FlaskClient:
+    """Return a client without an API key."""
+    return app.test_client()
+
+
+@pytest.fixture
+def client(app: Flask, key: ApiKey) -> FlaskClient:
+    """Return the client of 'ci'."""
+    client = app.test_client()
+    client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {key.token}"
+    return client
+
+
+Announce = Callable[..., Announcement]
+
+
+@pytest.fixture
+def announce(store: Store) -> Announce:
+    """Return a function that pretends that a worker lives."""
+
+    def announce(
+        *clusters: str | AnnouncedCluster,
+        pool: str = "default",
+        credentials: Sequence[str | AnnouncedCredential] = (CREDENTIAL,),
+        **more: Any,
+    ) -> Announcement:
+        announcement = Announcement(
+            worker_id=f"{pool}-1",
+            pool=pool,
+            version="0.1.0",
+            host="host-1",
+            pid=17,
+            started_at="2026-01-31T12:00:00.000Z",
+            processes=4,
+            clusters=tuple(
+                AnnouncedCluster(known, f"https://{known}:6443")
+                if isinstance(known, str)
+                else known
+                for known in clusters
+            ),
+            credentials=tuple(
+                AnnouncedCredential(known, ("registry.example.com",), ("puller",))
+                if isinstance(known, str)
+                else known
+                for known in credentials
+            ),
+            **more,
+        )
+        store.inventory.announce(announcement)
+        return announcement
+
+    return announce
+
+
+@dataclass(frozen=True)
+class Work:
+    """Pretends to carry out the runs of a remediation."""
+
+    store: Store
+    missing: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def run(
+        self,
+        remediation_id: str,
+        rows: Sequence[NamespaceResult],
+        *,
+        clusters: Sequence[str] | None = None,
+    ) -> None:
+        """End the runs on these clusters (all of them) with these rows, and with the last one the remediation."""
+        remediation = self.store.remediations.get(remediation_id)
+        assert remediation is not None
+        for run in remediation.runs:
+            if clusters is not None and run.cluster not in clusters:
+                continue
+            claim = self.store.runs.claim(run.id)
+            assert claim is not None
+            self.store.runs.observed(claim, len(rows), self.missing.get(run.cluster, ()))
+            self.store.runs.report(claim, rows)
+            self.store.runs.finish(claim)
+        self.store.remediations.close(remediation_id)
+
+    def fail(self, remediation_id: str, cluster: str, error: Error) -> None:
+        """End the run on a cluster that does not answer."""
+        remediation = self.store.remediations.get(remediation_id)
+        assert remediation is not None
+        run = next(run for run in remediation.runs if run.cluster == cluster)
+        claim = self.store.runs.claim(run.id)
+        assert claim is not None
+        self.store.runs.finish(claim, error, RunStatus.UNREACHABLE)
+        self.store.remediations.close(remediation_id)
+
+
+@pytest.fixture
+def work(store: Store) -> Work:
+    """Return somebody who carries out runs."""
+    return Work(store)
+
+
+def a_row(namespace: str, outcome: Outcome = Outcome.CHANGED, **more: Any) -> NamespaceResult:
+    """Return a row; a changed one created the Secret and changed one of two ServiceAccounts."""
+    if outcome is Outcome.CHANGED:
+        more = {
+            "secret_action": SecretAction.CREATED,
+            "accounts": AccountCounts(changed=1, unchanged=1),
+            "changed_accounts": ("default",),
+            "attempts": 1,
+            "duration_ms": 412,
+            **more,
+        }
+    return NamespaceResult(namespace, outcome, **more)
+
+
+@pytest.fixture
+def row() -> Callable[..., NamespaceResult]:
+    """Return the factory of result rows."""
+    return a_row
+
+
+@pytest.fixture
+def start(client: FlaskClient, announce: Announce) -> Callable[..., str]:
+    """Return a function that has a remediation accepted and returns its id."""
+
+    def start(*clusters: str, **body: Any) -> str:
+        names = clusters or ("eu-1",)
+        announce(*names)
+        answer = client.post(
+            f"{API}/remediations",
+            json={"clusters": list(names), "credential": CREDENTIAL, **body},
+        )
+        assert answer.status_code == 202, answer.text
+        return str(answer.get_json()["id"])
+
+    return start

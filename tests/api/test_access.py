@@ -1,0 +1,144 @@
+"""Who gets in."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from api.access import PUBLIC, Permission
+from remediation.api_key import ENTROPY_BYTES, ApiKey, digest, new_api_key
+
+WHOAMI = "/api/v1/whoami"
+PUBLIC_RULES = {
+    "/livez",
+    "/readyz",
+    "/problems/<slug>",
+    "/api/v1/openapi.json",
+    "/api/v1/openapi.yaml",
+    "/api/v1/docs",
+    "/api/v1/docs/<name>",
+}
+
+
+def test_every_route_says_who_may_call_it(app: Flask) -> None:
+    access = [
+        (rule.rule, getattr(app.view_functions[rule.endpoint], "access", None))
+        for rule in app.url_map.iter_rules()
+    ]
+
+    assert [rule for rule, needed in access if needed is None] == []
+    assert {rule for rule, needed in access if needed == PUBLIC} == PUBLIC_RULES
+    assert {needed for _, needed in access if needed != PUBLIC} == set(Permission)
+
+
+def test_no_route_but_the_public_ones_answers_without_a_key(
+    app: Flask, anonymous: FlaskClient
+) -> None:
+    for rule in app.url_map.iter_rules():
+        if rule.rule in PUBLIC_RULES:
+            continue
+        path = rule.rule.replace("<remediation_id>", "rem_01M85B1ZWBXX38VXNACNJSV9CR")
+        for method in (rule.methods or set()) - {"OPTIONS"}:
+            assert anonymous.open(path, method=method).status_code == 401, (method, path)
+
+
+def test_a_caller_is_told_who_the_service_takes_it_for(client: FlaskClient, key: ApiKey) -> None:
+    assert client.get(WHOAMI).get_json() == {
+        "subject": "ci",
+        "key_id": key.id,
+        "permissions": sorted(Permission),
+    }
+
+
+def _another(token: str) -> str:
+    return new_api_key(os.urandom(ENTROPY_BYTES)).token
+
+
+def _same_id(token: str) -> str:
+    entropy = bytearray(os.urandom(ENTROPY_BYTES))
+    found = new_api_key(bytes(entropy)).token.split("_")
+    return "_".join([found[0], token.split("_")[1], *found[2:]])
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        lambda token: "",
+        lambda token: token,
+        lambda token: f"Basic {token}",
+        lambda token: "Bearer ",
+        lambda token: "Bearer abc",
+        lambda token: f"Bearer {token[:-1]}",
+        lambda token: f"Bearer {token}x",
+        lambda token: f"Bearer {_another(token)}",
+        lambda token: f"Bearer {_same_id(token)}",
+        lambda token: "Bearer \xe9",
+    ],
+)
+def test_everybody_else_is_told_how_to_get_a_key(
+    anonymous: FlaskClient, key: ApiKey, header: Callable[[str], str]
+) -> None:
+    answer = anonymous.get(WHOAMI, headers={"Authorization": header(key.token)})
+
+    assert answer.status_code == 401
+    assert answer.headers["WWW-Authenticate"].startswith('Bearer realm="remediator"')
+    assert answer.get_json()["code"] == "unauthenticated"
+    assert "remediator token create" in answer.get_json()["detail"]
+    assert key.token not in answer.text
+
+
+def test_the_scheme_may_be_written_in_any_case(anonymous: FlaskClient, key: ApiKey) -> None:
+    answer = anonymous.get(WHOAMI, headers={"Authorization": f"bearer {key.token}"})
+
+    assert answer.status_code == 200
+
+
+def test_a_changed_file_is_read_again(client: FlaskClient, access_file: Path, key: ApiKey) -> None:
+    assert client.get(WHOAMI).status_code == 200
+
+    access_file.write_text("keys: []  # nobody")
+    assert client.get(WHOAMI).status_code == 401
+
+    entry = {"id": key.id, "subject": "portal", "sha256": digest(key.token).upper()}
+    access_file.write_text(json.dumps({"keys": [entry]}))
+    assert client.get(WHOAMI).get_json()["subject"] == "portal"
+
+    access_file.unlink()
+    assert client.get(WHOAMI).status_code == 401
+
+
+GOOD: dict[str, Any] = {"id": "aaaaaaaa", "subject": "x", "sha256": "0" * 64}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "{",
+        "- a",
+        "keys: 1",
+        "callers: []",
+        json.dumps({"keys": [GOOD | {"role": "viewer"}]}),
+        json.dumps({"keys": [GOOD | {"sha256": "0"}]}),
+        json.dumps({"keys": [GOOD | {"id": "A"}]}),
+        json.dumps({"keys": [GOOD | {"subject": ""}]}),
+        json.dumps({"keys": [GOOD | {"subject": "a\nb"}]}),
+        json.dumps({"keys": [GOOD, GOOD]}),
+    ],
+)
+def test_a_file_that_is_broken_later_changes_nothing_and_is_logged(
+    client: FlaskClient, access_file: Path, content: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert client.get(WHOAMI).status_code == 200
+
+    access_file.write_text(content)
+
+    assert client.get(WHOAMI).status_code == 200
+    assert client.get(WHOAMI).status_code == 200
+    assert [record.name for record in caplog.records if record.levelname == "ERROR"] == [
+        "api.access"
+    ]

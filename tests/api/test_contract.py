@@ -1,0 +1,75 @@
+"""The service keeps what its OpenAPI document says, whatever it is sent."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytest
+import schemathesis
+from flask import Flask
+from hypothesis import HealthCheck, settings
+from schemathesis.specs.openapi.checks import positive_data_acceptance
+
+from api.app import create_app
+from api.services import services_of
+from api.settings import Settings, open_store
+from remediation.api_key import ApiKey
+from tests.api.conftest import CREDENTIAL, Announce, Work, a_row
+
+Case = schemathesis.Case[Any]
+
+EXAMPLES = 30  # for each operation and phase: seconds each
+
+
+class Stage:
+    """Where each test puts its application; the first one, without Redis, is there to be asked for the document."""
+
+    def __init__(self) -> None:
+        self.app = create_app(Settings(), open_store(Settings()))
+
+    def __call__(self, environ: Any, start_response: Any) -> Iterable[bytes]:
+        """Pass a request on."""
+        return self.app(environ, start_response)
+
+
+stage = Stage()
+schema = schemathesis.openapi.from_wsgi("/api/v1/openapi.json", stage)
+
+
+@pytest.fixture
+def existing(app: Flask, start: Callable[..., str], work: Work) -> str:
+    """Put the application on the stage; return a remediation of it that has rows."""
+    stage.app = app
+    services_of(app).waits.stop()  # long waits would be kept, and tell nothing here
+    identity = start("eu-1")
+    work.run(identity, [a_row(f"ns-{number}") for number in range(5)])
+    return identity
+
+
+@schema.parametrize()
+@settings(
+    max_examples=EXAMPLES,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
+)
+def test_every_answer_is_as_documented(
+    case: Case, key: ApiKey, announce: Announce, existing: str
+) -> None:
+    announce("eu-1")  # lives for seconds only
+    _aim(case, existing)
+
+    case.call_and_validate(
+        headers={"Authorization": f"Bearer {key.token}"},
+        # Whether a cluster is known and a pattern makes sense is beyond a schema.
+        excluded_checks=[positive_data_acceptance],
+    )
+
+
+def _aim(case: Case, existing: str) -> None:
+    """Have what is meant to be right hit something that is there."""
+    if case.meta is None or not case.meta.generation.mode.is_positive:
+        return
+    if "remediation_id" in case.path_parameters:
+        case.path_parameters["remediation_id"] = existing
+    if isinstance(case.body, dict):
+        case.body.pop("inline_credential", None)
+        case.body |= {"clusters": ["*"], "credential": CREDENTIAL}

@@ -1,0 +1,121 @@
+"""What can be named, who the caller is, and how the service is."""
+
+from collections.abc import Callable
+from typing import Any
+
+from flask.testing import FlaskClient
+
+from remediation.inventory import AnnouncedCluster, AnnouncedCredential
+from tests.api.conftest import API, CREDENTIAL, Announce
+
+BROKEN = AnnouncedCluster("old", problem="its certificate file is missing")
+
+
+def get(client: FlaskClient, path: str, **headers: str) -> Any:
+    """Return the body of an answer."""
+    answer = client.get(f"{API}{path}", headers=headers)
+    assert answer.status_code == 200, answer.text
+    return answer.get_json() if answer.is_json else answer.text
+
+
+def test_nobody_announces_anything(client: FlaskClient) -> None:
+    assert get(client, "/clusters") == {"items": [], "problems": []}
+    assert get(client, "/credentials") == {"items": []}
+
+
+def test_clusters(client: FlaskClient, announce: Announce) -> None:
+    announce(
+        AnnouncedCluster("eu-1", "https://user:hunter2@eu-1:6443/path?token=x"),
+        BROKEN,
+        problems=("/etc/kube/x.yaml is not YAML",),
+    )
+    announce("eu-1", pool="other")
+
+    assert get(client, "/clusters") == {
+        "items": [
+            {
+                "name": "eu-1",
+                "server": "https://eu-1:6443/path",
+                "pools": ["default", "other"],
+                "status": "ready",
+                "reason": None,
+            },
+            {
+                "name": "old",
+                "server": None,
+                "pools": ["default"],
+                "status": "invalid",
+                "reason": "its certificate file is missing",
+            },
+        ],
+        "problems": [
+            {"pool": "default", "host": "host-1", "detail": "/etc/kube/x.yaml is not YAML"}
+        ],
+    }
+
+
+def test_credentials(client: FlaskClient, announce: Announce) -> None:
+    announce("eu-1", credentials=[CREDENTIAL, AnnouncedCredential("bad", problem="is not JSON")])
+
+    assert get(client, "/credentials")["items"] == [
+        {
+            "name": "bad",
+            "registries": [],
+            "usernames": [],
+            "pools": ["default"],
+            "since": None,
+            "status": "invalid",
+            "reason": "is not JSON",
+        },
+        {
+            "name": CREDENTIAL,
+            "registries": ["registry.example.com"],
+            "usernames": ["puller"],
+            "pools": ["default"],
+            "since": None,
+            "status": "ready",
+            "reason": None,
+        },
+    ]
+
+
+def test_tables(client: FlaskClient, announce: Announce) -> None:
+    announce("eu-1", BROKEN)
+
+    assert get(client, "/clusters?format=table") == (
+        "NAME  STATUS   POOLS    SERVER             REASON\n"
+        "eu-1  ready    default  https://eu-1:6443  -\n"
+        "old   invalid  default  -                  its certificate file is missing\n"
+    )
+    assert get(client, "/credentials", Accept="text/plain") == (
+        "NAME               STATUS  REGISTRIES            USERNAMES  POOLS    REASON\n"
+        "internal-registry  ready   registry.example.com  puller     default  -\n"
+    )
+
+
+def test_system(client: FlaskClient, announce: Announce, start: Callable[..., str]) -> None:
+    start("eu-1", "eu-2")
+    announce("eu-1", "eu-2", BROKEN)
+
+    body = get(client, "/system")
+
+    assert body["redis"]["ok"] is True
+    assert body["redis"]["durable"] is True
+    assert body["redis"]["version"].count(".") == 2
+    assert body["workers"] == [
+        {
+            "id": "default-1",
+            "pool": "default",
+            "host": "host-1",
+            "pid": 17,
+            "version": "0.1.0",
+            "processes": 4,
+            "started_at": "2026-01-31T12:00:00.000Z",
+            "clusters": 2,
+        }
+    ]
+    assert body["queues"] == [{"pool": "default", "waiting": 2}]
+    assert body["runs"] == {"active": 2}
+    assert body["retention_days"] == 30
+    assert body["version"]
+    assert body["time"].endswith("Z")

@@ -1,0 +1,281 @@
+"""The process: `python -m api`."""
+
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from remediation.api_key import ApiKey
+from store.store import Store
+from tests.api.conftest import API, CREDENTIAL, Announce
+from tests.conftest import STORE_DATABASE, redis_executable
+
+ROOT = Path(__file__).resolve().parents[2]
+PATIENCE_SECONDS = 30.0
+
+
+class Process:
+    """A running API process, its log and its port."""
+
+    def __init__(self, log: Path, **environment: str) -> None:
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("REMEDIATOR_", "REDIS_"))
+        }
+        self.log = log
+        with log.open("wb") as file:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "api"],
+                cwd=ROOT,
+                env={**kept, "REMEDIATOR_LISTEN": "127.0.0.1:0", **environment},
+                stderr=file,
+            )
+        self.port = int(self.logged(r"listens on http://127\.0\.0\.1:(\d+);")[1])
+
+    def logged(self, pattern: str) -> re.Match[str]:
+        """Wait until the log has a line like this."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < deadline:
+            if found := re.search(pattern, self.log.read_text()):
+                return found
+            assert self.process.poll() is None, self.log.read_text()
+            time.sleep(0.02)
+        raise AssertionError(f"no {pattern!r} in {self.log.read_text()}")
+
+    def get(self, path: str, **headers: str) -> tuple[int, str]:
+        """Return status and body."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_SECONDS)
+        connection.request("GET", path, headers=headers)
+        answer = connection.getresponse()
+        body = answer.read().decode()
+        connection.close()
+        return answer.status, body
+
+    def end(self) -> float:
+        """Send SIGTERM; return how many seconds the end took."""
+        began = time.monotonic()
+        self.process.send_signal(signal.SIGTERM)
+        assert self.process.wait(PATIENCE_SECONDS) == 0
+        return time.monotonic() - began
+
+
+Run = Callable[..., Process]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[Run]:
+    """Return a function that starts an API process."""
+    running: list[Process] = []
+
+    def run(**environment: str) -> Process:
+        running.append(Process(tmp_path / f"log-{len(running)}", **environment))
+        return running[-1]
+
+    yield run
+    for started in running:
+        if started.process.poll() is None:
+            started.process.terminate()
+            started.process.wait(PATIENCE_SECONDS)
+
+
+@pytest.fixture
+def environment(redis_server: str, access_file: Path) -> dict[str, str]:
+    """Return the variables for a process on the tests' Redis."""
+    return {
+        "REDIS_URL": f"{redis_server}?db={STORE_DATABASE}",
+        "REMEDIATOR_ACCESS_FILE": str(access_file),
+    }
+
+
+def bearer(key: ApiKey) -> dict[str, str]:
+    """Return the header of a caller."""
+    return {"Authorization": f"Bearer {key.token}"}
+
+
+def test_serves_and_ends_at_once(run: Run, environment: dict[str, str], store: Store) -> None:
+    process = run(**environment)
+
+    assert process.get("/readyz") == (200, "ok\n")
+    assert process.end() < 5
+
+
+def test_waits_are_answered_at_the_end(
+    run: Run,
+    environment: dict[str, str],
+    key: ApiKey,
+    start: Callable[..., str],
+) -> None:
+    identity = start()
+    process = run(**environment)
+    answers: list[tuple[int, str]] = []
+    waiting = threading.Thread(
+        target=lambda: answers.append(
+            process.get(f"{API}/remediations/{identity}?wait=60", **bearer(key))
+        )
+    )
+    waiting.start()
+    time.sleep(1)
+
+    assert process.end() < 10
+
+    waiting.join(PATIENCE_SECONDS)
+    ((status, body),) = answers
+    assert status == 200
+    assert json.loads(body)["status"] == "queued"
+
+
+def test_finds_lost_runs(
+    run: Run, environment: dict[str, str], store: Store, start: Callable[..., str]
+) -> None:
+    identity = start()
+    store.queue.of("default").empty()  # the wake-up got lost
+
+    run(**environment).logged(f"woke run {identity}-0 again")
+
+    assert store.queue.waiting("default") == 1
+
+
+def test_a_body_of_unknown_length_is_limited_too(
+    run: Run, environment: dict[str, str], key: ApiKey, store: Store
+) -> None:
+    process = run(**environment)
+    with socket.create_connection(("127.0.0.1", process.port), PATIENCE_SECONDS) as connection:
+        head = (
+            f"POST {API}/remediations HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key.token}\r\n"
+            "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+        )
+        connection.sendall(head.encode())
+        for _ in range(300):
+            connection.sendall(b"400\r\n" + b" " * 1024 + b"\r\n")
+
+        assert connection.recv(100).startswith(b"HTTP/1.1 413 ")
+
+
+def test_a_chunked_body_is_read(
+    run: Run, environment: dict[str, str], key: ApiKey, announce: Announce
+) -> None:
+    process = run(**environment)
+    announce("eu-1")
+    body = json.dumps({"clusters": ["eu-1"], "credential": CREDENTIAL}).encode()
+    connection = http.client.HTTPConnection("127.0.0.1", process.port, timeout=PATIENCE_SECONDS)
+    connection.request(
+        "POST",
+        f"{API}/remediations",
+        body=iter([body[:10], body[10:]]),
+        headers={"Content-Type": "application/json", **bearer(key)},
+        encode_chunked=True,
+    )
+
+    assert connection.getresponse().status == 202
+    connection.close()
+
+
+def test_starts_without_redis_and_recovers(run: Run, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as reserved:
+        port = reserved.getsockname()[1]
+    process = run(REDIS_URL=f"redis://:hunter2@127.0.0.1:{port}/0")
+    process.logged("Redis does not answer at redis://127.0.0.1")
+    assert process.get("/livez")[0] == 200
+    assert process.get("/readyz")[0] == 503
+
+    redis = subprocess.Popen(
+        [
+            *(redis_executable(), "--port", str(port), "--bind", "127.0.0.1"),
+            *("--requirepass", "hunter2", "--save", "", "--dir", str(tmp_path)),
+        ],
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        process.logged("Redis answers at redis://127.0.0.1")
+        process.logged("keeps no append-only file")
+        assert process.get("/readyz")[0] == 200
+    finally:
+        redis.terminate()
+        redis.wait(PATIENCE_SECONDS)
+    assert process.end() < 15
+    log = process.log.read_text()
+    assert log.count("Redis answers at") == log.count("append-only") == 1
+    assert "hunter2" not in log
+
+
+def test_without_keys_it_says_how_to_get_one(run: Run, environment: dict[str, str]) -> None:
+    process = run(**environment | {"REMEDIATOR_ACCESS_FILE": ""})
+
+    process.logged(
+        "nobody can get in: REMEDIATOR_ACCESS_FILE is not set; `remediator token create`"
+    )
+    assert process.get(f"{API}/whoami")[0] == 401
+
+
+def test_logs_json_with_the_caller_on_request(
+    run: Run, environment: dict[str, str], key: ApiKey, store: Store
+) -> None:
+    process = run(**environment, REMEDIATOR_LOG_FORMAT="json")
+    process.get(f"{API}/whoami", **bearer(key), **{"X-Request-Id": "abc"})
+    process.logged('"GET /api/v1/whoami"')
+    process.end()
+
+    lines = [json.loads(line) for line in process.log.read_text().splitlines()]
+
+    (line,) = [line for line in lines if line["message"] == "GET /api/v1/whoami"]
+    assert line["level"] == "info"
+    assert (line["status"], line["subject"], line["request_id"]) == (200, "ci", "abc")
+    assert key.token not in process.log.read_text()
+
+
+def once(**environment: str) -> "subprocess.CompletedProcess[str]":
+    """Run a process that is to end by itself."""
+    return subprocess.run(
+        [sys.executable, "-m", "api"],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
+    )
+
+
+def test_a_wrong_setting_ends_it_with_one_line() -> None:
+    ended = once(REMEDIATOR_LISTEN="here")
+
+    assert ended.returncode == 2
+    assert ended.stderr == (
+        "remediator api: REMEDIATOR_LISTEN is 'here', which is not host:port (an IPv6 host in brackets); "
+        "example: REMEDIATOR_LISTEN=127.0.0.1:8080\n"
+    )
+
+
+def test_a_broken_access_file_ends_it_with_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "access.yaml"
+    path.write_text("callers: []")
+
+    ended = once(REMEDIATOR_ACCESS_FILE=str(path))
+
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("remediator api: REMEDIATOR_ACCESS_FILE names a file")
+    assert ended.stderr.count("\n") == 1
+
+
+def test_a_port_that_is_taken_ends_it_with_one_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+
+        ended = once(REMEDIATOR_LISTEN=address)
+
+    assert ended.returncode == 1
+    assert ended.stderr == (
+        f"remediator api: cannot listen on {address}: Address already in use; "
+        "set REMEDIATOR_LISTEN to another\n"
+    )
