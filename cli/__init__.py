@@ -1,0 +1,1 @@
+"""The command line: a client of the HTTP API, and `up` and `demo`, which start the other processes."""

@@ -1,0 +1,25 @@
+"""A request, written as the curl command that does the same."""
+
+import json
+import shlex
+from urllib.parse import urlencode
+
+from cli.request import BASE_PATH, Request
+
+_AUTHORIZATION = '-H "Authorization: Bearer $REMEDIATOR_TOKEN"'
+
+
+def as_curl(request: Request, url: str) -> str:
+    """Return the command for a POSIX shell; the token stays a variable."""
+    query = urlencode(request.to_params(), safe="*,:/")
+    address = f"{url}{BASE_PATH}{request.path}{f'?{query}' if query else ''}"
+    parts = ["curl -sS --fail-with-body", _AUTHORIZATION]
+    headers = dict(request.headers)
+    if request.body is not None:
+        headers["Content-Type"] = "application/json"
+    parts += [f"-H {shlex.quote(f'{name}: {value}')}" for name, value in headers.items()]
+    if request.body is not None:
+        body = json.dumps(request.body, ensure_ascii=False)
+        parts.append(f"--data-raw {shlex.quote(body)}")
+    parts.append(shlex.quote(address))
+    return " \\\n  ".join(parts)

@@ -1,0 +1,77 @@
+"""What ends a command early: each error knows its text and its exit code."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import IO, Any
+
+import click
+
+from cli.exit_codes import ExitCode, exit_code_of_answer
+from cli.text import clean
+
+
+class CliError(click.ClickException):
+    """Base of our errors; the message goes to standard error."""
+
+    def __init__(self, message: str, code: ExitCode = ExitCode.FAILED) -> None:
+        super().__init__(message)
+        self.exit_code = int(code)  # type: ignore[misc]  # one class, many codes
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Print the message after the name of the command."""
+        click.echo(f"remediator: {self.format_message()}", file=file, err=file is None)
+
+
+class Unreachable(CliError):
+    """The service did not answer."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, ExitCode.UNREACHABLE)
+
+
+class WaitTimeout(CliError):
+    """The remediation did not end in the time the caller gave it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, ExitCode.UNREACHABLE)
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One thing wrong with a request: where (a JSON pointer) and what."""
+
+    pointer: str
+    detail: str
+
+
+class ClientError(CliError):
+    """The service answered with a problem; holds all that it said."""
+
+    def __init__(self, status: int, problem: Mapping[str, Any], hint: str | None = None) -> None:
+        self.status = status
+        self.code = clean(problem.get("code") or f"http-{status}")
+        self.errors = tuple(
+            FieldError(clean(item.get("pointer")), clean(item.get("detail")))
+            for item in problem.get("errors") or ()
+            if isinstance(item, Mapping)
+        )
+        super().__init__(self._text(problem, hint), exit_code_of_answer(status))
+
+    @property
+    def passing(self) -> bool:
+        """Tell whether the service is only busy, restarting or without its store: a later try may succeed."""
+        return self.status in (429, 502, 503, 504)
+
+    def _text(self, problem: Mapping[str, Any], hint: str | None) -> str:
+        title = clean(problem.get("title")) or f"the service answered {self.status}"
+        detail = clean(problem.get("detail"))
+        lines = [f"{title}: {detail}" if detail and self.errors else detail or title]
+        width = max((len(error.pointer) for error in self.errors), default=0)
+        lines += [f"  {error.pointer:<{width}}  {error.detail}" for error in self.errors]
+        request_id = clean(problem.get("request_id"))
+        lines.append(
+            f"  ({self.status} {self.code}{f', request {request_id}' if request_id else ''})"
+        )
+        if hint:
+            lines.append(f"  {hint}")
+        return "\n".join(lines)

@@ -1,0 +1,60 @@
+"""The command `remediator`. A command's module is imported when it is used: starting must feel instant."""
+
+import importlib
+from typing import cast
+
+import click
+
+_COMMANDS = {
+    "up": ("cli.up", "Start everything on this machine: Redis, worker and API."),
+    "demo": ("cli.demo", "See it work on two throwaway clusters."),
+    "run": ("cli.run", "Put the pull Secret in place and wait for the outcome."),
+    "plan": ("cli.run", "Show what `run` would do; write nothing."),
+    "status": ("cli.remediations", "Show one remediation."),
+    "results": ("cli.remediations", "Show what came of each namespace."),
+    "wait": ("cli.remediations", "Wait until a remediation ends."),
+    "cancel": ("cli.remediations", "Stop a remediation; what was done stays."),
+    "list": ("cli.remediations", "List remediations, newest first."),
+    "clusters": ("cli.inventory", "List the clusters that can be named."),
+    "credentials": ("cli.inventory", "List the registry credentials that can be named."),
+    "whoami": ("cli.inventory", "Show who the service takes you for."),
+    "system": ("cli.inventory", "Show how the service is."),
+    "token": ("cli.token", "Make API keys."),
+    "api": ("cli.processes", "Run the API process (configured by environment)."),
+    "worker": ("cli.processes", "Run the worker process (configured by environment)."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands by name and help, and imports the one that is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the commands in the order one meets them."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one command; the help of the group needs no import."""
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _ = _COMMANDS[cmd_name]
+        command = getattr(importlib.import_module(module), f"{cmd_name}_command")
+        return cast(click.Command, command)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="pull-secret-remediator", prog_name="remediator")
+def remediator() -> None:
+    """Put image pull Secrets into every namespace and ServiceAccount of a fleet of clusters.
+
+    Exit codes: 0 succeeded, 1 failed, 2 invalid, 3 partial, 4 denied, 5 timeout or unreachable, 6 unknown, 7 cancelled.
+    """
+
+
+def main() -> None:
+    """Run the command line."""
+    remediator(prog_name="remediator")

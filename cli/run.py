@@ -1,0 +1,155 @@
+"""`remediator run` and `remediator plan`."""
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from cli.call import Call, client_command
+from cli.client import ApiClient
+from cli.exit_codes import exit_code
+from cli.follow import follow
+from cli.render import Output
+from cli.request import JsonObject, post
+from cli.summary import print_as, print_failures, print_remediation
+
+_PATTERNS = "names or globs, comma-separated"
+
+
+def name_list(text: str) -> tuple[str, ...]:
+    """Split a comma-separated list.
+
+    An empty entry is refused: a shell variable that is not set must not widen or narrow the scope.
+    """
+    names = tuple(name.strip() for name in text.split(","))
+    if not all(names):
+        raise click.BadParameter("a name is empty; leave the option out, or name something")
+    return names
+
+
+def label(text: str) -> tuple[str, str]:
+    """Split `key=value`."""
+    key, equals, value = text.partition("=")
+    if not key or not equals:
+        raise click.BadParameter(f"'{text}' is not of the form key=value")
+    return key, value
+
+
+def _names(option: str, help: str, **more: Any) -> Callable[[Callable[..., Any]], Any]:
+    return click.option(option, type=name_list, multiple=True, metavar="a,b", help=help, **more)
+
+
+_OPTIONS = (
+    _names("--clusters", f"Clusters: {_PATTERNS}; '*' for all.", required=True),
+    _names("--namespaces", f"Only these namespaces: {_PATTERNS}."),
+    _names("--ignore", f"Leave these namespaces alone: {_PATTERNS}."),
+    _names("--service-accounts", "Only these: NAME or NAMESPACE/NAME, globs."),
+    _names("--ignore-service-accounts", "Leave these alone: NAME or NAMESPACE/NAME, globs."),
+    click.option(
+        "--credential", metavar="NAME", help="Registry login, as `remediator credentials` lists it."
+    ),
+    click.option("--secret-name", metavar="NAME", help="Name of the Secret.  [default: docker]"),
+    click.option(
+        "--on-conflict",
+        type=click.Choice(["fail", "merge", "replace"]),
+        help="What to do with somebody else's Secret of that name.  [default: fail]",
+    ),
+    click.option(
+        "--namespace-selector",
+        metavar="SELECTOR",
+        help="Only namespaces with these labels: a Kubernetes label selector.",
+    ),
+    click.option(
+        "--timeout-seconds",
+        type=click.IntRange(1),
+        metavar="N",
+        help="Deadline of the whole remediation.  [default: 3600]",
+    ),
+    click.option("--reason", metavar="TEXT", help="Why; kept in the record."),
+    click.option(
+        "--label",
+        "labels",
+        type=label,
+        multiple=True,
+        metavar="K=V",
+        help="Label for the record; repeatable.",
+    ),
+    click.option(
+        "--no-wait", is_flag=True, help="Do not wait for the outcome: print the id and end."
+    ),
+)
+
+
+def _request_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+@click.command("run")
+@_request_options
+@click.option("--dry-run", is_flag=True, help="Show what would be done; write nothing.")
+@client_command
+def run_command(call: Call, no_wait: bool, **options: Any) -> None:
+    """Put the pull Secret in place and wait for the outcome."""
+    _remediate(call, request_body(options), no_wait=no_wait)
+
+
+@click.command("plan")
+@_request_options
+@client_command
+def plan_command(call: Call, no_wait: bool, **options: Any) -> None:
+    """Show what `run` with the same options would do; write nothing."""
+    _remediate(call, request_body({**options, "dry_run": True}), no_wait=no_wait)
+
+
+def request_body(options: dict[str, Any]) -> JsonObject:
+    """Return the request for what was given; what was not is left to the service's defaults."""
+    body: JsonObject = {}
+    for name, value in options.items():
+        if name == "labels":
+            value = dict(value)
+        elif isinstance(value, tuple):
+            value = [entry for entries in value for entry in entries]
+        if value not in (None, False, [], {}):
+            body[name] = value
+    return body
+
+
+def _remediate(call: Call, body: JsonObject, *, no_wait: bool) -> None:
+    request = post("/remediations", body)
+    call.show(request)
+    with call.connect() as client:
+        remediation = client.send(request).body
+        if no_wait:
+            _print_accepted(call, remediation)
+            return
+        click.echo(f"{remediation['id']} accepted, {_clusters(remediation)}", err=True)
+        remediation = follow(client, remediation)
+        print_outcome(client, remediation, call.output)
+    raise click.exceptions.Exit(exit_code(remediation))
+
+
+def print_outcome(client: ApiClient, remediation: JsonObject, output: Output) -> None:
+    """Print a remediation that has ended."""
+
+    def table() -> None:
+        print_remediation(remediation)
+        print_failures(client, remediation)
+
+    print_as(remediation, output, table)
+
+
+def _print_accepted(call: Call, remediation: JsonObject) -> None:
+    def table() -> None:
+        click.echo(remediation["id"])
+        for name, link in (remediation.get("links") or {}).items():
+            click.echo(f"  {name}: {link}")
+        click.echo(f"to follow it: remediator wait {remediation['id']}", err=True)
+
+    print_as(remediation, call.output, table)
+
+
+def _clusters(remediation: JsonObject) -> str:
+    number = len(remediation.get("clusters") or ())
+    return "1 cluster" if number == 1 else f"{number} clusters"

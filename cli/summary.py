@@ -1,0 +1,73 @@
+"""What a remediation came to, for people: a line, a table per cluster, the first failures, what to do next."""
+
+from collections.abc import Callable
+
+import click
+
+from cli.client import ApiClient
+from cli.render import Output, View, print_one, print_table
+from cli.request import JsonObject, get
+from cli.text import clean
+from cli.views import cluster_view, count, duration
+
+SHOWN_FAILURES = 10
+_COLOURS = {"succeeded": "green", "partial": "yellow", "failed": "red"}
+
+
+def print_as(remediation: JsonObject, output: Output, table: Callable[[], None]) -> None:
+    """Print a remediation in a form: its name is its id, its csv rows are its clusters."""
+    if output is Output.NAME:
+        click.echo(clean(remediation.get("id")))
+    else:
+        print_one(remediation, output, table=table, view=_view(remediation), rows="clusters")
+
+
+def print_remediation(remediation: JsonObject) -> None:
+    """Print the headline and the table of clusters."""
+    status = clean(remediation.get("status"))
+    took = duration(remediation)
+    click.echo(
+        f"{clean(remediation.get('id'))}  {click.style(status, fg=_COLOURS.get(status), bold=True)}"
+        f"{f'  in {took}' if took else ''}{'  (dry run: nothing was written)' if remediation.get('dry_run') else ''}"
+    )
+    if reason := clean(remediation.get("reason")):
+        click.echo(f"reason: {reason}")
+    clusters = remediation.get("clusters") or []
+    click.echo()
+    view = _view(remediation)
+    print_table(view.header(), [view.row(cluster) for cluster in clusters])
+    for cluster in clusters:
+        if hint := clean((cluster.get("error") or {}).get("hint")):
+            click.echo(f"\n{clean(cluster.get('name'))}: {hint}")
+    for warning in remediation.get("warnings") or []:
+        click.echo(f"\n{click.style('warning:', fg='yellow')} {clean(warning.get('detail'))}")
+
+
+def print_failures(client: ApiClient, remediation: JsonObject) -> None:
+    """Print the first failed namespaces with their hints, and how to see the rest; nothing if none failed."""
+    failed = count(remediation, "namespaces", "failed")
+    if not failed:
+        return
+    remediation_id = clean(remediation.get("id"))
+    request = get(
+        f"/remediations/{remediation_id}/results",
+        {"outcome": "failed", "limit": str(SHOWN_FAILURES)},
+    )
+    rows = (client.send(request).body.get("items") or [])[:SHOWN_FAILURES]
+    click.echo(f"\n{failed} failed{f', the first {len(rows)}' if failed > len(rows) else ''}:")
+    for row in rows:
+        _print_failure(row)
+    click.echo(f"\nmore: remediator results {remediation_id} --outcome failed")
+
+
+def _view(remediation: JsonObject) -> View:
+    return cluster_view(dry_run=bool(remediation.get("dry_run")))
+
+
+def _print_failure(row: JsonObject) -> None:
+    error = row.get("error") or {}
+    place = f"{clean(row.get('cluster'))}/{clean(row.get('namespace'))}"
+    code = click.style(clean(error.get("code")), fg="red")
+    click.echo(f"  {place}  {code}: {clean(error.get('detail'))}")
+    if hint := clean(error.get("hint")):
+        click.echo(f"      {hint}")

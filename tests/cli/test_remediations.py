@@ -1,0 +1,154 @@
+"""`status`, `results`, `wait` and `list`, in every form of output."""
+
+import csv
+import io
+import json
+
+import pytest
+import yaml
+
+from tests.cli.bodies import ID, failed_row, remediation, row
+from tests.cli.conftest import Remediator
+from tests.cli.stub_api import Reply, StubApi
+
+
+def pages(api: StubApi) -> None:
+    """Let the stub have two pages of results."""
+    api.on(
+        "GET",
+        f"/remediations/{ID}/results",
+        Reply({"items": [row("a"), failed_row("b")], "next_cursor": "c2"}),
+        Reply({"items": [row("a-very-long-namespace")]}),
+    )
+
+
+def test_results_follow_the_cursor(api: StubApi, run: Remediator) -> None:
+    """All pages are printed, filters go with each."""
+    pages(api)
+
+    result = run("results", ID, "-o", "name", "--cluster", "eu-1")
+
+    assert result.stdout == "eu-1/a\neu-1/b\neu-1/a-very-long-namespace\n"
+    assert [seen.params for seen in api.seen] == [
+        {"cluster": "eu-1", "limit": "1000"},
+        {"cluster": "eu-1", "limit": "1000", "cursor": "c2"},
+    ]
+
+
+def test_results_stop_at_the_limit(api: StubApi, run: Remediator) -> None:
+    """No more is asked for than is wanted."""
+    pages(api)
+
+    result = run("results", ID, "-o", "name", "--limit", "1")
+
+    assert result.stdout == "eu-1/a\n"
+    assert [seen.params for seen in api.seen] == [{"limit": "1"}]
+
+
+def test_results_as_table(api: StubApi, run: Remediator) -> None:
+    """One heading for all pages."""
+    pages(api)
+
+    lines = run("results", ID).stdout.splitlines()
+
+    assert lines[0].split() == [
+        "CLUSTER",
+        "NAMESPACE",
+        "OUTCOME",
+        "SECRET",
+        "ACCOUNTS",
+        "TIME",
+        "WHY",
+    ]
+    assert lines[1].split() == ["eu-1", "a", "changed", "created", "2/3", "0.4s"]
+    assert lines[2].endswith("forbidden: may not create Secrets in b")
+    assert len(lines) == 4
+
+
+def test_results_for_programs(api: StubApi, run: Remediator) -> None:
+    """json and yaml are the rows of the service; csv has the table's columns."""
+    rows = [row("a"), failed_row("b"), row("a-very-long-namespace")]
+    pages(api)
+    assert json.loads(run("results", ID, "-o", "json").stdout) == {"items": rows}
+    pages(api)
+    assert yaml.safe_load(run("results", ID, "-o", "yaml").stdout) == {"items": rows}
+    pages(api)
+    table = list(csv.DictReader(io.StringIO(run("results", ID, "-o", "csv").stdout)))
+    assert [line["namespace"] for line in table] == ["a", "b", "a-very-long-namespace"]
+    assert table[1]["why"] == "forbidden: may not create Secrets in b"
+
+
+@pytest.mark.parametrize(
+    ("output", "expected"), [("json", '{"items": [\n]}\n'), ("yaml", "items: []\n"), ("name", "")]
+)
+def test_nothing_is_still_valid(api: StubApi, run: Remediator, output: str, expected: str) -> None:
+    """An empty collection parses."""
+    api.on("GET", f"/remediations/{ID}/results", Reply({"items": []}))
+
+    assert run("results", ID, "-o", output).stdout == expected
+
+
+def test_csv_cannot_carry_formulas(api: StubApi, run: Remediator) -> None:
+    """A spreadsheet must not run what a cluster said."""
+    evil = row("a", reason="=cmd()")
+    api.on("GET", f"/remediations/{ID}/results", Reply({"items": [evil]}))
+
+    assert "'=cmd()" in run("results", ID, "-o", "csv").stdout
+
+
+@pytest.mark.parametrize(("status", "code"), [("succeeded", 0), ("partial", 3), ("running", 6)])
+def test_status_tells_by_exit_code(api: StubApi, run: Remediator, status: str, code: int) -> None:
+    """0 means that it succeeded, never that it goes on."""
+    api.on("GET", f"/remediations/{ID}", Reply(remediation(status)))
+
+    result = run("status", ID)
+
+    assert result.exit_code == code
+    assert status in result.stdout
+    assert "eu-1" in result.stdout
+
+
+def test_wait_gives_up_in_time(api: StubApi, run: Remediator) -> None:
+    """Exit code 5, and the remediation goes on."""
+    api.on("GET", f"/remediations/{ID}", Reply(remediation("running"), delay=0.05))
+
+    result = run("wait", ID, "--timeout", "0.5")
+
+    assert result.exit_code == 5
+    assert "it goes on" in result.stderr
+
+
+def test_wait_survives_a_restart_of_the_service(api: StubApi, run: Remediator) -> None:
+    """A connection that breaks in the middle is tried again."""
+    running = Reply(remediation("running"))
+    api.on("GET", f"/remediations/{ID}", running, Reply(drop=True), Reply(remediation()))
+
+    assert run("wait", ID).exit_code == 0
+
+
+def test_wait_does_not_hammer_a_full_service(api: StubApi, run: Remediator) -> None:
+    """An answer that is not held is a reason to rest."""
+    busy = Reply(remediation("running"), headers={"Retry-After": "1"})
+    api.on("GET", f"/remediations/{ID}", busy)
+
+    run("wait", ID, "--timeout", "1.5")
+
+    assert len(api.seen) < 6
+
+
+@pytest.mark.parametrize("text", ["..", "a/b", "x?y", "ü"])
+def test_an_id_that_is_none(api: StubApi, run: Remediator, text: str) -> None:
+    """It does not become another address."""
+    assert run("status", text).exit_code == 2
+    assert api.seen == []
+
+
+def test_list(api: StubApi, run: Remediator) -> None:
+    """Filters go to the service; a line each."""
+    api.on("GET", "/remediations", Reply({"items": [remediation()]}))
+
+    result = run("list", "--status", "succeeded", "--cluster", "eu-1", "--limit", "5")
+
+    assert api.seen[0].params == {"status": "succeeded", "cluster": "eu-1", "limit": "5"}
+    assert ID in result.stdout
+    assert "2.4s" in result.stdout
