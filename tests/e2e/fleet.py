@@ -1,0 +1,162 @@
+"""Two real clusters, and what tests do to them as the people who own them."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from controlplane.cluster import Cluster, ContextSpec, write_kubeconfig
+
+ACCESS = Path(__file__).parents[2] / "docs" / "kubernetes-access.yaml"
+# The names that tests use for the Secret; the documented role names them one by one.
+SECRET_NAMES = ("docker", "pull-two")
+REGISTRY = "registry.example.com"
+USERNAME = "robot"
+PASSWORD = "correct-horse-battery"
+
+_numbers = itertools.count(1)
+
+
+def grant_least_privilege(cluster: Cluster) -> str:
+    """Give an account the documented rules and nothing else; return its token."""
+    role = yaml.safe_load(ACCESS.read_text())
+    for rule in role["rules"]:
+        if rule["resources"] == ["secrets"]:
+            rule["resourceNames"] = list(SECRET_NAMES)
+    account = {"name": "remediator", "namespace": "default"}
+    cluster.apply(
+        role,
+        {"kind": "ServiceAccount", "metadata": account},
+        {
+            "kind": "ClusterRoleBinding",
+            "metadata": {"name": "remediator"},
+            "roleRef": {
+                "apiGroup": "rbac.authorization.k8s.io",
+                "kind": "ClusterRole",
+                "name": "remediator",
+            },
+            "subjects": [{"kind": "ServiceAccount"} | account],
+        },
+    )
+    return cluster.service_account_token("default", "remediator")
+
+
+def write_least_privileged(path: Path, clusters: Iterable[Cluster]) -> Path:
+    """Write the worker's kubeconfig: one context a cluster, with the least privileged account."""
+    write_kubeconfig(
+        path,
+        {
+            cluster.name: ContextSpec(
+                cluster.server, cluster.ca_file, grant_least_privilege(cluster)
+            )
+            for cluster in clusters
+        },
+    )
+    return path
+
+
+def docker_config(
+    registry: str = REGISTRY, username: str = USERNAME, password: str = PASSWORD
+) -> dict[str, Any]:
+    """Return the content that the service writes for a login."""
+    auth = base64.b64encode(f"{username}:{password}".encode()).decode()
+    return {"auths": {registry: {"username": username, "password": password, "auth": auth}}}
+
+
+@dataclass
+class Space:
+    """A name prefix of its own on the clusters, so that tests can share them."""
+
+    clusters: tuple[Cluster, ...]
+    prefix: str = field(default_factory=lambda: f"t{next(_numbers)}-")
+
+    @property
+    def pattern(self) -> str:
+        """A glob for the namespaces of this test."""
+        return f"{self.prefix}*"
+
+    def namespace(
+        self,
+        name: str,
+        accounts: Iterable[str] = ("default",),
+        *,
+        cluster: int = 0,
+        labels: dict[str, str] | None = None,
+        annotations: dict[str, str] | None = None,
+    ) -> str:
+        """Make a namespace with ServiceAccounts; return its full name."""
+        full = self.prefix + name
+        metadata = {"name": full, "labels": labels or {}, "annotations": annotations or {}}
+        self.clusters[cluster].apply({"kind": "Namespace", "metadata": metadata})
+        for account in accounts:
+            self.account(full, account, cluster=cluster)
+        return full
+
+    def account(self, namespace: str, name: str, *secrets: str, cluster: int = 0) -> None:
+        """Make a ServiceAccount with these imagePullSecrets."""
+        body: dict[str, Any] = {"metadata": {"name": name}}
+        if secrets:
+            body["imagePullSecrets"] = [{"name": secret} if secret else {} for secret in secrets]
+        answer = self.clusters[cluster].http.post(
+            f"/api/v1/namespaces/{namespace}/serviceaccounts", json=body
+        )
+        answer.raise_for_status()
+
+    def secret(
+        self,
+        namespace: str,
+        content: Any,
+        *,
+        name: str = "docker",
+        kind: str = "kubernetes.io/dockerconfigjson",
+        key: str = ".dockerconfigjson",
+        cluster: int = 0,
+        **more: Any,
+    ) -> None:
+        """Make somebody else's Secret; `content` is text, or becomes JSON."""
+        text = content if isinstance(content, str) else json.dumps(content)
+        data = {key: base64.b64encode(text.encode()).decode()}
+        answer = self.clusters[cluster].http.post(
+            f"/api/v1/namespaces/{namespace}/secrets",
+            json={"metadata": {"name": name}, "type": kind, "data": data} | more,
+        )
+        answer.raise_for_status()
+
+    def get(self, path: str, *, cluster: int = 0) -> dict[str, Any]:
+        """Read an object as the owner of the cluster."""
+        answer = self.clusters[cluster].http.get(f"/api/v1/{path}")
+        answer.raise_for_status()
+        return dict(answer.json())
+
+    def exists(self, path: str, *, cluster: int = 0) -> bool:
+        """Tell whether an object is there."""
+        return self.clusters[cluster].http.get(f"/api/v1/{path}").status_code == 200
+
+    def pull_secrets(self, namespace: str, account: str, *, cluster: int = 0) -> list[str]:
+        """Return the names in a ServiceAccount's imagePullSecrets, "" for an entry without one."""
+        path = f"namespaces/{namespace}/serviceaccounts/{account}"
+        entries = self.get(path, cluster=cluster).get("imagePullSecrets", [])
+        return [entry.get("name", "") for entry in entries]
+
+    def content(self, namespace: str, name: str = "docker", *, cluster: int = 0) -> Any:
+        """Return the decoded `.dockerconfigjson` of a Secret."""
+        data = self.get(f"namespaces/{namespace}/secrets/{name}", cluster=cluster)["data"]
+        return json.loads(base64.b64decode(data[".dockerconfigjson"]))
+
+    def versions(self, *, cluster: int = 0) -> dict[str, str]:
+        """Return the resourceVersion of every namespace, ServiceAccount and Secret of this test."""
+        found = {}
+        for kind in ("namespaces", "serviceaccounts", "secrets"):
+            for item in self.get(kind, cluster=cluster)["items"]:
+                meta = item["metadata"]
+                if (meta.get("namespace") or meta["name"]).startswith(self.prefix):
+                    key = f"{kind}/{meta.get('namespace', '')}/{meta['name']}"
+                    found[key] = meta["resourceVersion"]
+        return found

@@ -1,0 +1,144 @@
+"""The service as its user starts it, and its HTTP API as a caller uses it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+ROOT = Path(__file__).parents[2]
+
+
+class Service:
+    """`remediator up` on a data directory of its own; ended by `stop`."""
+
+    def __init__(
+        self,
+        directory: Path,
+        kubeconfigs: Sequence[Path],
+        credentials: Path,
+        environment: dict[str, str] | None = None,
+    ) -> None:
+        self.directory = directory
+        self.log = directory / "up.log"
+        directory.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, "-m", "cli", "up", "--json", "--port", "0"]
+        command += ["--data-dir", str(directory / "data"), "--credentials-dir", str(credentials)]
+        for kubeconfig in kubeconfigs:
+            command += ["--kubeconfig", str(kubeconfig)]
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=own_environment(environment),
+                text=True,
+            )
+        assert self.process.stdout
+        # A service that does not come up ends; one that hangs is ended here, and the line stays empty.
+        guard = threading.Timer(60, self.process.kill)
+        guard.start()
+        line = self.process.stdout.readline()
+        guard.cancel()
+        if not line:
+            self.stop()
+            raise AssertionError(f"up did not start:\n{self.log.read_text()[-3000:]}")
+        ready = json.loads(line)
+        self.url: str = ready["url"]
+        self.token: str = ready["token"]
+        self.http = httpx.Client(
+            base_url=f"{self.url}/api/v1",
+            headers={"Authorization": f"Bearer {self.token}"},
+            timeout=90,
+            trust_env=False,
+        )
+
+    def stop(self) -> None:
+        """End it as Ctrl-C does."""
+        self.process.terminate()
+        try:
+            self.process.communicate(timeout=30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.communicate(timeout=10)
+        if hasattr(self, "http"):
+            self.http.close()
+
+    def post(self, **body: Any) -> httpx.Response:
+        """Ask for a remediation with the usual credential, unless told otherwise."""
+        return self.http.post("/remediations", json={"credential": "harbor"} | body)
+
+    def remediate(self, **body: Any) -> Outcome:
+        """Ask for a remediation and wait for its end."""
+        answer = self.post(**body)
+        assert answer.status_code == 202, answer.text
+        return self.wait(answer.json()["id"])
+
+    def wait(self, remediation_id: str) -> Outcome:
+        """Wait for the end of a remediation, at most three minutes."""
+        for _ in range(3):
+            body = self.http.get(f"/remediations/{remediation_id}", params={"wait": "60"}).json()
+            if body["terminal"]:
+                return Outcome(self, body)
+        raise AssertionError(f"not ended: {body}")
+
+    def cli(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run `remediator` as its user does."""
+        own = {"REMEDIATOR_URL": self.url, "REMEDIATOR_TOKEN": self.token, "NO_COLOR": "1"}
+        return subprocess.run(
+            [sys.executable, "-m", "cli", *arguments],
+            cwd=ROOT,
+            env=own_environment(own | environment),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+
+class Outcome:
+    """A remediation that has ended, with its rows."""
+
+    def __init__(self, service: Service, body: dict[str, Any]) -> None:
+        self.body = body
+        self.status: str = body["status"]
+        self.summary: dict[str, dict[str, int]] = body["summary"]
+        self.clusters: dict[str, dict[str, Any]] = {c["name"]: c for c in body["clusters"]}
+        answer = service.http.get(
+            f"/remediations/{body['id']}/results",
+            params={"format": "ndjson"},
+        )
+        assert answer.status_code == 200, answer.text
+        self.rows: list[dict[str, Any]] = [json.loads(line) for line in answer.text.splitlines()]
+
+    def row(self, namespace: str, cluster: str | None = None) -> dict[str, Any]:
+        """Return the one row of a namespace."""
+        found = [
+            row
+            for row in self.rows
+            if row["namespace"] == namespace and cluster in (None, row["cluster"])
+        ]
+        assert len(found) == 1, self.rows
+        return found[0]
+
+    def outcomes(self) -> dict[str, str]:
+        """Return the outcome of each namespace (of one cluster)."""
+        return {row["namespace"]: row["outcome"] for row in self.rows}
+
+
+def own_environment(more: dict[str, str] | None = None) -> dict[str, str]:
+    """Return this process's environment without the caller's settings of the service."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("REMEDIATOR_") and name not in ("REDIS_URL", "KUBECONFIG")
+    }
+    return kept | (more or {})

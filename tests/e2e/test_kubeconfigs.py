@@ -1,0 +1,287 @@
+"""What a kubeconfig may say, against a real API server: who gets in, who is refused, and what is left behind."""
+
+import asyncio
+import base64
+import json
+import os
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kubernetes.aio.config import incluster_config
+
+from controlplane.cluster import Cluster
+from remediation.request import RemediationRequest
+from tests.e2e.fleet import grant_least_privilege
+from worker import exec_plugin
+from worker.faults import Fault
+from worker.kube import Session, open_session
+from worker.kubeconfigs import Context, Unusable, load
+from worker.observe import observe
+
+VERSION = "client.authentication.k8s.io/v1"
+REQUEST = RemediationRequest(clusters=("*",), credential="harbor")
+
+
+@pytest.fixture(scope="module")
+def cluster(clusters: tuple[Cluster, ...]) -> Cluster:
+    return clusters[0]
+
+
+@pytest.fixture(scope="module")
+def token(cluster: Cluster) -> str:
+    return grant_least_privilege(cluster)
+
+
+@pytest.fixture(autouse=True)
+def _no_files_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Have temporary files where they can be counted: none may stay."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    yield
+    assert list(folder.iterdir()) == []
+
+
+def a_context(tmp_path: Path, cluster: Cluster, user: dict[str, Any], **more: Any) -> Context:
+    """Return the context as the worker judges it."""
+    place = {"server": cluster.server, "certificate-authority": str(cluster.ca_file)} | more
+    document = {
+        "clusters": [{"name": "c", "cluster": place}],
+        "users": [{"name": "u", "user": user}],
+        "contexts": [{"name": "it", "context": {"cluster": "c", "user": "u"}}],
+    }
+    path = tmp_path / "kubeconfig"
+    path.write_text(json.dumps(document))
+    contexts = load((path,), ("*",))
+    assert not contexts.broken
+    return contexts.usable["it"]
+
+
+def a_plugin(tmp_path: Path, script: str) -> dict[str, Any]:
+    """Return the exec entry of a plugin that runs `script`; its relative path is that of the kubeconfig."""
+    (tmp_path / "plugin").write_text(f"#!/bin/sh\n{script}\n")
+    (tmp_path / "plugin").chmod(0o755)
+    return {"apiVersion": VERSION, "command": "./plugin", "interactiveMode": "Never"}
+
+
+def answers(version: str = VERSION, **status: Any) -> str:
+    """Return the shell command that prints a credential."""
+    body = {"apiVersion": version, "kind": "ExecCredential", "status": status}
+    return f"printf %s '{json.dumps(body)}'"
+
+
+def used(context: Context, use: Callable[[Session], Awaitable[Any]] | None = None) -> Any:
+    """Open a session and use it, by default to observe."""
+
+    async def main() -> Any:
+        async with asyncio.timeout(60), open_session(context, "test", 4) as session:
+            return await (use(session) if use else observe(session, REQUEST))
+
+    return asyncio.run(main())
+
+
+def test_a_relative_ca_file_and_a_token_file_with_a_line_break(
+    tmp_path: Path, cluster: Cluster, token: str
+):
+    (tmp_path / "ca.pem").write_bytes(cluster.ca_file.read_bytes())
+    (tmp_path / "token").write_text(f"{token}\n")
+    context = a_context(
+        tmp_path, cluster, {"tokenFile": "token"}, **{"certificate-authority": "ca.pem"}
+    )
+
+    assert "default" in used(context).present
+
+
+def test_no_file_is_left_while_a_session_is_open(tmp_path: Path, cluster: Cluster, token: str):
+    """A process that is killed then leaves nothing behind, least of all a private key."""
+    inline = base64.b64encode(cluster.ca_file.read_bytes()).decode()
+    context = a_context(
+        tmp_path, cluster, {"token": token}, **{"certificate-authority-data": inline}
+    )
+
+    async def use(session: Session) -> list[Path]:
+        assert (await observe(session, REQUEST)).states
+        return list((tmp_path / "temporary").iterdir())
+
+    assert used(context, use) == []
+
+
+def test_a_token_file_that_is_replaced_is_read_again(tmp_path: Path, cluster: Cluster, token: str):
+    (tmp_path / "token").write_text(token)
+    context = a_context(tmp_path, cluster, {"tokenFile": "token"})
+
+    async def use(session: Session) -> Any:
+        session._config.api_key["BearerToken"] = "Bearer has-run-out"
+        return await observe(session, REQUEST)
+
+    assert "default" in used(context, use).present
+
+
+@pytest.mark.parametrize(("name", "trusted"), [("kubernetes.default.svc", 1), ("x.example.com", 0)])
+def test_the_server_name_is_what_the_certificate_is_compared_with(
+    tmp_path: Path, cluster: Cluster, token: str, name: str, trusted: int
+):
+    context = a_context(tmp_path, cluster, {"token": token}, **{"tls-server-name": name})
+
+    if trusted:
+        assert used(context).states
+    else:
+        with pytest.raises(Fault, match="not trusted"):
+            used(context, lambda session: session.reach(8))
+
+
+def test_a_server_with_a_wrong_path_is_no_empty_cluster(
+    tmp_path: Path, cluster: Cluster, token: str
+):
+    server = f"{cluster.server}/k8s"
+
+    with pytest.raises(Fault, match="no Kubernetes API"):
+        used(a_context(tmp_path, cluster, {"token": cluster.admin_token}, server=server))
+    with pytest.raises(Fault, match=r'may not list .* cannot get path "/k8s/'):
+        used(a_context(tmp_path, cluster, {"token": token}, server=server))
+
+
+def test_an_exec_plugin_is_asked_for_the_token(tmp_path: Path, cluster: Cluster, token: str):
+    script = (
+        f'test -n "$KUBERNETES_EXEC_INFO" && test "$WHO $1" = \'me 5\' && {answers(token=token)}'
+    )
+    plugin = a_plugin(tmp_path, script) | {
+        "args": [5],
+        "env": [{"name": "WHO", "value": "me"}],
+    }
+
+    assert used(a_context(tmp_path, cluster, {"exec": plugin})).states
+
+
+def test_an_exec_plugin_that_says_much_does_not_block(tmp_path: Path, cluster: Cluster, token: str):
+    noise = "head -c 2000000 /dev/zero >&2"
+    plugin = a_plugin(tmp_path, f"{noise}; {answers(token=token)}")
+
+    assert used(a_context(tmp_path, cluster, {"exec": plugin})).states
+
+
+@pytest.mark.parametrize(
+    ("script", "says"),
+    [
+        ("echo a-token-in-clear >&2; exit 3", "ended with code 3"),
+        ("echo a-token-in-clear", "does not answer with an ExecCredential"),
+        (answers(token=""), "without a token or certificate"),
+        (answers(token=None), "without a token or certificate"),
+        (answers(clientCertificateData="x"), "without a token or certificate"),
+        (answers(token="a\nb"), "characters no token has"),
+        (answers("client.authentication.k8s.io/v1beta1", token="x"), "another apiVersion"),
+    ],
+    ids=["fails", "no json", "empty", "null", "no key", "line break", "version"],
+)
+def test_an_exec_plugin_without_a_credential_is_never_a_way_in_as_anonymous(
+    tmp_path: Path, cluster: Cluster, script: str, says: str, caplog: pytest.LogCaptureFixture
+):
+    context = a_context(tmp_path, cluster, {"exec": a_plugin(tmp_path, script)})
+
+    with pytest.raises(Unusable, match=says) as refused:
+        used(context)
+
+    assert "a-token-in-clear" not in f"{refused.value} {caplog.text}"
+
+
+def test_a_missing_exec_plugin_is_named(tmp_path: Path, cluster: Cluster):
+    plugin = {"apiVersion": VERSION, "command": "no-such-plugin-anywhere"}
+
+    with pytest.raises(Unusable, match="No such file"):
+        used(a_context(tmp_path, cluster, {"exec": plugin}))
+
+
+@pytest.mark.parametrize("told_to_stop", [False, True])
+def test_an_exec_plugin_that_hangs_is_ended_with_all_that_it_started(
+    tmp_path: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch, told_to_stop: bool
+):
+    monkeypatch.setattr(exec_plugin, "SECONDS", 30 if told_to_stop else 1)
+    plugin = a_plugin(tmp_path, f"sleep 300 & echo $! > '{tmp_path}/pid'; wait")
+    context = a_context(tmp_path, cluster, {"exec": plugin})
+
+    async def main() -> None:
+        opening = asyncio.create_task(open_session(context, "test", 4).__aenter__())
+        await asyncio.sleep(1 if told_to_stop else 0)
+        if told_to_stop:
+            opening.cancel()
+        await opening
+
+    with pytest.raises(asyncio.CancelledError if told_to_stop else Unusable):
+        asyncio.run(main())
+
+    assert ended(int((tmp_path / "pid").read_text()))
+
+
+def test_an_exec_plugin_is_asked_again_for_a_token_that_has_run_out(
+    tmp_path: Path, cluster: Cluster, token: str
+):
+    count = f"echo x >> '{tmp_path}/runs'"
+    first = f"test $(wc -l < '{tmp_path}/runs') = 1"
+    script = f"{count}; if {first}; then {answers(token='old')}; else {answers(token=token)}; fi"
+    context = a_context(tmp_path, cluster, {"exec": a_plugin(tmp_path, script)})
+
+    assert used(context).states
+    assert (tmp_path / "runs").read_text() == "x\nx\n"  # for three lists that were refused at once
+
+
+def test_a_server_that_refuses_every_token_does_not_have_the_plugin_run_for_every_call(
+    tmp_path: Path, cluster: Cluster
+):
+    script = f"echo x >> '{tmp_path}/runs'; {answers(token='wrong')}"
+    context = a_context(tmp_path, cluster, {"exec": a_plugin(tmp_path, script)})
+
+    async def use(session: Session) -> None:
+        for _ in range(20):
+            with pytest.raises(Fault, match="401"):
+                await observe(session, REQUEST)
+
+    used(context, use)
+
+    assert (tmp_path / "runs").read_text() == "x\nx\n"
+
+
+def test_a_pod_s_own_account(
+    tmp_path: Path, cluster: Cluster, token: str, monkeypatch: pytest.MonkeyPatch
+):
+    """The token's file is read again when the server refuses the token, and may be away for a moment."""
+    file = tmp_path / "token"
+    file.write_text(f"{token}\n")
+    host, _, port = cluster.server.removeprefix("https://").partition(":")
+    monkeypatch.setitem(os.environ, "KUBERNETES_SERVICE_HOST", host)
+    monkeypatch.setitem(os.environ, "KUBERNETES_SERVICE_PORT", port)
+    monkeypatch.setattr(incluster_config, "SERVICE_TOKEN_FILENAME", str(file))
+    monkeypatch.setattr(incluster_config, "SERVICE_CERT_FILENAME", str(cluster.ca_file))
+
+    async def use(session: Session) -> None:
+        assert (await observe(session, REQUEST)).states
+        file.write_text("has-run-out")
+        await session._renew(session._generation)
+        file.write_text(token)
+        session._next_renewal = 0.0
+        assert (await observe(session, REQUEST)).states
+        file.unlink()
+        loader: Any = session._config.refresh_api_key_hook.__closure__
+        for cell in loader:  # its minute is over: it reads the file again
+            cell.cell_contents.token_expires_at = cell.cell_contents.token_expires_at.replace(
+                year=2000
+            )
+        assert (await observe(session, REQUEST)).states
+
+    used(Context("it", cluster.server, in_cluster=True), use)
+
+
+def ended(pid: int) -> bool:
+    """Wait until there is no such process; a zombie counts as none."""
+    for _ in range(100):
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except FileNotFoundError:
+            return True
+        if state == "Z":
+            return True
+        time.sleep(0.05)
+    return False
