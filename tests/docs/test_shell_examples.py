@@ -1,0 +1,73 @@
+"""Shell examples do what they show: each page's, one after the other, in one shell."""
+
+import re
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from controlplane.cluster import Cluster
+from tests.docs.conftest import ACCOUNTS
+from tests.docs.pages import ROOT, Example, examples, name_of
+from tests.e2e.fleet import PASSWORD
+from tests.e2e.service import Service
+
+SECONDS = 120
+# What no test can do: it builds, installs, stays in the foreground, or needs a cluster of the reader's own.
+NOT_RUN = re.compile(
+    r"make (demo|test|setup|up)\b|export PATH=|remediator (up|demo|api|worker)\b|kubectl (apply|create token) "
+)
+RUN = examples("sh")
+PAGES = list(dict.fromkeys(example.page for example in RUN))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_the_examples_of_a_page_run(
+    page: Path, tmp_path: Path, reader: Mapping[str, str], service: Service
+) -> None:
+    ended = follow(page, tmp_path, reader)
+
+    assert ended.returncode == 0, f"{ended.stdout[-2000:]}\n{ended.stderr[-2000:]}"
+    assert PASSWORD not in ended.stdout + ended.stderr
+    assert service.token not in ended.stdout + ended.stderr
+
+
+def test_the_readme_puts_the_secret_everywhere(
+    tmp_path: Path, reader: Mapping[str, str], clusters: tuple[Cluster, ...]
+) -> None:
+    ended = follow(ROOT / "README.md", tmp_path, reader)
+
+    assert "eu-prod" in ended.stdout
+    assert "succeeded" in ended.stdout
+    for cluster in clusters:
+        for namespace, accounts in ACCOUNTS.items():
+            path = f"/api/v1/namespaces/{namespace}"
+            assert cluster.http.get(f"{path}/secrets/docker").status_code == 200
+            for account in accounts:
+                found = cluster.http.get(f"{path}/serviceaccounts/{account}").json()
+                assert found["imagePullSecrets"] == [{"name": "docker"}]
+
+
+@pytest.mark.parametrize("example", examples("sh", mark="not run"), ids=str)
+def test_only_what_no_test_can_do_is_not_run(example: Example) -> None:
+    lines = [line for line in example.text.splitlines() if line and not line.startswith("#")]
+
+    assert [line for line in lines if not NOT_RUN.match(line)] == []
+
+
+def follow(
+    page: Path, directory: Path, environment: Mapping[str, str]
+) -> "subprocess.CompletedProcess[str]":
+    """Paste the examples of a page into a shell."""
+    script = "\n".join(example.text for example in RUN if example.page == page)
+    return subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=directory,
+        env=dict(environment),
+        input=f"{PASSWORD}\n",
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
