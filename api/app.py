@@ -16,7 +16,9 @@ from api import (
     remediation_list,
     remediations,
     results,
+    retry,
     system,
+    undo,
 )
 from api.access import Access
 from api.services import Services, provide
@@ -71,6 +73,8 @@ def _groups() -> tuple[Group, ...]:
             remediation_create.blueprint,
             remediations.blueprint,
             cancellation.blueprint,
+            retry.blueprint,
+            undo.blueprint,
             remediation_list.blueprint,
             results.blueprint,
         ),

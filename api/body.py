@@ -42,6 +42,15 @@ def read_body(schema: Schema) -> Body:
             "malformed-request",
             f"The body is not valid JSON: line {error.lineno}, column {error.colno}.",
         ) from None
+    return _checked(document, schema)
+
+
+def read_optional_body(schema: Schema) -> Body:
+    """Read the body of the present request, where there may be none: all its members are optional. Raises Problem."""
+    return read_body(schema) if _content() else _checked({}, schema)
+
+
+def _checked(document: Any, schema: Schema) -> Body:
     given = frozenset(document) if isinstance(document, dict) else frozenset()
     digest = hashlib.sha256(orjson.dumps(document, option=orjson.OPT_SORT_KEYS)).hexdigest()
     try:

@@ -66,6 +66,34 @@ _TYPES = (
         "What was asked for is not possible any more, or not yet. 'detail' says what state the remediation is in.",
     ),
     ProblemType(
+        "nothing-to-retry",
+        409,
+        "Nothing failed and nothing was cancelled",
+        "A retry is about the namespaces that failed or were cancelled, and there are none. To look at all namespaces "
+        "again, start a new remediation.",
+    ),
+    ProblemType(
+        "nothing-to-undo",
+        409,
+        "Nothing was written",
+        "An undo takes back what a remediation wrote, and this one wrote nothing: it was a dry run, or found "
+        "everything in line, or failed before its first write.",
+    ),
+    ProblemType(
+        "later-remediation",
+        409,
+        "A later remediation stands on this one",
+        "Another remediation has since written the same Secret or ServiceAccounts in the same namespaces, or is about "
+        "to. 'detail' names it. Undo that one first, or wait until it has ended.",
+    ),
+    ProblemType(
+        "cluster-unavailable",
+        409,
+        "A cluster is not served at present",
+        "No live worker serves a cluster that this is about, or none that does holds the credential. 'detail' names "
+        "it. GET /api/v1/clusters and GET /api/v1/credentials show what there is.",
+    ),
+    ProblemType(
         "unsupported-media-type",
         415,
         "The body must be JSON",

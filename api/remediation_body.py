@@ -61,6 +61,7 @@ def summary_body(summary: Summary) -> dict[str, Mapping[str, int]]:
             "updated": summary.secrets_updated,
             "unchanged": summary.secrets_unchanged,
             "failed": summary.secrets_failed,
+            "deleted": summary.secrets_deleted,
         },
     }
 
@@ -99,6 +100,24 @@ def _reason(run: Run) -> str | None:
 
 
 def _warnings(remediation: Remediation) -> Iterable[dict[str, str]]:
+    """Yield what is probably not meant."""
+    yield from _kept_secrets(remediation)
+    yield from _nowhere(remediation)
+
+
+def _kept_secrets(remediation: Remediation) -> Iterable[dict[str, str]]:
+    number = remediation.kept_secrets
+    if number and remediation.undo_of:
+        secrets = "1 Secret" if number == 1 else f"{number} Secrets"
+        yield {
+            "code": "secrets_kept",
+            "name": remediation.undo_of,
+            "detail": f"{secrets} that it updated cannot be undone: what they held before was not kept, so they stay "
+            "as they are",
+        }
+
+
+def _nowhere(remediation: Remediation) -> Iterable[dict[str, str]]:
     """Yield the namespaces that were named and are nowhere, once every cluster was looked at or has ended."""
     observed = [run for run in remediation.runs if run.missing is not None]
     others = [run for run in remediation.runs if run.missing is None]

@@ -85,6 +85,24 @@ def _entries(
     )
 
 
+def timeout_field(**options: Any) -> fields.Integer:
+    """Return the field of a deadline."""
+    return fields.Integer(
+        strict=True,
+        validate=validate.Range(1, _MAX_TIMEOUT_SECONDS, error="must be in {min}..{max}"),
+        metadata={"description": "Deadline of the whole remediation."},
+        **options,
+    )
+
+
+def reason_field() -> fields.String:
+    """Return the field of a reason."""
+    return fields.String(
+        validate=[_length(_MAX_REASON), _printable],
+        metadata={"description": "Why; kept in the record."},
+    )
+
+
 class InlineCredentialSchema(Strict):
     """A registry login. This version takes none: it has no key to seal it with."""
 
@@ -174,16 +192,8 @@ class RemediationRequestSchema(Strict):
         validate=validate.Equal(False, error="this version does not judge readiness: use false"),
         metadata={"description": "This version does not judge: `false` only.", "enum": [False]},
     )
-    timeout_seconds = fields.Integer(
-        strict=True,
-        load_default=DEFAULT_TIMEOUT_SECONDS,
-        validate=validate.Range(1, _MAX_TIMEOUT_SECONDS, error="must be in {min}..{max}"),
-        metadata={"description": "Deadline of the whole remediation."},
-    )
-    reason = fields.String(
-        validate=[_length(_MAX_REASON), _printable],
-        metadata={"description": "Why; kept in the record."},
-    )
+    timeout_seconds = timeout_field(load_default=DEFAULT_TIMEOUT_SECONDS)
+    reason = reason_field()
     labels = fields.Dict(
         keys=fields.String(validate=[_length(_MAX_LABEL_KEY), _printable]),
         values=fields.String(validate=[_length(_MAX_LABEL_VALUE), _printable]),

@@ -59,6 +59,7 @@ class SecretCountsSchema(Answer):
     updated = number("Merged and replaced ones too.")
     unchanged = number()
     failed = number()
+    deleted = number("Undo only.")
 
 
 class SummarySchema(Answer):
@@ -103,8 +104,11 @@ class StoredRequestSchema(Answer):
 class WarningSchema(Answer):
     """Something that is probably not meant."""
 
-    code = text("`namespace_not_found`: a namespace that is named exists in no selected cluster.")
-    name = text()
+    code = text(
+        "`namespace_not_found`: a namespace that is named exists in no selected cluster. "
+        "`secrets_kept`: Secrets that the undone remediation updated stay as they are."
+    )
+    name = text("The namespace, or the remediation that is undone.")
     detail = text()
 
 

@@ -62,6 +62,11 @@ def placements(clusters: Sequence[str], credential: str, fleet: Fleet) -> list[t
     a cluster in silence.
     """
     names, _ = select_clusters(clusters, fleet.clusters)
+    return places(names, credential, fleet)
+
+
+def places(names: Sequence[str], credential: str, fleet: Fleet) -> list[tuple[str, str]]:
+    """Return known clusters, each with a pool that serves it: one that holds the known credential, if there is one."""
     holders = fleet.credentials[credential].pools
     return [(name, _pool(fleet.clusters[name].pools, holders)) for name in names]
 

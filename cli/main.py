@@ -14,6 +14,8 @@ _COMMANDS = {
     "results": ("cli.remediations", "Show what came of each namespace."),
     "wait": ("cli.remediations", "Wait until a remediation ends."),
     "cancel": ("cli.remediations", "Stop a remediation; what was done stays."),
+    "retry": ("cli.follow_up", "Do again what failed or was cancelled."),
+    "undo": ("cli.follow_up", "Take back what a remediation wrote."),
     "list": ("cli.remediations", "List remediations, newest first."),
     "clusters": ("cli.inventory", "List the clusters that can be named."),
     "credentials": ("cli.inventory", "List the registry credentials that can be named."),

@@ -23,11 +23,11 @@ def remediation_id(text: str) -> str:
     return text
 
 
-_id_argument = click.argument("remediation_id", metavar="ID", type=remediation_id)
+id_argument = click.argument("remediation_id", metavar="ID", type=remediation_id)
 
 
 @click.command("status")
-@_id_argument
+@id_argument
 @client_command
 def status_command(call: Call, remediation_id: str) -> None:
     """Show one remediation. The exit code says how it ended, 6 that it has not ended yet."""
@@ -43,7 +43,7 @@ def _print_status(remediation: JsonObject) -> None:
 
 
 @click.command("wait")
-@_id_argument
+@id_argument
 @click.option(
     "--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="Give up after this time."
 )
@@ -59,7 +59,7 @@ def wait_command(call: Call, remediation_id: str, timeout: float | None) -> None
 
 
 @click.command("cancel")
-@_id_argument
+@id_argument
 @client_command
 def cancel_command(call: Call, remediation_id: str) -> None:
     """Stop a remediation: no write is begun any more, what was done stays and is reported."""
@@ -74,7 +74,7 @@ def cancel_command(call: Call, remediation_id: str) -> None:
 
 
 @click.command("results")
-@_id_argument
+@id_argument
 @click.option("--outcome", help="Only these outcomes, comma-separated; for example failed.")
 @click.option("--cluster", help="Only this cluster.")
 @click.option("--namespace", help="Only this namespace.")

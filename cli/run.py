@@ -92,7 +92,7 @@ def _request_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @client_command
 def run_command(call: Call, no_wait: bool, **options: Any) -> None:
     """Put the pull Secret in place and wait for the outcome."""
-    _remediate(call, request_body(options), no_wait=no_wait)
+    remediate(call, "/remediations", request_body(options), no_wait=no_wait)
 
 
 @click.command("plan")
@@ -100,7 +100,7 @@ def run_command(call: Call, no_wait: bool, **options: Any) -> None:
 @client_command
 def plan_command(call: Call, no_wait: bool, **options: Any) -> None:
     """Show what `run` with the same options would do; write nothing."""
-    _remediate(call, request_body({**options, "dry_run": True}), no_wait=no_wait)
+    remediate(call, "/remediations", request_body({**options, "dry_run": True}), no_wait=no_wait)
 
 
 def request_body(options: dict[str, Any]) -> JsonObject:
@@ -116,8 +116,9 @@ def request_body(options: dict[str, Any]) -> JsonObject:
     return body
 
 
-def _remediate(call: Call, body: JsonObject, *, no_wait: bool) -> None:
-    request = post("/remediations", body)
+def remediate(call: Call, path: str, body: JsonObject, *, no_wait: bool) -> None:
+    """Send a request that makes a remediation; follow that to its end unless `no_wait`, and exit by its status."""
+    request = post(path, body)
     call.show(request)
     with call.connect() as client:
         remediation = client.send(request).body

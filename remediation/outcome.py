@@ -95,6 +95,8 @@ class NamespaceResult:
     """The result row of one namespace on one cluster.
 
     `attempts` counts requests of the hardest write (1 = at the first try), `duration_ms` the time spent here.
+    `secret_version` are uid and resourceVersion of a Secret that was created, as it was created. `doubtful` tells that
+    writes were under way whose outcome nobody waited for: the journal says which.
     """
 
     namespace: str
@@ -106,6 +108,8 @@ class NamespaceResult:
     attempts: int = 0
     duration_ms: int = 0
     error: Error | None = None
+    secret_version: tuple[str, str] | None = None
+    doubtful: bool = False
 
     @property
     def secret_failed(self) -> bool:
@@ -133,6 +137,7 @@ class Summary:
     secrets_updated: int = 0
     secrets_unchanged: int = 0
     secrets_failed: int = 0
+    secrets_deleted: int = 0
 
     @property
     def done(self) -> int:
@@ -167,6 +172,7 @@ _SECRET_COUNT = {
     SecretAction.MERGED: "secrets_updated",
     SecretAction.REPLACED: "secrets_updated",
     SecretAction.UNCHANGED: "secrets_unchanged",
+    SecretAction.DELETED: "secrets_deleted",
 }
 
 

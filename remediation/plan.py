@@ -20,6 +20,7 @@ from remediation.outcome import (
     SecretAction,
 )
 from remediation.request import OnConflict, RemediationRequest
+from remediation.scope import EVERYTHING, Scope
 from remediation.selection import AccountSelection, NamespaceSelection
 from remediation.state import NamespaceState, Secret, ServiceAccount
 
@@ -33,22 +34,47 @@ class Task:
     credential: Credential
     namespaces: NamespaceSelection
     accounts: AccountSelection
+    scope: Scope = EVERYTHING
 
     @classmethod
-    def of(cls, remediation_id: str, request: RemediationRequest, credential: Credential) -> "Task":
+    def of(
+        cls,
+        remediation_id: str,
+        request: RemediationRequest,
+        credential: Credential,
+        scope: Scope = EVERYTHING,
+    ) -> "Task":
         """Compile a request."""
         return cls(
             remediation_id,
             request,
             credential,
-            NamespaceSelection.of(request),
+            NamespaceSelection.of(request, scope),
             AccountSelection.of(request),
+            scope,
         )
+
+    @property
+    def exactly(self) -> frozenset[str] | None:
+        """The namespaces that get a row even if they are gone; None where the cluster says which there are."""
+        return self.scope.only
+
+    @property
+    def to_observe(self) -> RemediationRequest:
+        """The request whose namespaces are to be read."""
+        return self.scope.narrow(self.request)
+
+    def plan(self, state: NamespaceState) -> "NamespacePlan | None":
+        """Return the plan of a namespace, None where the task does not mean it."""
+        return plan_namespace(self, state)
 
 
 @dataclass(frozen=True, slots=True)
 class SecretWrite:
-    """One write of the Secret; `existing` is the Secret the decision was made on, None to create it."""
+    """One write of the Secret; `existing` is the Secret the decision was made on, None to create it.
+
+    To delete it the content is empty.
+    """
 
     action: SecretAction
     content: bytes = field(repr=False)
@@ -71,18 +97,23 @@ class NamespacePlan:
     """The decision for one namespace.
 
     `settled` is the result where nothing is to be written (ignored, skipped, in line, or refused with `failed`);
-    otherwise `secret` and `attach` are the writes, the Secret first. `in_line` are the ServiceAccounts that carry the
-    name. `before` is what an earlier attempt of the same run has done already, and `unchanged` does not count it.
+    otherwise `secret` is the write of the Secret and `accounts` are the ServiceAccounts to write. `in_line` are those
+    that are as they should be. `before` is what an earlier attempt of the same run has done already, and `unchanged`
+    does not count it; `earlier` is all that it was about to write, for its last write may still arrive. `reason` says
+    what is left as it is, and why. `version` is that of the Secret if this remediation wrote it last.
     """
 
     namespace: str
     settled: NamespaceResult | None = None
     secret: SecretWrite | None = None
-    attach: tuple[ServiceAccount, ...] = ()
+    accounts: tuple[ServiceAccount, ...] = ()
     in_line: frozenset[str] = frozenset()
     unchanged: int = 0
     ignored: int = 0
     before: Intent = NOTHING
+    earlier: Intent = NOTHING
+    reason: str | None = None
+    version: tuple[str, str] | None = None
 
     @property
     def secret_action(self) -> SecretAction:
@@ -92,7 +123,7 @@ class NamespacePlan:
     @property
     def intent(self) -> Intent:
         """What to note before the first write: the writes, and those that an earlier attempt made."""
-        names = tuple(account.name for account in self.attach)
+        names = tuple(account.name for account in self.accounts)
         return Intent(self.secret_action, self.before.accounts + names)
 
 
@@ -125,8 +156,10 @@ def plan_namespace(task: Task, state: NamespaceState) -> NamespacePlan | None:
         serves = NamespaceResult(
             name, Outcome.UNCHANGED, secret_action=SecretAction.UNCHANGED, accounts=counts
         )
-        return NamespacePlan(name, serves, in_line=in_line)
-    return NamespacePlan(name, None, secret, attach, in_line, unchanged, ignored)
+        return NamespacePlan(name, serves, in_line=in_line, version=_own_version(task, state))
+    return NamespacePlan(
+        name, None, secret, attach, in_line, unchanged, ignored, version=_own_version(task, state)
+    )
 
 
 def needs_name(account: ServiceAccount, secret_name: str) -> bool:
@@ -146,9 +179,15 @@ def carry_over(plan: NamespacePlan, intent: Intent) -> NamespacePlan:
     done = tuple(name for name in intent.accounts if name in plan.in_line)
     if row is None:
         before = Intent(SecretAction.UNCHANGED if plan.secret else intent.secret_action, done)
-        return replace(plan, before=before, unchanged=plan.unchanged - len(done))
+        return replace(plan, before=before, earlier=intent, unchanged=plan.unchanged - len(done))
     counts = replace(row.accounts, changed=len(done), unchanged=row.accounts.unchanged - len(done))
-    told = replace(row, accounts=counts, changed_accounts=done)
+    created = intent.secret_action is SecretAction.CREATED
+    told = replace(
+        row,
+        accounts=counts,
+        changed_accounts=done,
+        secret_version=plan.version if created else None,
+    )
     if row.outcome is Outcome.UNCHANGED:
         touched = bool(done) or intent.secret_action is not SecretAction.UNCHANGED
         told = replace(
@@ -164,10 +203,43 @@ def would_result(plan: NamespacePlan) -> NamespaceResult:
     return NamespaceResult(
         plan.namespace,
         Outcome.WOULD_CHANGE,
+        plan.reason,
         secret_action=plan.secret_action,
-        accounts=AccountCounts(len(plan.attach), plan.unchanged, plan.ignored),
-        changed_accounts=tuple(account.name for account in plan.attach),
+        accounts=AccountCounts(len(plan.accounts), plan.unchanged, plan.ignored),
+        changed_accounts=tuple(account.name for account in plan.accounts),
     )
+
+
+def unfinished_result(
+    plan: NamespacePlan, outcome: Outcome, error: Error | None = None, *, begun: bool
+) -> NamespaceResult:
+    """Return the row of a plan that was not carried out to its end: `failed` or `cancelled`.
+
+    What an earlier attempt did of it stays reported; what this one did, where it had `begun`, is not known.
+    """
+    before = plan.before
+    touched = before.secret_action is not SecretAction.UNCHANGED
+    failed = outcome is Outcome.FAILED
+    return NamespaceResult(
+        plan.namespace,
+        outcome,
+        secret_action=before.secret_action if touched else SecretAction.NONE,
+        accounts=AccountCounts(
+            len(before.accounts),
+            plan.unchanged,
+            plan.ignored,
+            failed=len(plan.accounts) if failed else 0,
+        ),
+        changed_accounts=before.accounts,
+        error=error,
+        secret_version=plan.version if before.secret_action is SecretAction.CREATED else None,
+        doubtful=begun,
+    )
+
+
+def gone_result(namespace: str) -> NamespaceResult:
+    """Return the row of a namespace that is not there any more."""
+    return NamespaceResult(namespace, Outcome.SKIPPED, "the namespace is gone")
 
 
 def plan_secret(task: Task, namespace: str, existing: Secret | None) -> SecretWrite | Error | None:
@@ -207,6 +279,11 @@ def plan_secret(task: Task, namespace: str, existing: Secret | None) -> SecretWr
         "it belongs to somebody else and holds another credential",
         "use on_conflict 'merge' or 'replace', or another secret_name",
     )
+
+
+def _own_version(task: Task, state: NamespaceState) -> tuple[str, str] | None:
+    own = state.secret and state.secret.remediation == task.remediation_id
+    return state.secret.version if state.secret and own else None
 
 
 def _readable(secret: Secret) -> DockerConfig | None:

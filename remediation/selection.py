@@ -8,6 +8,7 @@ from remediation.label_selector import LabelSelector, parse_selector
 from remediation.outcome import Outcome
 from remediation.patterns import literals, matcher
 from remediation.request import RemediationRequest
+from remediation.scope import EVERYTHING, Scope
 from remediation.state import EXCLUDE_ANNOTATION, Namespace
 
 
@@ -50,26 +51,31 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True)
 class NamespaceSelection:
-    """The namespaces of a request."""
+    """The namespaces of a request, but for those of `without`."""
 
     include: Callable[[str], bool]
     ignore: tuple[str, ...]
     selector: LabelSelector
+    without: Collection[str] = frozenset()
 
     @classmethod
-    def of(cls, request: RemediationRequest) -> "NamespaceSelection":
-        """Compile the request's patterns and selector."""
+    def of(cls, request: RemediationRequest, scope: Scope = EVERYTHING) -> "NamespaceSelection":
+        """Compile the request's patterns and selector, narrowed by the scope."""
+        request = scope.narrow(request)
         return cls(
             include=matcher(request.namespaces),
             ignore=request.ignore,
             selector=parse_selector(request.namespace_selector)
             if request.namespace_selector
             else LabelSelector(),
+            without=scope.without,
         )
 
     def judge(self, namespace: Namespace) -> Judgement | None:
         """Return how the namespace is treated, None if it is outside the request. Ignoring always wins."""
         if not self.include(namespace.name) or not self.selector.matches(namespace.labels):
+            return None
+        if namespace.name in self.without:
             return None
         for pattern in self.ignore:
             if matcher((pattern,))(namespace.name):

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 EXCLUDE_ANNOTATION = "remediator.dev/exclude"
 MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
 MANAGED_BY = "remediator"
+REMEDIATION_ANNOTATION = "remediator.dev/remediation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,10 @@ class ServiceAccount:
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """The Secret of the requested name; `content` is its `.dockerconfigjson`, empty if it has none."""
+    """The Secret of the requested name; `content` is its `.dockerconfigjson`, empty if it has none.
+
+    `remediation` is the id of the remediation that wrote it last, as its annotation says.
+    """
 
     uid: str
     resource_version: str
@@ -39,6 +43,12 @@ class Secret:
     content: bytes = field(default=b"", repr=False)
     ours: bool = False
     immutable: bool = False
+    remediation: str = ""
+
+    @property
+    def version(self) -> tuple[str, str]:
+        """What changes with every write and with every deletion: uid and resourceVersion."""
+        return self.uid, self.resource_version
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,13 +75,19 @@ def encode_row(row: NamespaceResult) -> str:
         row.duration_ms,
         encode_error(row.error),
     ]
+    if row.secret_version or row.doubtful:
+        packed += [
+            row.secret_version,
+            int(row.doubtful),
+        ]  # in few rows: a million of them must be thinkable
     return f"{row.namespace}{_NUL}{dumps(packed)}"
 
 
 def decode_row(outcome: Outcome, member: str) -> NamespaceResult:
     """Read what `encode_row` wrote."""
     namespace, _, packed = member.partition(_NUL)
-    reason, action, counts, changed, attempts, duration_ms, error = loads(packed)
+    reason, action, counts, changed, attempts, duration_ms, error, *more = loads(packed)
+    version, doubtful = more or (None, 0)
     return NamespaceResult(
         namespace,
         outcome,
@@ -92,6 +98,8 @@ def decode_row(outcome: Outcome, member: str) -> NamespaceResult:
         attempts,
         duration_ms,
         decode_error(error),
+        tuple(version) if version else None,
+        bool(doubtful),
     )
 
 
@@ -122,6 +130,9 @@ def decode_run(run_id: str, raw: Mapping[str, str]) -> Run:
         error=decode_error(loads(raw["error"])) if "error" in raw else None,
         missing=tuple(loads(raw["missing"])) if "missing" in raw else None,
         line=raw.get("line") or None,
+        parents=tuple(loads(raw["parents"])) if "parents" in raw else (),
+        undoes=raw.get("undoes"),
+        undone_by=raw.get("undone_by"),
     )
 
 

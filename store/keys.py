@@ -41,6 +41,11 @@ def line(place: str) -> str:
     return f"{PREFIX}line:{place}"
 
 
+def past(line_key: str) -> str:
+    """List: the runs of a line that have ended and may have written, in order."""
+    return f"{line_key}:past"
+
+
 def journal(run_id: str) -> str:
     """Hash: namespace -> the writes intended there, noted before the first of them."""
     return f"{PREFIX}run:{run_id}:journal"

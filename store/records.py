@@ -1,6 +1,7 @@
 """The records as they are read back."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from remediation.outcome import Error, NamespaceResult, Summary
@@ -15,6 +16,8 @@ class Run:
     `attempt` counts claims, `handed_back` those of them that ended because a worker was told to stop; after `deadline`
     nobody begins it any more; `line` is the key of the line it stands in (None: it writes nothing) and `behind` the
     remediation that goes first; `missing` are named namespaces the cluster does not have (None: not observed yet).
+    `parents` are the runs whose leftovers it retries, the oldest first; `undoes` is the run it takes back, `undone_by`
+    the run that takes it back.
     """
 
     id: str
@@ -32,11 +35,17 @@ class Run:
     missing: tuple[str, ...] | None = None
     line: str | None = None
     behind: str | None = None
+    parents: tuple[str, ...] = ()
+    undoes: str | None = None
+    undone_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Remediation:
-    """A request and its outcome; `revision` changes with every change, times are RFC 3339 UTC."""
+    """A request and its outcome; `revision` changes with every change, times are RFC 3339 UTC.
+
+    `kept_secrets` is the number of Secrets that an undo leaves as they are.
+    """
 
     id: str
     status: RemediationStatus
@@ -49,11 +58,38 @@ class Remediation:
     finished_at: str | None = None
     retry_of: str | None = None
     undo_of: str | None = None
+    kept_secrets: int = 0
 
     @property
     def summary(self) -> Summary:
         """The sums over all runs."""
         return sum((run.summary for run in self.runs), Summary())
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The remediation that a new one repeats or takes back, and the runs it goes on from, by cluster.
+
+    `parents` as in `Run`, `undoes` are the runs that are taken back; `kept_secrets` is the number of Secrets that an
+    undo has to leave as they are.
+    """
+
+    retry_of: str | None = None
+    undo_of: str | None = None
+    kept_secrets: int = 0
+    parents: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    undoes: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def runs(self) -> tuple[str, ...]:
+        """All the runs it goes on from: their records are needed for as long as the new one's."""
+        return (
+            *(each for several in self.parents.values() for each in several),
+            *self.undoes.values(),
+        )
+
+
+NEW = Origin()
 
 
 @dataclass(frozen=True, slots=True)

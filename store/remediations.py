@@ -5,14 +5,13 @@ from typing import Any
 
 from redis import Redis
 
-from remediation.outcome import Outcome
 from remediation.request import RemediationRequest
 from remediation.status import RemediationStatus, RunStatus, remediation_status
 from store import clock, codec, events, keys
 from store.idempotency import LIFE_SECONDS, Known, RequestKey, decode, encode
 from store.lines import in_line, place
 from store.lua import script
-from store.records import Remediation, Run
+from store.records import NEW, Origin, Remediation, Run
 
 _LIST_CHUNK = 50
 WAKE_MS = 2000
@@ -24,6 +23,10 @@ class KeyTaken(Exception):
     def __init__(self, known: Known) -> None:
         super().__init__(known.remediation_id)
         self.known = known
+
+
+class AlreadyUndone(Exception):
+    """Somebody undid the remediation a moment ago."""
 
 
 class Remediations:
@@ -42,11 +45,13 @@ class Remediations:
         requested_by: str,
         clusters: Sequence[tuple[str, str]],
         key: RequestKey | None = None,
+        origin: Origin = NEW,
     ) -> list[Run]:
         """Record a remediation and one queued run for each (cluster, pool), all or nothing; return the runs.
 
         What is there already stays: the client sends again what got no answer, and work may have begun by then.
-        Raises KeyTaken, having recorded nothing, if something was made of the idempotency key before.
+        Having recorded nothing, raises KeyTaken if something was made of the idempotency key before, and AlreadyUndone
+        if a run that is to be taken back has been since.
         """
         now = clock.now()
         deadline = clock.later(now, request.timeout_seconds)
@@ -57,11 +62,20 @@ class Remediations:
             for cluster, _ in clusters
         }
 
+        kinship = {
+            "retry_of": origin.retry_of,
+            "undo_of": origin.undo_of,
+            "kept_secrets": origin.kept_secrets,
+        }
+        undone = [] if request.dry_run else list(map(keys.run, origin.undoes.values()))
+
         def record(pipe: Any) -> None:
             if pipe.exists(head):
                 return
             if key and (text := pipe.get(key.record)):
                 raise KeyTaken(decode(key, text))
+            if not origin.retry_of and any(pipe.hexists(each, "undone_by") for each in undone):
+                raise AlreadyUndone
             pipe.multi()
             if key:
                 pipe.set(key.record, encode(key, remediation_id), ex=LIFE_SECONDS)
@@ -74,6 +88,7 @@ class Remediations:
                     "created_at": now,
                     "open": len(clusters),
                     "runs": codec.dumps(run_ids),
+                    **{name: value for name, value in kinship.items() if value},
                 },
             )
             for identity, (cluster, pool) in zip(run_ids, clusters, strict=True):
@@ -88,10 +103,16 @@ class Remediations:
                         "attempt": 0,
                         "deadline": deadline,
                         "line": lines[cluster],
+                        **_kinship(origin, cluster),
                     },
                 )
                 if lines[cluster]:
                     pipe.rpush(lines[cluster], identity)
+                if undone and (taken_back := origin.undoes.get(cluster)):
+                    pipe.hset(keys.run(taken_back), "undone_by", identity)
+            for known in origin.runs:
+                for each in _keys_of_run(known):
+                    pipe.expire(each, self._retention)
             pipe.zadd(keys.REMEDIATIONS, {remediation_id: 0})
             pipe.sadd(keys.OPEN, remediation_id)
             pipe.sadd(keys.ACTIVE, *run_ids)
@@ -103,7 +124,7 @@ class Remediations:
                 },
             )
 
-        self._redis.transaction(record, head, *([key.record] if key else []))
+        self._redis.transaction(record, head, *undone, *([key.record] if key else []))
         return self._runs(run_ids)
 
     def get(self, remediation_id: str) -> Remediation | None:
@@ -221,13 +242,32 @@ def run_id(remediation_id: str, index: int) -> str:
     return f"{remediation_id}-{index}"
 
 
+def owner_of(identity: str) -> str:
+    """Return the id of the remediation that a run belongs to."""
+    return identity.rpartition("-")[0]
+
+
 def _keys_of(remediation: Remediation) -> Iterator[str]:
     yield keys.remediation(remediation.id)
     yield keys.events(remediation.id)
     for run in remediation.runs:
-        yield keys.run(run.id)
-        yield keys.journal(run.id)
-        yield from (keys.rows(run.id, outcome) for outcome in Outcome)
+        yield from _keys_of_run(run.id)
+
+
+def _keys_of_run(identity: str) -> Iterator[str]:
+    yield keys.run(identity)
+    yield keys.journal(identity)
+    yield from keys.all_rows(identity)
+
+
+def _kinship(origin: Origin, cluster: str) -> dict[str, str]:
+    """Return the fields of a run that goes on from others."""
+    found = {}
+    if parents := origin.parents.get(cluster):
+        found["parents"] = codec.dumps(parents)
+    if undoes := origin.undoes.get(cluster):
+        found["undoes"] = undoes
+    return found
 
 
 def _remediation(
@@ -245,4 +285,5 @@ def _remediation(
         finished_at=raw.get("finished_at"),
         retry_of=raw.get("retry_of"),
         undo_of=raw.get("undo_of"),
+        kept_secrets=int(raw.get("kept_secrets", 0)),
     )

@@ -40,12 +40,12 @@ class Results:
             for row in self._of_run(run.id, outcomes, namespaces, start):
                 yield Row(index, run.cluster, row)
 
-    def namespaces(self, run_id: str) -> set[str]:
-        """Return the namespaces of a run that have a row."""
+    def namespaces(self, run_id: str, outcomes: Sequence[Outcome] = tuple(Outcome)) -> set[str]:
+        """Return the namespaces of a run that have a row of one of the outcomes."""
         return {
             codec.namespace_of(member)
-            for key in keys.all_rows(run_id)
-            for member, _ in self._redis.zscan_iter(key, count=_CHUNK)
+            for outcome in outcomes
+            for member, _ in self._redis.zscan_iter(keys.rows(run_id, outcome), count=_CHUNK)
         }
 
     def _of_run(

@@ -16,6 +16,7 @@ from store.records import Run
 
 LEASE_MS = 3000
 MAX_ATTEMPTS = 5
+MOST_PAST = 1000
 _UNLIMITED = 2**31
 _OUTCOME_INDEX = {outcome: index for index, outcome in enumerate(Outcome, start=1)}
 
@@ -43,8 +44,9 @@ class Claim:
 class Runs:
     """The runs of all remediations."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, retention_seconds: int) -> None:
         self._redis: Any = redis  # its replies are str here, which redis-py's types cannot say
+        self._retention = retention_seconds
         self._claim = script(redis, "claim")
         self._renew = script(redis, "renew")
         self._observed = script(redis, "observed")
@@ -151,6 +153,8 @@ class Runs:
                     keys.events(run.remediation_id),
                     keys.ACTIVE,
                     run.line or keys.run(run.id),
+                    keys.past(run.line) if run.line else keys.run(run.id),
+                    keys.journal(run.id),
                 ],
                 args=[
                     run.id,
@@ -159,6 +163,8 @@ class Runs:
                     clock.now(),
                     codec.dumps(codec.encode_error(error)) if error else "",
                     events.change(cluster=run.cluster, status=ended),
+                    MOST_PAST,
+                    self._retention,
                 ],
             ),
             lost=-1,
@@ -168,6 +174,23 @@ class Runs:
         """Return the runs that have not ended."""
         runs = list(self._existing(sorted(self._redis.smembers(keys.ACTIVE))))
         return in_line(self._redis, runs)
+
+    def get_many(self, run_ids: Sequence[str]) -> list[Run]:
+        """Return those of the runs that are there, in the same order."""
+        return list(self._existing(run_ids))
+
+    def others_in_line(self, run: Run) -> list[Run]:
+        """Return the runs that have not ended and write the same Secret on the same cluster, in order."""
+        waiting = self._redis.lrange(run.line, 0, -1) if run.line else []
+        return self.get_many([each for each in waiting if each != run.id])
+
+    def later(self, run: Run) -> list[Run]:
+        """Return the runs that ended after `run` in its line and may have written, in order."""
+        if not run.line:
+            return []
+        ended = self._redis.lrange(keys.past(run.line), 0, -1)
+        # One that is so old that it has dropped out is older than all that are there.
+        return self.get_many(ended[ended.index(run.id) + 1 :] if run.id in ended else ended)
 
     def next_in_line(self, run: Run) -> Run | None:
         """Return the run that may work now that `run` has ended, None if none waits."""

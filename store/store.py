@@ -41,7 +41,7 @@ class Store:
         return cls(
             redis=redis,
             remediations=Remediations(redis, retention_seconds),
-            runs=Runs(redis),
+            runs=Runs(redis, retention_seconds),
             results=Results(redis),
             events=Events(redis),
             journal=Journal(redis),

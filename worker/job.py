@@ -10,10 +10,14 @@ from pathlib import Path
 
 import uvloop
 
+from remediation.credential import Credential
 from remediation.outcome import Error, ErrorCode
 from remediation.plan import Task
+from remediation.request import RemediationRequest
 from remediation.selection import nearest
 from remediation.status import RunStatus
+from remediation.undo import Done, UndoTask
+from store import lineage
 from store.connection import PATIENT, StoreUnavailable
 from store.recovery import wake_next
 from store.runs import Claim, LeaseLost
@@ -99,9 +103,39 @@ class _Job:
                 Error(ErrorCode.UNREACHABLE, f"the cluster is not served: {why}"),
                 RunStatus.UNREACHABLE,
             )
+        task = self._task_of(request)
+        concurrency = self._settings.concurrency
+        return Execution.of(self._store, self._claim, task, context, created_at, concurrency)
+
+    def _task_of(self, request: RemediationRequest) -> Task | UndoTask:
+        run = self._claim.run
+        scope = lineage.scope_of(self._store, run)
+        if run.undoes:
+            return UndoTask.of(run.remediation_id, request, self._to_undo(run.undoes), scope)
+        return Task.of(run.remediation_id, request, self._credential(request), scope)
+
+    def _to_undo(self, run_id: str) -> dict[str, Done]:
+        """Return what the run did. Raises RunFailed if another remediation stands on it."""
+        undone = self._store.runs.get(run_id)
+        if undone is None:
+            raise RunFailed(
+                Error(ErrorCode.INTERNAL, "the records of what is to be undone are gone")
+            )
+        for later, _ in lineage.standing_on(self._store, undone):
+            raise RunFailed(
+                Error(
+                    ErrorCode.SECRET_CONFLICT,
+                    f"{later.remediation_id} has written in the same namespaces since and stands on it",
+                    f"undo {later.remediation_id} first, then retry",
+                )
+            )
+        return lineage.done_by(self._store, undone)
+
+    def _credential(self, request: RemediationRequest) -> Credential:
+        run = self._claim.run
         folder = CredentialFolder(self._settings.credentials_dir)
         try:
-            credential = folder.get(request.credential)
+            return folder.get(request.credential)
         except CredentialUnavailable as error:
             near = nearest(request.credential, [known.name for known in folder.announced()])
             hint = f"put it into the credentials folder of pool '{run.pool}'"
@@ -112,9 +146,6 @@ class _Job:
                     f"{hint}, or did you mean '{near}'?" if near else hint,
                 )
             ) from None
-        task = Task.of(run.remediation_id, request, credential)
-        concurrency = self._settings.concurrency
-        return Execution.of(self._store, self._claim, task, context, created_at, concurrency)
 
     async def _main(self, execution: Execution) -> None:
         self._loop = asyncio.get_running_loop()

@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +34,18 @@ _TOTAL_SECONDS = 40
 # A server that refuses every token must not have a plugin run for every namespace.
 _RENEWAL_SECONDS = 10
 _SPARE_CONNECTIONS = 4
+_CREATED = 201
 
 # What the client logs of a kubeconfig may hold a token.
 logging.getLogger("kubernetes").setLevel(logging.CRITICAL)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The answer to a write: the object as it is now, and whether it is new."""
+
+    created: bool
+    body: bytes
 
 
 class Session:
@@ -57,14 +67,19 @@ class Session:
 
     async def get(self, path: str, call: Call, **params: str) -> bytes:
         """Read."""
-        return await self._request("GET", path, call, params)
+        return (await self._request("GET", path, call, params)).body
 
     async def patch(
         self, path: str, call: Call, body: bytes, content_type: str, **params: str
-    ) -> bytes:
+    ) -> Written:
         """Write, with no more writes in flight than the cluster's cap. Raises Stopped once the run is cancelled."""
         async with self.pace.writes:
             return await self._request("PATCH", path, call, params, body, content_type)
+
+    async def delete(self, path: str, call: Call, options: bytes) -> None:
+        """Delete, as a write. Raises Stopped once the run is cancelled."""
+        async with self.pace.writes:
+            await self._request("DELETE", path, call, {}, options, "application/json")
 
     async def reach(self, seconds: float) -> None:
         """Return as soon as the server answers anything at all. Raises Fault after `seconds`."""
@@ -111,7 +126,7 @@ class Session:
         params: Mapping[str, str],
         body: bytes | None = None,
         content_type: str | None = None,
-    ) -> bytes:
+    ) -> Written:
         await self.pace.clearance()
         if body is not None and self.pace.stop.is_set():
             raise Stopped
@@ -132,7 +147,7 @@ class Session:
         params: Mapping[str, str],
         body: bytes | None,
         content_type: str | None,
-    ) -> bytes:
+    ) -> Written:
         try:
             status, headers, answer = await self._exchange(
                 method, path, params, body, content_type, self._config
@@ -143,7 +158,7 @@ class Session:
             raise fault from None
         if 200 <= status < 300:
             self.pace.succeeded()
-            return answer
+            return Written(status == _CREATED, answer)
         refusal = answer_fault(status, answer, headers, call)
         if isinstance(refusal, Fault):
             self.pace.failed(refusal)

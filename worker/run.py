@@ -9,14 +9,22 @@ from datetime import UTC, datetime, timedelta
 from typing import NoReturn
 
 import remediation
-from remediation.outcome import Error, ErrorCode
-from remediation.plan import NamespacePlan, Task, carry_over, plan_namespace, would_result
+from remediation.outcome import Error, ErrorCode, Outcome
+from remediation.plan import (
+    NamespacePlan,
+    Task,
+    carry_over,
+    gone_result,
+    unfinished_result,
+    would_result,
+)
 from remediation.selection import missing_names
 from remediation.status import RunStatus
+from remediation.undo import UndoTask
 from store import clock
 from store.runs import Claim
 from store.store import Store
-from worker.apply import apply_plan, cancelled_result, failed_result
+from worker.apply import carry_out_plan
 from worker.faults import Fault
 from worker.kube import Session, open_session
 from worker.kubeconfigs import Context, Unusable
@@ -45,7 +53,7 @@ class Execution:
 
     store: Store
     claim: Claim
-    task: Task
+    task: Task | UndoTask
     context: Context
     deadline: datetime
     concurrency: int
@@ -56,7 +64,7 @@ class Execution:
         cls,
         store: Store,
         claim: Claim,
-        task: Task,
+        task: Task | UndoTask,
         context: Context,
         created: str,
         concurrency: int,
@@ -96,12 +104,18 @@ async def _plans(execution: Execution, session: Session) -> list[NamespacePlan]:
     try:
         async with asyncio.timeout(_remaining(execution)):
             await session.reach(REACH_SECONDS)
-            observation = await observe(session, task.request)
+            observation = await observe(session, task.to_observe)
     except TimeoutError:
         _timed_out(execution)
     except Fault as fault:
         raise RunFailed(fault.error, _status_of(execution, fault.error)) from None
-    plans = [plan for state in observation.states if (plan := plan_namespace(task, state))]
+    plans = [plan for state in observation.states if (plan := task.plan(state))]
+    missing: tuple[str, ...] = ()
+    if task.exactly is None:
+        missing = missing_names(task.request, observation.present)
+    else:
+        gone = sorted(task.exactly - observation.present)
+        plans += [NamespacePlan(name, gone_result(name)) for name in gone]
     names = {plan.namespace for plan in plans}
     run_id = claim.run.id
     if claim.attempt > 1:
@@ -113,7 +127,6 @@ async def _plans(execution: Execution, session: Session) -> list[NamespacePlan]:
             if plan.namespace not in done
         ]
         names |= done
-    missing = missing_names(task.request, observation.present)
     await asyncio.to_thread(store.runs.observed, claim, len(names), missing)
     if not task.request.dry_run:
         intents_now = [(plan.namespace, plan.intent) for plan in plans if not plan.settled]
@@ -141,20 +154,23 @@ async def _carry_out_all(
             open_plans.append(plan)
     waiting = iter(open_plans)
     unfinished = {plan.namespace: plan for plan in open_plans}
+    begun: set[str] = set()
     with suppress(TimeoutError):
         async with asyncio.timeout(_remaining(execution)) as limit:
             watch = asyncio.create_task(_hurry(execution.cancelled, limit))
             try:
                 async with asyncio.TaskGroup() as lanes:
                     for _ in range(min(execution.concurrency, len(open_plans))):
-                        lanes.create_task(_lane(execution, session, waiting, reporter, unfinished))
+                        lanes.create_task(
+                            _lane(execution, session, waiting, reporter, unfinished, begun)
+                        )
             finally:
                 watch.cancel()
-    for _, plan in sorted(unfinished.items()):
-        if execution.cancelled.is_set():
-            reporter.add(cancelled_result(plan))
-        else:
-            reporter.add(failed_result(plan, _deadline(execution)))
+    cancelled = execution.cancelled.is_set()
+    outcome = Outcome.CANCELLED if cancelled else Outcome.FAILED
+    error = None if cancelled else _deadline(execution)
+    for name, plan in sorted(unfinished.items()):
+        reporter.add(unfinished_result(plan, outcome, error, begun=name in begun))
 
 
 async def _hurry(cancelled: asyncio.Event, limit: asyncio.Timeout) -> None:
@@ -169,11 +185,13 @@ async def _lane(
     waiting: Iterator[NamespacePlan],
     reporter: Reporter,
     unfinished: dict[str, NamespacePlan],
+    begun: set[str],
 ) -> None:
     for plan in waiting:
         if execution.cancelled.is_set():
             return
-        row = await apply_plan(session, execution.task, plan)
+        begun.add(plan.namespace)
+        row = await carry_out_plan(session, execution.task, plan)
         del unfinished[plan.namespace]
         reporter.add(row)
 

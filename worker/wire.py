@@ -12,6 +12,7 @@ from remediation.state import (
     EXCLUDE_ANNOTATION,
     MANAGED_BY,
     MANAGED_BY_LABEL,
+    REMEDIATION_ANNOTATION,
     Namespace,
     Secret,
     ServiceAccount,
@@ -98,6 +99,7 @@ class WireSecret(msgspec.Struct, gc=False):
             _decode((self.data or {}).get(SECRET_KEY, "")),
             ours=(meta.labels or {}).get(MANAGED_BY_LABEL) == MANAGED_BY,
             immutable=bool(self.immutable),
+            remediation=(meta.annotations or {}).get(REMEDIATION_ANNOTATION, ""),
         )
 
 
@@ -109,6 +111,24 @@ class Page(msgspec.Struct, Generic[_Item], gc=False):
 
     items: list[_Item]
     metadata: ListMeta = msgspec.field(default_factory=ListMeta)
+
+
+class WireObject(msgspec.Struct, gc=False):
+    """Any object, by its metadata."""
+
+    metadata: Meta = msgspec.field(default_factory=Meta)
+
+
+_OBJECT = msgspec.json.Decoder(WireObject)
+
+
+def version_of(body: bytes) -> tuple[str, str] | None:
+    """Return uid and resourceVersion of the object in an answer, None if it does not say them."""
+    try:
+        meta = _OBJECT.decode(body).metadata
+    except msgspec.MsgspecError:
+        return None
+    return (meta.uid, meta.resourceVersion) if meta.uid and meta.resourceVersion else None
 
 
 def references(names: Iterable[str]) -> list[dict[str, str]]:

@@ -49,6 +49,7 @@ PLACEHOLDERS = {
     "outcome": "OUTCOME",
     "place": "PLACE",
     "digest": "DIGEST",
+    "line_key": "rmd:line:PLACE",
 }
 
 

@@ -93,7 +93,7 @@ def applied(
     plan: NamespacePlan, state: NamespaceState, names: frozenset[str] | None = None
 ) -> NamespaceState:
     """Return the state after the writes, of the ServiceAccounts after those of `names` only."""
-    chosen = {account.name for account in plan.attach if names is None or account.name in names}
+    chosen = {account.name for account in plan.accounts if names is None or account.name in names}
     return replace(
         state,
         secret=written(plan.secret) if plan.secret else state.secret,
@@ -110,7 +110,7 @@ def row_after(plan: NamespacePlan) -> NamespaceResult:
     """Return the row of a plan whose writes all succeed."""
     if plan.settled:
         return plan.settled
-    changed = (*plan.before.accounts, *(account.name for account in plan.attach))
+    changed = (*plan.before.accounts, *(account.name for account in plan.accounts))
     return NamespaceResult(
         plan.namespace,
         Outcome.CHANGED,
@@ -127,7 +127,7 @@ def test_creates_the_secret_and_names_it_in_every_account() -> None:
     plan = planned(a_task(), a_state(an_account("default"), an_account("builder")))
 
     assert plan.secret == SecretWrite(SecretAction.CREATED, WANTED)
-    assert [account.name for account in plan.attach] == ["default", "builder"]
+    assert [account.name for account in plan.accounts] == ["default", "builder"]
     assert plan.settled is None
 
 
@@ -135,7 +135,7 @@ def test_creates_the_secret_and_names_it_in_every_account() -> None:
 def test_never_writes_an_account_that_has_the_name_or_is_not_meant(
     task: Task, state: NamespaceState
 ) -> None:
-    for account in planned(task, state).attach:
+    for account in planned(task, state).accounts:
         assert SECRET_NAME not in account.pull_secrets
         assert not account.deleting
         assert task.accounts.selects("team-a", account.name)
@@ -164,7 +164,7 @@ def test_after_the_writes_there_is_nothing_left_to_write(task: Task, state: Name
     assert second.settled
     assert second.settled.outcome is Outcome.UNCHANGED
     assert second.settled.secret_action is SecretAction.UNCHANGED
-    assert second.settled.accounts.unchanged == len(first.attach) + first.unchanged
+    assert second.settled.accounts.unchanged == len(first.accounts) + first.unchanged
 
 
 @given(TASKS, states())
@@ -173,9 +173,9 @@ def test_what_is_settled_writes_nothing(task: Task, state: NamespaceState) -> No
 
     if plan.settled:
         assert plan.secret is None
-        assert plan.attach == ()
+        assert plan.accounts == ()
     else:
-        assert plan.secret or plan.attach
+        assert plan.secret or plan.accounts
 
 
 @given(TASKS, states())
@@ -216,7 +216,7 @@ def test_a_namespace_that_is_left_out_has_a_row_with_its_reason(
     assert plan.settled.outcome is outcome
     assert plan.settled.reason
     assert plan.settled.secret_action is SecretAction.NONE
-    assert plan.attach == ()
+    assert plan.accounts == ()
 
 
 def test_a_namespace_outside_the_request_has_none() -> None:
@@ -508,7 +508,7 @@ def test_a_namespace_that_was_taken_out_in_between_keeps_its_row(namespace: Name
 def test_a_plan_without_an_earlier_attempt_is_as_it_was() -> None:
     task, account = a_task(), an_account("default")
 
-    assert resumed(task, a_state(account)).attach == (account,)
+    assert resumed(task, a_state(account)).accounts == (account,)
 
 
 def _name(account: ServiceAccount) -> str:
@@ -519,5 +519,5 @@ def _name(account: ServiceAccount) -> str:
 def test_the_intent_names_every_write(task: Task, state: NamespaceState) -> None:
     plan = planned(task, state)
 
-    assert plan.intent.accounts == tuple(map(_name, plan.attach))
+    assert plan.intent.accounts == tuple(map(_name, plan.accounts))
     assert plan.intent.secret_action is plan.secret_action

@@ -44,6 +44,8 @@ ROWS = st.builds(
     attempts=st.integers(0, 5),
     duration_ms=st.integers(0, 10_000),
     error=ERRORS,
+    secret_version=st.none() | st.just(("a-uid", "17")),
+    doubtful=st.booleans(),
 )
 
 

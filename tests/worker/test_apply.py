@@ -9,11 +9,20 @@ import pytest
 
 from remediation.credential import SECRET_TYPE, Login, credential_from_login
 from remediation.outcome import Error, ErrorCode, Outcome, SecretAction
-from remediation.plan import Intent, NamespacePlan, Task, carry_over, plan_namespace
+from remediation.plan import (
+    Intent,
+    NamespacePlan,
+    Task,
+    carry_over,
+    plan_namespace,
+    unfinished_result,
+)
 from remediation.request import OnConflict, RemediationRequest
 from remediation.state import Namespace, NamespaceState, Secret, ServiceAccount
-from worker.apply import apply_plan, failed_result
+from remediation.undo import Done, UndoTask
+from worker.apply import carry_out_plan
 from worker.faults import Fault, Gone, Retry
+from worker.kube import Written
 from worker.pace import Pace
 
 WANTED = credential_from_login("harbor", "registry.example.com", Login("robot", "password"))
@@ -41,7 +50,15 @@ class FakeSession:
 
     async def patch(
         self, path: str, call: object, body: bytes, content_type: str, **params: str
-    ) -> bytes:
+    ) -> Written:
+        await self._write(path, body, params)
+        meta = {"uid": "uid-new", "resourceVersion": "100"}
+        return Written(path not in self.objects, orjson.dumps({"metadata": meta}))
+
+    async def delete(self, path: str, call: object, options: bytes) -> None:
+        await self._write(path, options, {})
+
+    async def _write(self, path: str, body: bytes, params: dict[str, str]) -> None:
         self.written.append((path, orjson.loads(body), params))
         answers = self.script.get(path, [])
         answer = answers.pop(0) if answers else None
@@ -52,7 +69,6 @@ class FakeSession:
             self.still_writing -= 1
         if answer:
             raise answer
-        return b"{}"
 
 
 @pytest.fixture(autouse=True)
@@ -99,7 +115,7 @@ def account(name: str) -> str:
 
 def applied(session, task, plan):
     async def main():
-        row = await apply_plan(session, task, plan)
+        row = await carry_out_plan(session, task, plan)
         assert session.still_writing == 0, "a write goes on after the row was made"
         return row
 
@@ -228,7 +244,111 @@ def test_what_the_deadline_cut_off_counts_its_accounts_and_keeps_what_was_done_b
     assert plan
     resumed = carry_over(plan, Intent(SecretAction.CREATED, ("done", "a", "b")))
 
-    row = failed_result(resumed, Error(ErrorCode.TIMEOUT, "the deadline passed"))
+    late = Error(ErrorCode.TIMEOUT, "the deadline passed")
+    row = unfinished_result(resumed, Outcome.FAILED, late, begun=False)
 
     assert (row.outcome, row.changed_accounts) == (Outcome.FAILED, ("done",))
     assert (row.accounts.changed, row.accounts.failed, row.accounts.total) == (1, 2, 3)
+
+
+def an_undo(secret=None, accounts=("default",)) -> tuple[UndoTask, NamespacePlan]:
+    """Return an undo of a namespace where all accounts carry the name last."""
+    done = Done(accounts, SecretAction.CREATED, secret.version if secret else None)
+    request = RemediationRequest(clusters=("*",), credential="harbor")
+    task = UndoTask.of("rem_2", request, {"team": done})
+    listed = tuple(ServiceAccount(n, f"uid-{n}", "3", ("theirs", "docker")) for n in accounts)
+    plan = task.plan(NamespaceState(Namespace("team"), secret, listed))
+    assert plan
+    return task, plan
+
+
+def test_an_undo_writes_the_lists_first_and_then_deletes_exactly_the_version_it_knows():
+    session, (task, plan) = FakeSession(), an_undo(a_secret(ours=True))
+
+    row = applied(session, task, plan)
+
+    assert [path for path, _, _ in session.written] == [account("default"), SECRET]
+    assert session.written[0][1]["imagePullSecrets"] == [{"name": "theirs"}]
+    wanted = {"uid": "uid-s", "resourceVersion": "7"}
+    assert session.written[1][1]["preconditions"] == wanted
+    assert (row.outcome, row.secret_action) == (Outcome.CHANGED, SecretAction.DELETED)
+    assert row.changed_accounts == ("default",)
+
+
+def test_the_secret_stays_as_long_as_an_account_could_not_be_written():
+    session, (task, plan) = FakeSession(), an_undo(a_secret(ours=True), ("a", "b"))
+    forbidden = Fault(Error(ErrorCode.ADMISSION_DENIED, "no"), Retry.NO)
+    session.script[account("a")] = [forbidden]
+
+    row = applied(session, task, plan)
+
+    assert SECRET not in [path for path, _, _ in session.written]
+    assert (row.outcome, row.secret_action) == (Outcome.FAILED, SecretAction.UNCHANGED)
+    assert (row.changed_accounts, row.accounts.failed) == (("b",), 1)
+    assert row.reason
+
+
+def test_a_secret_that_changed_at_the_last_moment_stays():
+    session, (task, plan) = FakeSession(), an_undo(a_secret(ours=True))
+    session.script[SECRET] = [CONFLICT]
+    session.objects[SECRET] = on_the_wire(a_secret(ours=True, version="8"))
+
+    row = applied(session, task, plan)
+
+    assert (row.outcome, row.secret_action) == (Outcome.CHANGED, SecretAction.UNCHANGED)
+    assert row.reason
+    assert len(session.written) == 2
+
+
+@pytest.mark.parametrize(
+    ("answer", "action"),
+    [(LOST, SecretAction.DELETED), (Gone(namespace=False), SecretAction.UNCHANGED)],
+    ids=["lost", "gone"],
+)
+def test_a_secret_that_is_gone_was_deleted_here_only_if_an_answer_was_lost(answer, action):
+    session, (task, plan) = FakeSession(), an_undo(a_secret(ours=True))
+    session.script[SECRET] = [answer]
+
+    row = applied(session, task, plan)
+
+    assert row.secret_action is action
+
+
+def test_the_version_of_a_created_secret_is_in_the_row():
+    session, task = FakeSession(), a_task()
+
+    row = applied(session, task, a_plan(task))
+
+    assert row.secret_version == ("uid-new", "100")
+
+
+def test_a_secret_that_somebody_created_at_the_same_moment_is_not_ours_to_delete():
+    """Server-side apply answers 200, not 201, where the object is there already."""
+    session, task = FakeSession(), a_task()
+    session.objects[SECRET] = on_the_wire(a_secret(WANTED.content))
+
+    row = applied(session, task, a_plan(task))
+
+    assert row.secret_action is SecretAction.UPDATED
+    assert row.secret_version is None
+
+
+def test_a_write_of_a_killed_worker_that_arrives_late_is_our_own():
+    """The resumed run looked before it arrived, and meets it as a conflict."""
+    session, task = FakeSession(), a_task()
+    plan = carry_over(a_plan(task), Intent(SecretAction.CREATED, ("default",)))
+    ours = on_the_wire(a_secret(WANTED.content, ours=True))
+    ours["metadata"]["annotations"] = {"remediator.dev/remediation": "rem_1"}
+    session.objects[SECRET] = ours
+    session.script[SECRET] = [CONFLICT]
+    session.objects[account("default")] = {
+        "metadata": {"name": "default", "uid": "uid-default", "resourceVersion": "4"},
+        "imagePullSecrets": [{"name": "docker"}],
+    }
+    session.script[account("default")] = [CONFLICT]
+
+    row = applied(session, task, plan)
+
+    assert (row.outcome, row.secret_action) == (Outcome.CHANGED, SecretAction.CREATED)
+    assert row.secret_version == ("uid-s", "7")
+    assert row.changed_accounts == ("default",)

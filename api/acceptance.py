@@ -1,0 +1,114 @@
+"""Taking a remediation in: recorded once for each idempotency key, then its workers are woken."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Response
+from ulid import ULID
+
+from api.access import caller
+from api.body import Body
+from api.idempotency import REPLAYED, replay, request_key
+from api.parameters import seconds_to_wait
+from api.remediation_body import BASE
+from api.remediations import ENTITY_HEADERS, answer_of, ended, pause
+from api.services import services
+from remediation.request import RemediationRequest
+from remediation.status import RemediationStatus
+from store import clock
+from store.connection import StoreUnavailable
+from store.idempotency import RequestKey
+from store.records import NEW, Origin, Remediation, Run
+from store.remediations import KeyTaken
+
+ACCEPTED_HEADERS = {
+    **ENTITY_HEADERS,
+    "Location": {"schema": {"type": "string", "format": "uri-reference"}},
+}
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A request that is right, where to carry it out (cluster, pool), and what it goes back to."""
+
+    request: RemediationRequest
+    places: Sequence[tuple[str, str]]
+    origin: Origin = NEW
+
+
+def accept(route: str, body: Body, query: dict[str, Any], admit: Callable[[], Plan]) -> Response:
+    """Return the answer to a POST that makes a remediation; `admit` checks it, unless its key is known already.
+
+    Raises Problem.
+    """
+    key = request_key(route, body.digest)
+    remediation, replayed = _once(key, admit)
+    seconds, applied = seconds_to_wait(query)
+    latest = _held(remediation, seconds)
+    answer = answer_of(latest, applied | replayed)
+    answer.status_code = 202
+    answer.headers["Location"] = services().settings.url(f"{BASE}/{remediation.id}")
+    answer.headers["Retry-After"] = str(pause(latest))
+    return answer
+
+
+def _once(key: RequestKey | None, admit: Callable[[], Plan]) -> tuple[Remediation, dict[str, str]]:
+    """Return the remediation of the request, made now unless its key is known, and headers that say so."""
+    if key and (known := services().store.idempotency.known(key)):
+        return replay(known), REPLAYED
+    plan = admit()
+    try:
+        return _recorded(plan, key), {}
+    except KeyTaken as taken:  # by the same request, a moment ago
+        return replay(taken.known), REPLAYED
+
+
+def _recorded(plan: Plan, key: RequestKey | None) -> Remediation:
+    """Record the remediation and wake its workers; from the record on nothing can go wrong.
+
+    Raises KeyTaken and AlreadyUndone.
+    """
+    store = services().store
+    remediation_id = f"rem_{ULID()}"
+    runs = store.remediations.create(
+        remediation_id, plan.request, caller().subject, plan.places, key, plan.origin
+    )
+    log.info("accepted %s", remediation_id, extra={"fields": {"subject": caller().subject}})
+    try:
+        for run in runs:
+            store.queue.wake(run.pool, run.id)
+        stored = store.remediations.get(remediation_id)
+    except StoreUnavailable as error:
+        log.warning("%s is recorded; recovery will wake its workers: %s", remediation_id, error)
+        stored = None
+    return stored or _as_recorded(remediation_id, plan, runs)
+
+
+def _held(remediation: Remediation, seconds: int) -> Remediation:
+    """Return the remediation when it has ended, or as far as it is known after `seconds`."""
+    try:
+        held = services().waits.until(services().store, remediation, ended, seconds)
+    except StoreUnavailable as error:  # it is accepted all the same
+        log.warning("cannot wait for %s: %s", remediation.id, error)
+        return remediation
+    return held or remediation
+
+
+def _as_recorded(remediation_id: str, plan: Plan, runs: Sequence[Run]) -> Remediation:
+    """Return what was recorded a moment ago, for when it cannot be read back."""
+    return Remediation(
+        id=remediation_id,
+        status=RemediationStatus.QUEUED,
+        request=plan.request,
+        requested_by=caller().subject,
+        created_at=clock.now(),
+        revision="0-0",
+        runs=tuple(runs),
+        retry_of=plan.origin.retry_of,
+        undo_of=plan.origin.undo_of,
+        kept_secrets=plan.origin.kept_secrets,
+    )

@@ -1,0 +1,54 @@
+"""`remediator retry` and `undo`: remediations that follow on another."""
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from cli.call import Call, client_command
+from cli.remediations import id_argument
+from cli.run import remediate, request_body
+
+_OPTIONS = (
+    click.option(
+        "--timeout-seconds",
+        type=click.IntRange(1),
+        metavar="N",
+        help="Deadline.  [default: that of the remediation it follows]",
+    ),
+    click.option("--reason", metavar="TEXT", help="Why; kept in the record."),
+    click.option(
+        "--no-wait", is_flag=True, help="Do not wait for the outcome: print the id and end."
+    ),
+)
+
+
+def _options(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+@click.command("retry")
+@id_argument
+@_options
+@client_command
+def retry_command(call: Call, remediation_id: str, no_wait: bool, **options: Any) -> None:
+    """Do again exactly what failed or was cancelled, and wait for the outcome."""
+    path = f"/remediations/{remediation_id}/retry"
+    remediate(call, path, request_body(options), no_wait=no_wait)
+
+
+@click.command("undo")
+@id_argument
+@_options
+@click.option("--dry-run", is_flag=True, help="Show what would be taken back; write nothing.")
+@client_command
+def undo_command(call: Call, remediation_id: str, no_wait: bool, **options: Any) -> None:
+    """Take back what a remediation wrote and nothing else, and wait for the outcome.
+
+    The name leaves the ServiceAccounts that it was added to; a Secret that was created is deleted if it was not changed
+    since. A Secret that was updated stays as it is, and its row says so.
+    """
+    path = f"/remediations/{remediation_id}/undo"
+    remediate(call, path, request_body(options), no_wait=no_wait)

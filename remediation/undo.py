@@ -1,0 +1,148 @@
+"""Taking back what a remediation did, and nothing else."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from remediation.outcome import AccountCounts, NamespaceResult, Outcome, SecretAction
+from remediation.plan import Intent, NamespacePlan, SecretWrite
+from remediation.request import RemediationRequest
+from remediation.scope import EVERYTHING, Scope
+from remediation.state import NamespaceState, Secret, ServiceAccount
+
+_REWRITTEN = (SecretAction.UPDATED, SecretAction.MERGED, SecretAction.REPLACED)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a remediation did in one namespace.
+
+    `accounts` are the ServiceAccounts it added the name to, `secret_version` (uid, resourceVersion) is that of the
+    Secret as it created it, None where it did not or where that is not known.
+    """
+
+    accounts: tuple[str, ...] = ()
+    secret_action: SecretAction = SecretAction.UNCHANGED
+    secret_version: tuple[str, str] | None = None
+
+    @property
+    def anything(self) -> bool:
+        """Tell whether anything was written."""
+        return bool(self.accounts) or self.wrote_secret
+
+    @property
+    def wrote_secret(self) -> bool:
+        """Tell whether the Secret was written."""
+        return self.secret_action is SecretAction.CREATED or self.secret_action in _REWRITTEN
+
+
+@dataclass(frozen=True, slots=True)
+class UndoTask:
+    """What one run of an undo carries out: `done` is what is taken back, by namespace."""
+
+    remediation_id: str
+    request: RemediationRequest
+    done: Mapping[str, Done] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        remediation_id: str,
+        request: RemediationRequest,
+        done: Mapping[str, Done],
+        scope: Scope = EVERYTHING,
+    ) -> "UndoTask":
+        """Compile an undo; the scope narrows it to what an earlier try left over."""
+        wanted = {
+            name: what
+            for name, what in done.items()
+            if name not in scope.without and (scope.only is None or name in scope.only)
+        }
+        return cls(remediation_id, request, wanted)
+
+    @property
+    def exactly(self) -> frozenset[str]:
+        """The namespaces that get a row, also where they are gone."""
+        return frozenset(self.done)
+
+    @property
+    def to_observe(self) -> RemediationRequest:
+        """The request whose namespaces are to be read."""
+        return replace(self.request, namespaces=tuple(sorted(self.done)), ignore=())
+
+    def plan(self, state: NamespaceState) -> NamespacePlan | None:
+        """Return the plan of a namespace, None where nothing was done."""
+        done = self.done.get(state.namespace.name)
+        return plan_undo(state, done, self.request.secret_name) if done else None
+
+
+def what_was_done(
+    rows: Iterable[NamespaceResult], intents: Mapping[str, Intent], *, unreported: bool
+) -> dict[str, Done]:
+    """Return what the run did, by namespace, from its rows and, where those leave a doubt, from its journal.
+
+    `unreported` tells that the run ended without a row for every namespace: those that only the journal knows count.
+    """
+    found = {row.namespace: _done(row, intents.get(row.namespace)) for row in rows}
+    if unreported:
+        for namespace, intent in intents.items():
+            found.setdefault(namespace, Done(intent.accounts, intent.secret_action))
+    return {namespace: done for namespace, done in found.items() if done.anything}
+
+
+def _done(row: NamespaceResult, intent: Intent | None) -> Done:
+    certain = Done(row.changed_accounts, row.secret_action, row.secret_version)
+    if not row.doubtful or intent is None:
+        return certain
+    accounts = tuple(dict.fromkeys(certain.accounts + intent.accounts))
+    action = certain.secret_action if certain.wrote_secret else intent.secret_action
+    return Done(accounts, action, certain.secret_version)
+
+
+def plan_undo(state: NamespaceState, done: Done, secret_name: str) -> NamespacePlan:
+    """Return the plan that takes `done` back: the name leaves the lists first, then the Secret goes."""
+    name = state.namespace.name
+    if state.namespace.terminating:
+        skipped = NamespaceResult(name, Outcome.SKIPPED, "the namespace is terminating")
+        return NamespacePlan(name, skipped)
+    there = [
+        each for each in state.service_accounts if each.name in done.accounts and not each.deleting
+    ]
+    detach = tuple(account for account in there if secret_name in account.pull_secrets)
+    free = frozenset(account.name for account in there) - {each.name for each in detach}
+    ignored = len(state.service_accounts) - len(there)
+    secret, reason = plan_removal(done, state.secret)
+    if secret or detach:
+        return NamespacePlan(name, None, secret, detach, free, len(free), ignored, reason=reason)
+    unchanged = NamespaceResult(
+        name,
+        Outcome.UNCHANGED,
+        reason,
+        secret_action=SecretAction.UNCHANGED,
+        accounts=AccountCounts(unchanged=len(free), ignored=ignored),
+    )
+    return NamespacePlan(name, unchanged, in_line=free)
+
+
+def plan_removal(done: Done, secret: Secret | None) -> tuple[SecretWrite | None, str | None]:
+    """Return how the Secret that was written is taken back, or why it stays. (None, None): there is nothing to do."""
+    if secret is None or not done.wrote_secret:
+        return None, None
+    if done.secret_action in _REWRITTEN:
+        kept = "what it held before was not kept, so it stays as it is"
+        return None, f"the Secret was {done.secret_action}: {kept}"
+    if done.secret_version is None:
+        return None, "the Secret stays: it is not certain that it is as it was created"
+    if done.secret_version != secret.version:
+        return None, "the Secret stays: it was changed since it was created"
+    return SecretWrite(SecretAction.DELETED, b"", secret), None
+
+
+def without_name(account: ServiceAccount, secret_name: str) -> tuple[str, ...] | None:
+    """Return the list without our entry, None if it is not there.
+
+    It was appended where there was none: of several the first is ours.
+    """
+    if secret_name not in account.pull_secrets:
+        return None
+    at = account.pull_secrets.index(secret_name)
+    return account.pull_secrets[:at] + account.pull_secrets[at + 1 :]

@@ -1,0 +1,78 @@
+"""What a run goes back to: the runs whose leftovers it retries, the run that it takes back."""
+
+from collections.abc import Iterator
+
+from remediation.outcome import Outcome
+from remediation.scope import EVERYTHING, Scope
+from remediation.status import RunStatus
+from remediation.undo import Done, what_was_done
+from store.records import Run
+from store.store import Store
+
+_LEFT_OVER = (Outcome.FAILED, Outcome.CANCELLED)
+_FINISHED = tuple(outcome for outcome in Outcome if outcome not in _LEFT_OVER)
+_MAY_HAVE_WRITTEN = (Outcome.CHANGED, Outcome.FAILED, Outcome.CANCELLED)
+
+
+def complete(run: Run) -> bool:
+    """Tell whether the run, which has ended, gave every namespace a row."""
+    return run.error is None and run.missing is not None
+
+
+def leaves_something(run: Run) -> bool:
+    """Tell whether the run, which has ended, left something to retry."""
+    if complete(run):
+        return bool(run.summary.failed or run.summary.cancelled)
+    return run.status is not RunStatus.SUCCEEDED
+
+
+def parents_for_retry(run: Run) -> tuple[str, ...]:
+    """Return the parents of a run that retries this one: without those that left all as they found it."""
+    idle = not complete(run) and not run.summary.done
+    return run.parents if idle else (*run.parents, run.id)
+
+
+def wrote(store: Store, run: Run) -> bool:
+    """Tell whether the run, which has ended, may have written anything."""
+    summary = run.summary
+    if summary.accounts_changed or summary.secrets_created or summary.secrets_updated:
+        return True
+    certain = complete(run) and not summary.failed and not summary.cancelled
+    return not certain and bool(done_by(store, run))
+
+
+def scope_of(store: Store, run: Run) -> Scope:
+    """Return what the run is about: what its parents left over, or all that the request means."""
+    scope = EVERYTHING
+    for parent in store.runs.get_many(run.parents):
+        scope = scope.after(
+            store.results.namespaces(parent.id, _FINISHED),
+            store.results.namespaces(parent.id, _LEFT_OVER),
+            complete=complete(parent),
+        )
+    return scope
+
+
+def done_by(store: Store, run: Run) -> dict[str, Done]:
+    """Return what the run, which has ended, wrote, by namespace."""
+    rows = [row.result for row in store.results.rows([run], outcomes=_MAY_HAVE_WRITTEN)]
+    unreported = not complete(run)
+    doubt = unreported or any(row.doubtful for row in rows)
+    intents = store.journal.intents(run.id) if doubt else {}
+    return what_was_done(rows, intents, unreported=unreported)
+
+
+def standing_on(store: Store, run: Run) -> Iterator[tuple[Run, int]]:
+    """Yield the later runs that wrote where this one did and still stand, each with the number of such namespaces."""
+    later = [each for each in store.runs.later(run) if not each.undoes]
+    undoing = [each.undone_by for each in later if each.undone_by]
+    ended = {each.id: each.status for each in store.runs.get_many(undoing)}
+    standing = [
+        each for each in later if ended.get(each.undone_by or "") is not RunStatus.SUCCEEDED
+    ]
+    if not standing:
+        return
+    own = done_by(store, run).keys()
+    for each in standing:
+        if common := own & done_by(store, each).keys():
+            yield each, len(common)
