@@ -17,6 +17,9 @@ from controlplane.cluster import Cluster
 Plan = Callable[[str, str, int], str]
 """From method, path and the number of such requests before: what to do (see `Proxy`)."""
 
+_SLOW_PIECES = 4
+_SLOW_PAUSE_SECONDS = 0.2
+
 
 @dataclass
 class Proxy:
@@ -24,12 +27,16 @@ class Proxy:
 
     What a plan may say: "pass"; "429" (with Retry-After: 1), "403", "410", "500", "503";
     "reset" (before anything is sent on);
-    "lost" (the server does it, the answer is lost); "hang" (nothing comes back).
+    "lost" (the server does it, the answer is lost); "hang" (nothing comes back);
+    "slow" (the answer comes in pieces); "truncated" (half of it comes).
+
+    `page` is the most items of a list that are asked for at once, whatever the client asks for.
     """
 
     cluster: Cluster
     plan: Plan
     seen: list[tuple[str, str, str]] = field(default_factory=list)
+    page: int | None = None
 
     def __enter__(self) -> Proxy:
         self._ready = threading.Event()
@@ -56,6 +63,50 @@ class Proxy:
         """Return how often an action was taken."""
         return sum(1 for _, _, taken in self.seen if taken == action)
 
+    def decide(self, request: web.BaseRequest) -> str:
+        """Return what to do with a request, and note it."""
+        before = sum(
+            1 for method, path, _ in self.seen if (method, path) == (request.method, request.path)
+        )
+        action = self.plan(request.method, request.path, before)
+        self.seen.append((request.method, request.path, action))
+        return action
+
+    async def hold(self) -> None:
+        """Return when a request that hangs is to be given up."""
+        await self._stop.wait()
+
+    async def act(self, request: web.BaseRequest, action: str) -> web.StreamResponse:
+        """Answer a request as `action` says."""
+        match action:
+            case "429":
+                return web.Response(
+                    status=429,
+                    headers={"Retry-After": "1"},
+                    text="Too many requests, please try again later.\n",
+                )
+            case "403":  # as an API server says it before its roles are loaded
+                refused = {"kind": "Status", "reason": "Forbidden", "details": {"name": "x"}}
+                return web.json_response(refused, status=403)
+            case "410":
+                return web.json_response({"kind": "Status", "reason": "Expired"}, status=410)
+            case "500" | "503":
+                return web.Response(status=int(action), text="boom")
+            case "reset":
+                return self._cut(request)
+            case "hang":
+                await self.hold()
+                return self._cut(request)
+        answer = await self._forward(request)
+        match action:
+            case "lost":
+                return self._cut(request)
+            case "slow":
+                return await self._in_pieces(request, answer, _SLOW_PIECES)
+            case "truncated":
+                return await self._in_pieces(request, answer, _SLOW_PIECES // 2)
+        return answer
+
     def _serve(self) -> None:
         asyncio.run(self._main())
 
@@ -78,32 +129,10 @@ class Proxy:
             await runner.cleanup()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        before = sum(
-            1 for method, path, _ in self.seen if (method, path) == (request.method, request.path)
-        )
-        action = self.plan(request.method, request.path, before)
-        self.seen.append((request.method, request.path, action))
-        match action:
-            case "429":
-                return web.Response(
-                    status=429,
-                    headers={"Retry-After": "1"},
-                    text="Too many requests, please try again later.\n",
-                )
-            case "403":  # as an API server says it before its roles are loaded
-                refused = {"kind": "Status", "reason": "Forbidden", "details": {"name": "x"}}
-                return web.json_response(refused, status=403)
-            case "410":
-                return web.json_response({"kind": "Status", "reason": "Expired"}, status=410)
-            case "500" | "503":
-                return web.Response(status=int(action), text="boom")
-            case "reset":
-                return self._cut(request)
-            case "hang":
-                await self._stop.wait()
-                return self._cut(request)
-        answer = await self._forward(request)
-        return self._cut(request) if action == "lost" else answer
+        try:
+            return await self.act(request, self.decide(request))
+        except ConnectionResetError:  # the client is gone
+            return web.Response()
 
     async def _forward(self, request: web.BaseRequest) -> web.Response:
         headers = {
@@ -111,15 +140,32 @@ class Proxy:
             for name, value in request.headers.items()
             if name.lower() not in ("host", "content-length", "transfer-encoding")
         }
+        url = request.rel_url
+        if self.page and "limit" in url.query:
+            url = url.update_query(limit=min(self.page, int(url.query["limit"])))
         async with self._http.request(
             request.method,
-            self.cluster.server + request.path_qs,
+            self.cluster.server + str(url),
             data=await request.read(),
             headers=headers,
         ) as answer:
             kept = ("Content-Type", "Content-Encoding", "Retry-After")
             passed = {name: answer.headers[name] for name in kept if name in answer.headers}
             return web.Response(status=answer.status, body=await answer.read(), headers=passed)
+
+    async def _in_pieces(
+        self, request: web.BaseRequest, whole: web.Response, pieces: int
+    ) -> web.StreamResponse:
+        """Send that many of the pieces of an answer whose headers promise all of it."""
+        body = bytes(whole.body) if isinstance(whole.body, bytes | bytearray) else b""
+        answer = web.StreamResponse(status=whole.status, headers=whole.headers)
+        answer.content_length = len(body)
+        await answer.prepare(request)
+        length = len(body) // _SLOW_PIECES + 1
+        for start in range(0, pieces * length, length):
+            await asyncio.sleep(_SLOW_PAUSE_SECONDS)
+            await answer.write(body[start : start + length])
+        return answer if pieces == _SLOW_PIECES else self._cut(request)
 
     @staticmethod
     def _cut(request: web.BaseRequest) -> web.Response:
