@@ -11,6 +11,7 @@ from ulid import ULID
 from api.access import caller
 from api.body import Body
 from api.idempotency import REPLAYED, replay, request_key
+from api.inline import Seal
 from api.parameters import seconds_to_wait
 from api.remediation_body import BASE
 from api.remediations import ENTITY_HEADERS, answer_of, ended, pause
@@ -33,11 +34,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A request that is right, where to carry it out (cluster, pool), and what it goes back to."""
+    """A request that is right, where to carry it out (cluster, pool), and what it goes back to.
+
+    `seal` returns the login that came in the request, sealed for the remediation of an id.
+    """
 
     request: RemediationRequest
     places: Sequence[tuple[str, str]]
     origin: Origin = NEW
+    seal: Seal | None = None
 
 
 def accept(route: str, body: Body, query: dict[str, Any], admit: Callable[[], Plan]) -> Response:
@@ -75,7 +80,13 @@ def _recorded(plan: Plan, key: RequestKey | None) -> Remediation:
     store = services().store
     remediation_id = f"rem_{ULID()}"
     runs = store.remediations.create(
-        remediation_id, plan.request, caller().subject, plan.places, key, plan.origin
+        remediation_id,
+        plan.request,
+        caller().subject,
+        plan.places,
+        key,
+        plan.origin,
+        plan.seal(remediation_id) if plan.seal else None,
     )
     log.info("accepted %s", remediation_id, extra={"fields": {"subject": caller().subject}})
     try:

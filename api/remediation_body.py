@@ -90,6 +90,7 @@ def _run_body(run: Run) -> dict[str, Any]:
         "summary": summary_body(run.summary),
         "error": error_body(run.error),
         "reason": _reason(run),
+        "credential_fingerprint": run.credential_fingerprint,
     }
 
 

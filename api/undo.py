@@ -9,7 +9,7 @@ from flask import Response
 from api.acceptance import ACCEPTED_HEADERS, Plan, accept
 from api.access import Permission, permission
 from api.body import Body, read_optional_body
-from api.follow_up import FollowUpSchema, body_of, followed, places_of, request_for
+from api.follow_up import FollowUpSchema, body_of, fleet_now, followed, places_of, request_for
 from api.idempotency import KEY_HEADER
 from api.problems import Problem
 from api.remediation_schemas import RemediationSchema
@@ -70,7 +70,7 @@ def _admitted(remediation_id: str, body: Body) -> Plan:
         kept_secrets=sum(run.summary.secrets_updated for run in runs),
         undoes={run.cluster: run.id for run in runs},
     )
-    return Plan(request_for(original, runs, body.fields), places_of(runs, credential=None), origin)
+    return Plan(request_for(original, runs, body.fields), places_of(runs, fleet_now()), origin)
 
 
 def _undoable(original: Remediation) -> list[Run]:

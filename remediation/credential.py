@@ -61,11 +61,15 @@ class DockerConfig:
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """A named registry login that workers hold; `content` is what goes into every Secret, byte for byte the same."""
+    """A named registry login that workers hold; `content` is what goes into every Secret, byte for byte the same.
+
+    `shadow` is the URL of an endpoint that already asks for the login: the same storage as after the flip.
+    """
 
     name: str
     config: DockerConfig = field(repr=False)
     content: bytes = field(repr=False)
+    shadow: str | None = None
 
     @property
     def registries(self) -> tuple[str, ...]:
@@ -127,6 +131,32 @@ def check_registry(text: str) -> str:
             "must be in lower case: a registry with capital letters never matches an image"
         )
     raise InvalidCredential("must be a registry like 'registry.example.com[:port][/path]'")
+
+
+def check_username(text: str) -> str:
+    """Return a user name. Raises InvalidCredential for one that cannot be sent to a registry."""
+    if ":" in text:
+        raise InvalidCredential("must not hold a ':', which cannot be sent to a registry")
+    return text
+
+
+def check_shadow(text: str) -> str:
+    """Return the URL of a shadow endpoint, `scheme://host[:port]`. Raises InvalidCredential."""
+    try:
+        parts = urlsplit(text)
+        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        valid = False
+    if (
+        not valid
+        or not _PRINTABLE.fullmatch(text)
+        or set("@?#") & set(text)
+        or parts.path not in ("", "/")
+    ):
+        raise InvalidCredential(
+            "has a 'shadow' that is not a URL like 'https://shadow.registry.example.com[:port]'"
+        )
+    return text.rstrip("/")
 
 
 def effective_key(key: str) -> str | None:

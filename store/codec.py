@@ -16,7 +16,7 @@ from remediation.outcome import (
     SecretAction,
     Summary,
 )
-from remediation.request import OnConflict, RemediationRequest
+from remediation.request import InlineCredential, OnConflict, RemediationRequest
 from remediation.status import RunStatus
 from store.records import Run
 
@@ -48,6 +48,8 @@ def decode_request(text: str) -> RemediationRequest:
         if name in known
     }
     raw["on_conflict"] = OnConflict(raw["on_conflict"])
+    if inline := raw.get("inline_credential"):
+        raw["inline_credential"] = InlineCredential(inline["registry"], inline["username"])
     return RemediationRequest(**raw)
 
 
@@ -133,6 +135,7 @@ def decode_run(run_id: str, raw: Mapping[str, str]) -> Run:
         parents=tuple(loads(raw["parents"])) if "parents" in raw else (),
         undoes=raw.get("undoes"),
         undone_by=raw.get("undone_by"),
+        credential_fingerprint=raw.get("credential_fingerprint"),
     )
 
 
@@ -163,8 +166,10 @@ def decode_announcement(text: str) -> Announcement:
                 tuple(credential["usernames"]),
                 credential["since"],
                 credential["problem"],
+                credential.get("fingerprint"),
             )
             for credential in raw["credentials"]
         ),
         problems=tuple(raw["problems"]),
+        sealing_keys=tuple(raw.get("sealing_keys", ())),
     )

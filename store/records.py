@@ -17,7 +17,7 @@ class Run:
     nobody begins it any more; `line` is the key of the line it stands in (None: it writes nothing) and `behind` the
     remediation that goes first; `missing` are named namespaces the cluster does not have (None: not observed yet).
     `parents` are the runs whose leftovers it retries, the oldest first; `undoes` is the run it takes back, `undone_by`
-    the run that takes it back.
+    the run that takes it back. `credential_fingerprint` is that of the credential which its last attempt works with.
     """
 
     id: str
@@ -38,6 +38,7 @@ class Run:
     parents: tuple[str, ...] = ()
     undoes: str | None = None
     undone_by: str | None = None
+    credential_fingerprint: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from store.queue import Queue
 from store.remediations import Remediations
 from store.results import Results
 from store.runs import Runs
+from store.sealed import Sealed
 
 DEFAULT_RETENTION_SECONDS = 30 * 24 * 3600
 
@@ -30,6 +31,7 @@ class Store:
     journal: Journal
     inventory: Inventory
     idempotency: Idempotency
+    sealed: Sealed
     queue: Queue
 
     @classmethod
@@ -47,6 +49,7 @@ class Store:
             journal=Journal(redis),
             inventory=Inventory(redis),
             idempotency=Idempotency(redis),
+            sealed=Sealed(redis),
             queue=Queue(connect(url, retries=retries, text=False)),
         )
 

@@ -14,6 +14,7 @@ from api.access_file import read_keys
 from api.remediation_request import RemediationRequestSchema, to_request
 from controlplane.cluster import Cluster
 from remediation.credential import credential_from_docker_config
+from remediation.request import InlineCredential
 from tests.docs.pages import PAGES, ROOT, Example, examples_of
 from tests.e2e.fleet import ACCESS
 from tests.e2e.service import Service
@@ -53,6 +54,12 @@ def test_the_request_is_taken() -> None:
     body = RemediationRequestSchema().load(orjson.loads(the("RemediationRequest").text))
 
     assert to_request(body).credential == "harbor"
+
+
+def test_the_request_with_a_login_is_taken() -> None:
+    body = RemediationRequestSchema().load(orjson.loads(the("request with a login").text))
+
+    assert to_request(body).inline_credential == InlineCredential("registry.example.com", "robot")
 
 
 def test_the_row_and_the_problem_are_as_the_reference_says() -> None:
