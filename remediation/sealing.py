@@ -5,7 +5,6 @@ part.
 """
 
 import base64
-import binascii
 import hashlib
 import hmac
 import json
@@ -67,7 +66,7 @@ class Sealed:
         key, _, box = text.partition(":")
         try:
             return cls(key, base64.b64decode(box, validate=True))
-        except binascii.Error:
+        except ValueError:
             raise SealedValueError("the sealed login is damaged") from None
 
 
@@ -135,7 +134,7 @@ def _parse_key(kind: KeyKind, line: str) -> bytes:
         raise SealingKeyError(f"holds a '{name}' where a '{kind}' belongs")
     try:
         key = base64.b64decode(text, validate=True) if name == kind else b""
-    except binascii.Error:
+    except ValueError:
         key = b""
     if len(key) != KEY_BYTES:
         raise SealingKeyError(

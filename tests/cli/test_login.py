@@ -1,7 +1,12 @@
 """A login of one's own: the password comes from standard input and is shown nowhere."""
 
 import itertools
+import os
+import select
 import shlex
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
@@ -94,3 +99,31 @@ def test_no_value_shows_the_password() -> None:
 
     assert PASSWORD in str(request.to_json())
     assert PASSWORD not in f"{login} {request} {request!r}"
+
+
+def test_on_a_terminal_it_is_asked_for_and_not_shown(api: StubApi) -> None:
+    api.on("POST", "/remediations", Reply(remediation(), 202))
+    terminal, other_end = os.openpty()
+    environment = {"REMEDIATOR_URL": api.url, "REMEDIATOR_TOKEN": TOKEN}
+    with subprocess.Popen(
+        [sys.executable, "-m", "cli", *RUN],
+        cwd=Path(__file__).parents[2],
+        env=os.environ | environment,
+        stdin=other_end,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,  # so that /dev/tty is not the one of whoever runs the tests
+    ) as process:
+        assert process.stderr
+        asked = process.stderr.read(len("password: "))
+        os.write(terminal, f"{PASSWORD}\n".encode())
+        shown, told = process.communicate(timeout=60)
+    ready, _, _ = select.select([terminal], [], [], 0)
+    echoed = os.read(terminal, 1000) if ready else b""
+    os.close(terminal)
+    os.close(other_end)
+
+    assert asked == b"password: "
+    assert process.returncode == 0, told
+    assert api.seen[0].body["inline_credential"]["password"] == PASSWORD
+    assert PASSWORD.encode() not in shown + told + echoed

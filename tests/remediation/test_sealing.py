@@ -38,6 +38,7 @@ def test_a_key_file_holds_one_key_a_line() -> None:
         ("", "holds no key"),
         ("# only a comment", "holds no key"),
         ("hunter2", "no sealing key"),
+        (f"{KeyKind.PUBLIC}:hünter2", "no sealing key"),
         (f"{KeyKind.PUBLIC}:hunter2", "no sealing key"),
         (f"{KeyKind.PUBLIC}:aHVudGVyMg==", "no sealing key"),
         (format_key(KeyKind.PRIVATE, KEY), "where a 'rmd-sealing-public-key' belongs"),
@@ -76,9 +77,10 @@ def test_what_was_not_packed_is_damaged(packed: bytes) -> None:
         unpack(packed, ID, RECORDED)
 
 
-def test_a_stored_form_that_is_none_is_damaged() -> None:
+@pytest.mark.parametrize("text", ["key:not base64", "key:ü"])
+def test_a_stored_form_that_is_none_is_damaged(text: str) -> None:
     with pytest.raises(SealedValueError, match="damaged"):
-        Sealed.from_text("key:not base64")
+        Sealed.from_text(text)
 
 
 @given(st.text(max_size=300), st.text(max_size=300))
