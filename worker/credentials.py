@@ -1,5 +1,6 @@
 """The named credentials in the worker's folder, read anew whenever they are needed: mounted Secrets change in place."""
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -123,11 +124,16 @@ def _version(entry: Path) -> Path:
     """Return the folder that holds the files at present: mounts are reached through links. Raises InvalidCredential."""
     try:
         # The entry itself may be such a link: where a whole folder of credentials is one mount.
-        folder = entry.resolve(strict=True)
+        folder = _resolved(entry)
         present = folder / _PRESENT
-        return present.resolve(strict=True) if present.is_symlink() else folder
+        return _resolved(present) if present.is_symlink() else folder
     except OSError as error:
         raise InvalidCredential(f"cannot be read ({error.strerror})") from None
+
+
+def _resolved(path: Path) -> Path:
+    # Path.resolve ends a circle of links with a RuntimeError.
+    return Path(os.path.realpath(path, strict=True))
 
 
 def _load(name: str, folder: Path) -> tuple[Credential, float]:

@@ -164,6 +164,19 @@ def test_a_swap_in_the_middle_of_reading_never_mixes_two_versions(tmp_path, monk
     assert login["other.example.com"]["password"] == "rotated"
 
 
+@pytest.mark.parametrize("target", ["..data", "..gone"])
+def test_a_mount_without_a_version_is_a_bad_credential_among_good_ones(tmp_path, target):
+    write_login(tmp_path, "good")
+    (tmp_path / "harbor").mkdir()
+    (tmp_path / "harbor" / "..data").symlink_to(target)
+
+    good, bad = CredentialFolder(tmp_path).announced(KEYLESS)
+
+    assert good.problem is None
+    assert bad.problem is not None
+    assert bad.problem.startswith("cannot be read")
+
+
 def test_since_is_when_any_of_its_files_changed(tmp_path):
     entry = write_login(tmp_path, "harbor")
     for path in (entry, *entry.iterdir()):
