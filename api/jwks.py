@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import httpx
 import orjson
 from jwt import PyJWK
-from jwt.exceptions import PyJWKError
+from jwt.exceptions import PyJWTError
 
 from api.fetch import SECONDS, FetchError, fetch
 from api.identity import IdentityUnavailable
@@ -78,7 +78,7 @@ def _public_key(entry: Any) -> PublicKey | None:
         return None
     try:
         key = PyJWK(entry).key
-    except (PyJWKError, ValueError, TypeError, KeyError):
+    except (PyJWTError, ValueError, TypeError, KeyError):
         return None
     if entry["kty"] == "RSA" and key.key_size < _LEAST_RSA_BITS:
         return None
