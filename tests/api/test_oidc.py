@@ -34,7 +34,7 @@ from tests.api.tokens import (
 
 WHOAMI = "/api/v1/whoami"
 RS256 = {"alg": "RS256", "kid": "one", "typ": "JWT"}
-SHOWN = [
+SHOWN: list[Any] = [
     jwk(rsa_key("one"), "one"),
     jwk(rsa_key("two"), "two", alg="PS256"),
     jwk(ec_key("three"), "three"),
