@@ -89,7 +89,8 @@ def mixed(client: FlaskClient, bind: Bind, work: Work) -> str:
         *(a_row(f"{SECRET_SPACE}-{number}") for number in range(3)),
         a_row(SECRET_SPACE, Outcome.FAILED, error=failed),
     ]
-    work.missing["eu-1"] = ("team-x", SECRET_SPACE)
+    for cluster in ("eu-1", "eu-2", SECRET_CLUSTER):
+        work.missing[cluster] = ("team-x", SECRET_SPACE)
     work.run(identity, rows, clusters=["eu-1"])
     work.run(identity, rows[1:], clusters=["eu-2", SECRET_CLUSTER])
     return identity
@@ -111,6 +112,7 @@ def test_a_remediation_shows_what_may_be_seen(
         "failed": 2,
     }
     assert body["summary"]["service_accounts"]["changed"] == 3
+    assert [warning["name"] for warning in body["warnings"]] == ["team-x"]
     assert body["request"]["clusters"] == ["eu-1", "eu-2"]
     assert body["request"]["namespaces"] == ["*", "team-a"]
     assert body["request"]["ignore"] == ["team-x"]
@@ -242,7 +244,7 @@ def test_too_wide_a_request_is_refused_and_told_what_is_not_covered(
 def test_the_same_is_said_of_what_is_hidden_and_of_what_is_not_there(team: FlaskClient) -> None:
     def refused(**body: Any) -> str:
         asked = {"clusters": ["eu-1"], "namespaces": ["team-a"], "credential": CREDENTIAL, **body}
-        return team.post(f"{API}/remediations", json=asked).get_json()["detail"]
+        return str(team.post(f"{API}/remediations", json=asked).get_json()["detail"])
 
     assert refused(clusters=[SECRET_CLUSTER]).replace(SECRET_CLUSTER, "us-nowhere") == refused(
         clusters=["us-nowhere"]
