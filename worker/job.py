@@ -10,6 +10,7 @@ from pathlib import Path
 
 import uvloop
 
+from remediation.admission import refusal
 from remediation.credential import Credential
 from remediation.outcome import Error, ErrorCode
 from remediation.plan import Task
@@ -105,6 +106,7 @@ class _Job:
         if asked is None:
             raise LeaseLost(run.id)
         request, created_at = asked
+        self._check_permission(request)
         context = self._contexts.usable.get(run.cluster)
         if context is None:
             why = self._contexts.broken.get(run.cluster, "no kubeconfig of this worker has it")
@@ -123,6 +125,14 @@ class _Job:
             concurrency,
             self._registries,
         )
+
+    def _check_permission(self, request: RemediationRequest) -> None:
+        """Look whether who asked may still have this done here. Raises RunFailed if not."""
+        run, store = self._claim.run, self._store
+        warrant = store.remediations.warrant(run.remediation_id)
+        policy = store.policies.current()
+        if error := refusal(policy, warrant, run.cluster, request, undo=bool(run.undoes)):
+            raise RunFailed(error)
 
     def _task_of(self, request: RemediationRequest) -> Task | UndoTask:
         run = self._claim.run
