@@ -8,7 +8,7 @@ from typing import Any
 from flask import Response
 from ulid import ULID
 
-from api.access import caller
+from api.access import Permission, caller
 from api.body import Body
 from api.idempotency import REPLAYED, replay, request_key
 from api.inline import Seal
@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A request that is right, where to carry it out (cluster, pool), and what it goes back to.
+    """A request that is right, where to carry it out (cluster, pool), what it goes back to, and what it needs.
 
     `seal` returns the login that came in the request, sealed for the remediation of an id.
     """
@@ -42,6 +42,7 @@ class Plan:
     request: RemediationRequest
     places: Sequence[tuple[str, str]]
     origin: Origin = NEW
+    needs: Permission = Permission.CREATE_REMEDIATIONS
     seal: Seal | None = None
 
 
@@ -78,6 +79,7 @@ def _recorded(plan: Plan, key: RequestKey | None) -> Remediation:
     Raises KeyTaken and AlreadyUndone.
     """
     store = services().store
+    services().publication.refresh()  # the workers go by it
     remediation_id = f"rem_{ULID()}"
     runs = store.remediations.create(
         remediation_id,
@@ -86,7 +88,9 @@ def _recorded(plan: Plan, key: RequestKey | None) -> Remediation:
         plan.places,
         key,
         plan.origin,
-        plan.seal(remediation_id) if plan.seal else None,
+        groups=caller().requester.groups,
+        needs=plan.needs,
+        sealed=plan.seal(remediation_id) if plan.seal else None,
     )
     log.info("accepted %s", remediation_id, extra={"fields": {"subject": caller().subject}})
     try:

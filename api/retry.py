@@ -8,6 +8,7 @@ from flask import Response
 
 from api.acceptance import ACCEPTED_HEADERS, Plan, accept
 from api.access import Permission, permission
+from api.authorization import check_follow_up
 from api.body import Body, read_optional_body
 from api.follow_up import FollowUpSchema, body_of, fleet_now, followed, places_of, request_for
 from api.idempotency import KEY_HEADER
@@ -45,7 +46,7 @@ class RetrySchema(FollowUpSchema):
 @permission(Permission.CREATE_REMEDIATIONS)
 @blueprint.query(WaitQuery)
 @blueprint.answers(202, RemediationSchema, headers=ACCEPTED_HEADERS)
-@blueprint.problems(400, 401, 404, 406, 409, 413, 415, 422, 503)
+@blueprint.problems(400, 401, 403, 404, 406, 409, 413, 415, 422, 503)
 def retry(query: dict[str, Any], remediation_id: str) -> Response:
     """Retry what failed or was cancelled.
 
@@ -71,6 +72,7 @@ def _admitted(remediation_id: str, body: Body) -> Plan:
     wanted = request_for(original, runs, said)
     if login:
         wanted = replace(wanted, inline_credential=login.recorded)
+    needs = check_follow_up(original, wanted, undo=bool(original.undo_of))
     origin = Origin(
         retry_of=remediation_id,
         undo_of=original.undo_of,
@@ -83,7 +85,7 @@ def _admitted(remediation_id: str, body: Body) -> Plan:
     if findings := list(_login_findings(original, login, fleet, key)):
         raise invalid(findings)
     holders = None if original.undo_of else _holders(wanted, fleet, key)
-    return Plan(wanted, places_of(runs, fleet, holders), origin, sealer(key, login))
+    return Plan(wanted, places_of(runs, fleet, holders), origin, needs, sealer(key, login))
 
 
 def _holders(wanted: RemediationRequest, fleet: Fleet, key: SealingKey | None) -> Sequence[str]:

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from api.access import Permission, caller
 from api.problems import Finding, pointer
 from remediation.inventory import Announcement
 from remediation.request import RemediationRequest
@@ -45,6 +46,17 @@ class Fleet:
         if request.credential is not None:
             return self.credentials[request.credential].pools
         return pools_that_open(self.workers, sealing_key or "")
+
+    def seen(self) -> "Fleet":
+        """Return what the present caller may see of it."""
+        rights = caller().rights
+        clusters = rights.clusters(Permission.READ_INVENTORY)
+        credentials = rights.credentials(Permission.READ_INVENTORY)
+        return Fleet(
+            {name: known for name, known in self.clusters.items() if clusters(name)},
+            {name: known for name, known in self.credentials.items() if credentials(name)},
+            self.workers,
+        )
 
 
 def findings(body: Mapping[str, Any], fleet: Fleet) -> list[Finding]:

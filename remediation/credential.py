@@ -63,7 +63,7 @@ class DockerConfig:
 class Credential:
     """A named registry login that workers hold; `content` is what goes into every Secret, byte for byte the same.
 
-    `shadow` is the URL of an endpoint that already asks for the login: the same storage as after the flip.
+    `shadow` is the address of the same registry as it will be when it has become private.
     """
 
     name: str
@@ -138,25 +138,6 @@ def check_username(text: str) -> str:
     if ":" in text:
         raise InvalidCredential("must not hold a ':', which cannot be sent to a registry")
     return text
-
-
-def check_shadow(text: str) -> str:
-    """Return the URL of a shadow endpoint, `scheme://host[:port]`. Raises InvalidCredential."""
-    try:
-        parts = urlsplit(text)
-        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        valid = False
-    if (
-        not valid
-        or not _PRINTABLE.fullmatch(text)
-        or set("@?#") & set(text)
-        or parts.path not in ("", "/")
-    ):
-        raise InvalidCredential(
-            "has a 'shadow' that is not a URL like 'https://shadow.registry.example.com[:port]'"
-        )
-    return text.rstrip("/")
 
 
 def effective_key(key: str) -> str | None:

@@ -16,6 +16,14 @@ class OnConflict(StrEnum):
     REPLACE = "replace"
 
 
+class RegistryCheck(StrEnum):
+    """What the proof of the credential at its registry is for."""
+
+    REQUIRE = "require"  # without it nothing is written
+    WARN = "warn"  # it is shown
+    SKIP = "skip"  # the registry is not asked
+
+
 @dataclass(frozen=True, slots=True)
 class InlineCredential:
     """What is recorded of a registry login that came in the request; its password is sealed and kept elsewhere."""
@@ -48,6 +56,7 @@ class RemediationRequest:
     secret_name: str = DEFAULT_SECRET_NAME
     on_conflict: OnConflict = OnConflict.FAIL
     dry_run: bool = False
+    registry_check: RegistryCheck = RegistryCheck.REQUIRE
     timeout_seconds: int = DEFAULT_TIMEOUT_SECONDS
     reason: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)

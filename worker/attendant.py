@@ -24,7 +24,10 @@ class _Stopped(Exception):
 
 
 def attend(
-    settings: Settings, contexts: Callable[[], Contexts], announcement: Announcement
+    settings: Settings,
+    contexts: Callable[[], Contexts],
+    registries_problem: Callable[[], str | None],
+    announcement: Announcement,
 ) -> None:
     """Beat until SIGTERM, then say goodbye. `announcement` holds what does not change."""
     store = settings.store(retries=PROMPT)
@@ -36,7 +39,8 @@ def attend(
         while True:
             try:
                 if time.monotonic() >= next_beat:
-                    store.inventory.announce(_current(announcement, contexts(), settings))
+                    current = _current(announcement, contexts(), settings, registries_problem())
+                    store.inventory.announce(current)
                     next_beat = time.monotonic() + BEAT_SECONDS
                 for run in recover(store):
                     log.info("woke run %s on cluster %s", run.id, run.cluster)
@@ -63,22 +67,25 @@ def _stop(signum: int, frame: object) -> None:
     raise _Stopped
 
 
-def _current(announcement: Announcement, contexts: Contexts, settings: Settings) -> Announcement:
+def _current(
+    announcement: Announcement,
+    contexts: Contexts,
+    settings: Settings,
+    registries_problem: str | None,
+) -> Announcement:
     clusters = [AnnouncedCluster(name, context.server) for name, context in contexts.usable.items()]
     clusters += [AnnouncedCluster(name, None, reason) for name, reason in contexts.broken.items()]
     folder = CredentialFolder(settings.credentials_dir)
-    problems = contexts.problems
-    if problem := folder.problem():
-        problems += (problem,)
+    problems = [folder.problem(), registries_problem]
     try:
         keys = SealingKeys.read(settings.sealing_key_file)
     except SealingKeyError as error:
         keys = SealingKeys()
-        problems += (f"sealing key file {settings.sealing_key_file}: {error}",)
+        problems.append(f"sealing key file {settings.sealing_key_file}: {error}")
     return replace(
         announcement,
         clusters=tuple(sorted(clusters, key=lambda cluster: cluster.name)),
         credentials=folder.announced(keys.fingerprint),
-        problems=problems,
+        problems=(*contexts.problems, *filter(None, problems)),
         sealing_keys=keys.ids,
     )

@@ -11,11 +11,11 @@ from remediation.credential import (
     Credential,
     InvalidCredential,
     Login,
-    check_shadow,
     credential_from_docker_config,
     credential_from_login,
 )
 from remediation.inventory import AnnouncedCredential
+from remediation.registry.rules import InvalidRules, check_shadow
 
 _PARTS = ("registry", "username", "password")
 _SHADOW = "shadow"
@@ -151,8 +151,17 @@ def _load(name: str, folder: Path) -> tuple[Credential, float]:
         registry, username, password = (_text(folder / part) for part in _PARTS)
         credential = credential_from_login(name, registry, Login(username, password))
     if _SHADOW in present:
-        credential = replace(credential, shadow=check_shadow(_text(folder / _SHADOW)))
+        credential = replace(credential, shadow=_shadow(_text(folder / _SHADOW)))
     return credential, _changed(folder, present & {SECRET_KEY, *_PARTS, _SHADOW})
+
+
+def _shadow(text: str) -> str:
+    try:
+        # Whether it may be without TLS is up to its registry's rules: the proof looks at them.
+        check_shadow(text, "its shadow", plain_http=True)
+    except InvalidRules as error:
+        raise InvalidCredential(f"cannot be proven: {error}") from None
+    return text
 
 
 def _changed(folder: Path, names: set[str]) -> float:

@@ -11,6 +11,8 @@ from nacl.public import PrivateKey
 from api.sealing import SealingKey
 from remediation.credential import Login
 from remediation.outcome import ErrorCode
+from remediation.permission import Binding, Grant, Policy, Role
+from remediation.registry.rules import Registries
 from remediation.request import InlineCredential, RemediationRequest
 from remediation.sealing import InlineLogin, KeyKind, format_key
 from remediation.status import RemediationStatus, RunStatus
@@ -25,6 +27,7 @@ from worker.settings import Settings
 ID = "rem_01JD0000000000000000000001"
 OTHER = "rem_01JD0000000000000000000002"
 PASSWORD = "hunter2-7f3a"
+EVERYTHING = Grant(role=Role.REQUESTER, clusters=("*",), namespaces=("*",), credentials=("*",))
 LOGIN = InlineLogin("r.example.com", Login("robot", PASSWORD))
 BY_NAME = RemediationRequest(clusters=("eu-1",), credential="harbor", timeout_seconds=60)
 INLINE = replace(BY_NAME, credential=None, inline_credential=LOGIN.recorded)
@@ -72,7 +75,8 @@ def carried_out(
     store.remediations.create(ID, request, "alice", [("eu-1", "main")], sealed=sealed)
     server = f"http://127.0.0.1:{cluster.getsockname()[1]}"
     context = Context("eu-1", server, {"server": server}, {"token": "t"})
-    execute(settings, Contexts({"eu-1": context}, {}, ()), f"{ID}-0")
+    store.policies.publish(Policy((Binding(("alice",), EVERYTHING),)))
+    execute(settings, Contexts({"eu-1": context}, {}, ()), Registries(), f"{ID}-0")
     run = store.runs.get(f"{ID}-0")
     assert run
     assert run.status.terminal
