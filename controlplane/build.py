@@ -54,6 +54,7 @@ _SOURCES = {
     "clientgo-bench": _Source("kubernetes", "./cmd/clientgo-bench"),
     "kwok": _Source("kwok", "sigs.k8s.io/kwok/cmd/kwok", _STRIP),
     "registry": _Source("registry", "github.com/distribution/distribution/v3/cmd/registry", _STRIP),
+    "ctrpull": _Source("puller", ".", _STRIP),
 }
 
 KNOWN = tuple(_SOURCES)
