@@ -14,7 +14,7 @@ import httpx
 
 from controlplane.build import binaries
 from controlplane.kubeconfig import write_private
-from controlplane.process import Process, wait_for
+from controlplane.process import Process, StartError, wait_for
 
 _CONFIG = "registry.json"
 _HTPASSWD = "htpasswd"
@@ -48,8 +48,8 @@ class Registry:
         a free one. With `shadow_of`, the directory of another registry, it serves that one's
         images, read-only.
 
-        Raises BuildError, StartError with the end of its log, and ImportError where passwords
-        are wanted and the package bcrypt is missing.
+        Raises BuildError, and StartError with the end of its log, or where passwords are wanted
+        and the package bcrypt is missing.
         """
         directory = directory.absolute()
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -138,7 +138,11 @@ def _environment() -> dict[str, str]:
 
 def _hashed(passwords: Mapping[str, str]) -> str:
     # Here, because whoever needs no passwords needs no such package.
-    import bcrypt
+    try:
+        import bcrypt
+    except ImportError as error:
+        wanted = "install bcrypt, or this project with its extra 'demo'"
+        raise StartError(f"a registry with passwords needs the package bcrypt: {wanted}") from error
 
     # The cheapest cost: every pull pays it, and nothing here is worth cracking.
     return "".join(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import httpx
 import pytest
 
 from controlplane.image import MANIFEST_TYPE, push_all
+from controlplane.process import StartError
 from controlplane.registry import Registry
 
 MANIFESTS = {"Accept": MANIFEST_TYPE}
@@ -89,3 +91,12 @@ def test_nothing_in_the_environment_changes_its_configuration(
 
     with Registry.start(tmp_path) as registry:
         push_all(registry.host, [("team/app", "1")])
+
+
+def test_says_what_a_registry_with_passwords_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "bcrypt", None)
+
+    with pytest.raises(StartError, match="needs the package bcrypt"):
+        Registry.start(tmp_path, htpasswd={"robot": "made-up"})
