@@ -41,7 +41,7 @@ def recreate_pods(clusters: Sequence[Cluster], registry: str) -> None:
         _run_cron_jobs(cluster)
     runs = sum(workload.kind == "CronJob" for workload in WORKLOADS)
     for cluster in clusters:
-        wait_for_pods(cluster, RUNNING_PODS + runs, before[cluster.name])
+        wait_for_pods(cluster, "/api/v1/pods", RUNNING_PODS + runs, gone=before[cluster.name])
 
 
 def mend_template(clusters: Sequence[Cluster]) -> None:
@@ -53,15 +53,15 @@ def mend_template(clusters: Sequence[Cluster]) -> None:
     # In a pod's list a strategic merge goes by name: what is there stays.
     spec = {"template": {"spec": {"imagePullSecrets": [{"name": SECRET}]}}}
     for cluster in clusters:
-        before = _uids(_pods_of_stubborn(cluster))
+        pods = f"{_CORE}/{STUBBORN.namespace}/pods?labelSelector=app={STUBBORN.name}"
+        before = _uids(items(cluster, pods))
         answer = cluster.http.patch(
             place,
             json={"spec": spec},
             headers={"Content-Type": "application/strategic-merge-patch+json"},
         )
         answer.raise_for_status()
-        others = _uids(live_pods(cluster)) - before
-        wait_for_pods(cluster, STUBBORN.pods, others | before)
+        wait_for_pods(cluster, pods, STUBBORN.pods, gone=before)
 
 
 def pull_table(found: Mapping[str, Sequence[PodPull]], *, failures_only: bool = False) -> Table:
@@ -102,11 +102,6 @@ def _run_cron_jobs(cluster: Cluster) -> None:
         metadata = {"generateName": f"{workload.name}-"}
         job = {"metadata": metadata, "spec": found.json()["spec"]["jobTemplate"]["spec"]}
         cluster.http.post(f"{place}/jobs", json=job).raise_for_status()
-
-
-def _pods_of_stubborn(cluster: Cluster) -> list[Manifest]:
-    place = f"{_CORE}/{STUBBORN.namespace}/pods?labelSelector=app={STUBBORN.name}"
-    return items(cluster, place)
 
 
 def _uids(found: Sequence[Manifest]) -> frozenset[str]:
