@@ -5,7 +5,6 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -16,6 +15,9 @@ from api.access_file import AccessFileError, Key, read_keys
 from api.problems import Problem
 from api.services import services
 from remediation.api_key import digest, parse_api_key
+from remediation.permission import Permission
+
+__all__ = ["PUBLIC", "Access", "Caller", "Permission", "caller", "permission", "public"]
 
 PUBLIC = "public"
 _NOBODY = digest(
@@ -25,16 +27,6 @@ _SCHEME = "bearer"
 
 log = logging.getLogger(__name__)
 View = TypeVar("View", bound=Callable[..., Any])
-
-
-class Permission(StrEnum):
-    """What a caller may be allowed to do."""
-
-    CREATE_REMEDIATIONS = "remediations:create"
-    READ_REMEDIATIONS = "remediations:read"
-    CANCEL_REMEDIATIONS = "remediations:cancel"
-    READ_INVENTORY = "inventory:read"
-    READ_SYSTEM = "system:read"
 
 
 @dataclass(frozen=True, slots=True)
