@@ -21,7 +21,7 @@ from cli.demo.fleet import (
 )
 from cli.demo.request import REASON, request_body, wait_until_known
 from cli.demo.service import CREDENTIAL, service, write_credential
-from cli.demo.workloads import RUNNING_PODS
+from cli.demo.workloads import RUNNING_PODS, STUBBORN
 from cli.errors import CliError
 from cli.exit_codes import ExitCode
 from cli.follow import Interrupted, follow
@@ -148,7 +148,12 @@ class Story:
         held = all(item.held for item in checks)
         self._console.print()
         if held:
-            self._say("Every pod that is created or replaced from now on pulls with the login.")
+            stubborn = f"{STUBBORN.namespace}/{STUBBORN.name}"
+            self._say(
+                "Every pod that is created or replaced from now on pulls with the login, except those of"
+                f" {stubborn}: its template has an imagePullSecrets list of its own, and then that of the"
+                " ServiceAccount counts for nothing. Add the Secret to that list."
+            )
             self._say(
                 "The pods that run already were left alone: they get it when they are replaced,"
                 " so do that before the registry goes private."

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import os
 import signal
+import ssl
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import ClassVar
 
 import httpx
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from controlplane.image import MANIFEST_TYPE, digest, index_of, push, tiny_image
 from controlplane.process import StartError
@@ -22,6 +30,7 @@ RIGHT = Login("robot", "made-up")
 WRONG = Login("robot", "guessed")
 IMAGE = tiny_image("app")
 INDEX = index_of("everywhere")
+HONEST = {digest(blob): blob for blob in IMAGE.blobs}
 
 
 @pytest.fixture(scope="module")
@@ -149,23 +158,47 @@ def test_stop_leaves_no_process(tmp_path: Path) -> None:
 
 
 class _Liar(BaseHTTPRequestHandler):
-    """A registry that serves IMAGE, but blobs as it likes."""
+    """A registry that serves IMAGE, but blobs, statuses and challenges as it likes."""
 
-    blobs: ClassVar[dict[str, bytes]] = {}
-    status = 200
+    blobs: ClassVar[dict[str, bytes]] = HONEST
+    blob_status = 200
+    challenge = ""
+    token_status = 200
+    seen: ClassVar[list[str]] = []
 
     def do_GET(self) -> None:
-        is_manifest = "/manifests/" in self.path
-        content = IMAGE.manifest if is_manifest else self.blobs[self.path.rpartition("/")[2]]
-        self.send_response(200 if is_manifest else self.status)
-        self.send_header(
-            "Content-Type", MANIFEST_TYPE if is_manifest else "application/octet-stream"
-        )
+        self.seen.append(self.headers.get("Authorization", ""))
+        if self.path.startswith("/token"):
+            self.answer(
+                self.token_status, b'{"token": "t", "access_token": "t"}', "application/json"
+            )
+        elif self.challenge:
+            here = f"http://{self.headers['Host']}/token"
+            self.answer(401, challenge=self.challenge.format(realm=here))
+        elif "/manifests/" in self.path:
+            self.answer(200, IMAGE.manifest, MANIFEST_TYPE)
+        else:
+            self.answer(self.blob_status, self.blobs[self.path.rpartition("/")[2]])
+
+    def answer(
+        self,
+        status: int,
+        content: bytes = b"",
+        kind: str = "application/octet-stream",
+        challenge: str = "",
+    ) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(content)))
-        self.send_header("Docker-Content-Digest", IMAGE.digest)
+        if challenge:
+            self.send_header("WWW-Authenticate", challenge)
         self.end_headers()
-        if self.command == "GET":
+        if self.command != "HEAD":
             self.wfile.write(content)
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.do_GET()
 
     do_HEAD = do_GET
 
@@ -173,22 +206,31 @@ class _Liar(BaseHTTPRequestHandler):
         pass
 
 
-@pytest.fixture
-def liar() -> Iterator[str]:
+@contextmanager
+def serving(context: ssl.SSLContext | None = None) -> Iterator[str]:
     with ThreadingHTTPServer(("127.0.0.1", 0), _Liar) as server:
+        if context:
+            server.socket = context.wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        yield f"127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+        try:
+            yield f"127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.fixture
+def liar(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    monkeypatch.setattr(_Liar, "seen", [])
+    with serving() as host:
+        yield host
 
 
 def test_compares_every_digest(puller: Puller, liar: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    honest = {digest(blob): blob for blob in IMAGE.blobs}
     last = IMAGE.blobs[-1]
-    forged = honest | {digest(last): last[:-1] + b"!"}
+    forged = HONEST | {digest(last): last[:-1] + b"!"}
 
-    monkeypatch.setattr(_Liar, "blobs", honest)
     assert pull(puller, f"{liar}/team/app:1").ok
     monkeypatch.setattr(_Liar, "blobs", forged)
     found = pull(puller, f"{liar}/team/app:1")
@@ -200,35 +242,100 @@ def test_compares_every_digest(puller: Puller, liar: str, monkeypatch: pytest.Mo
 def test_names_the_status_of_any_other_refusal(
     puller: Puller, liar: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_Liar, "blobs", {digest(blob): blob for blob in IMAGE.blobs})
-    monkeypatch.setattr(_Liar, "status", 403)
+    monkeypatch.setattr(_Liar, "blob_status", 403)
 
     found = pull(puller, f"{liar}/team/app:1", RIGHT)
 
     assert (found.outcome, found.status) == (PullOutcome.HTTP_STATUS, 403)
 
 
-def test_a_login_goes_to_any_host_that_asks(puller: Puller, registry: Registry) -> None:
+@pytest.mark.parametrize(
+    ("token_status", "error", "outcome", "status"),
+    [
+        (401, "", PullOutcome.UNAUTHORIZED, 401),
+        (403, "", PullOutcome.HTTP_STATUS, 403),
+        (200, ',error="insufficient_scope"', PullOutcome.UNAUTHORIZED, 401),
+    ],
+)
+def test_tells_how_a_token_was_refused(
+    puller: Puller,
+    liar: str,
+    monkeypatch: pytest.MonkeyPatch,
+    token_status: int,
+    error: str,
+    outcome: PullOutcome,
+    status: int,
+) -> None:
+    monkeypatch.setattr(_Liar, "token_status", token_status)
+    monkeypatch.setattr(_Liar, "challenge", 'Bearer realm="{realm}",service="liar"' + error)
+
+    found = pull(puller, f"{liar}/team/app:1", RIGHT)
+
+    assert (found.outcome, found.status) == (outcome, status), found.text
+    assert RIGHT.password not in found.text
+
+
+def test_a_login_goes_to_any_host_that_asks(
+    puller: Puller, liar: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A kubelet names no server with the login, so a node gives it away at the first challenge."""
-    asked: list[str] = []
+    monkeypatch.setattr(_Liar, "challenge", 'Basic realm="anybody"')
 
-    class Asking(BaseHTTPRequestHandler):
-        def do_HEAD(self) -> None:
-            asked.append(self.headers.get("Authorization", ""))
-            self.send_response(401)
-            self.send_header("WWW-Authenticate", 'Basic realm="anybody"')
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Asking) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        found = pull(puller, f"127.0.0.1:{server.server_port}/team/app:1", RIGHT)
-        server.shutdown()
-        thread.join()
+    found = pull(puller, f"{liar}/team/app:1", RIGHT)
 
     assert found.outcome is PullOutcome.UNAUTHORIZED
-    assert asked[0] == ""
-    assert asked[1].startswith("Basic ")
+    assert _Liar.seen[0] == ""
+    assert _Liar.seen[1].startswith("Basic ")
+
+
+def test_trusts_the_named_authorities_and_no_others(puller: Puller, tmp_path: Path) -> None:
+    certificate, context = self_signed(tmp_path)
+    with serving(context) as host:
+        image = f"{host}/team/app:1"
+        trusting, strange = puller.pull(
+            [PullRequest(image, ca_file=certificate), PullRequest(image)]
+        )
+
+    assert trusting.ok
+    assert strange.outcome is PullOutcome.NETWORK
+    assert "certificate" in strange.text
+
+
+def test_says_what_is_wrong_with_the_file_of_authorities(puller: Puller, tmp_path: Path) -> None:
+    empty = tmp_path / "empty.pem"
+    empty.touch()
+    wanted = [PullRequest("127.0.0.1:1/app", ca_file=file) for file in (empty, tmp_path / "none")]
+
+    found = puller.pull(wanted)
+
+    assert [one.outcome for one in found] == [PullOutcome.FAILED] * 2
+    assert [str(tmp_path) in one.text for one in found] == [True, True]
+
+
+def self_signed(directory: Path) -> tuple[Path, ssl.SSLContext]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "liar")])
+    now = datetime.now(UTC)
+    address = x509.IPAddress(IPv4Address("127.0.0.1"))
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    shown, both = directory / "ca.pem", directory / "server.pem"
+    shown.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    private = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    both.write_bytes(private + shown.read_bytes())
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(both)
+    return shown, context

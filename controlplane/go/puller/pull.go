@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -68,7 +69,8 @@ func registryHosts(ctx context.Context, asked request, login credential) (docker
 func authorities(path string) (*x509.CertPool, error) {
 	content, err := os.ReadFile(path)
 	if err != nil {
-		return nil, err
+		// Not wrapped: what the system says about a file would be taken for the network.
+		return nil, errors.New(err.Error())
 	}
 	trusted := x509.NewCertPool()
 	if !trusted.AppendCertsFromPEM(content) {
