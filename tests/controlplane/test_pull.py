@@ -7,7 +7,7 @@ import signal
 import ssl
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import IPv4Address
@@ -135,6 +135,15 @@ def test_answers_many_in_the_order_asked(registry: Registry, puller: Puller) -> 
     found = puller.pull([PullRequest(image, (RIGHT,), plain_http=True) for image, _ in wanted])
 
     assert [(one.image, one.ok) for one in found] == wanted
+    assert open_sockets(puller.pid) <= 16  # no connection outlives its pull
+
+
+def open_sockets(pid: int) -> int:
+    links = []
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):
+            links.append(str(link.readlink()))
+    return sum(link.startswith("socket:") for link in links)
 
 
 def test_its_end_is_an_error_that_shows_no_password(registry: Registry, tmp_path: Path) -> None:

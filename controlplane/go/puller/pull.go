@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 
 	"github.com/containerd/containerd/v2/core/images"
@@ -28,7 +29,18 @@ func pull(ctx context.Context, asked request, login credential) (digest.Digest, 
 	if err != nil {
 		return "", fmt.Errorf("%w: %w", errdefs.ErrInvalidArgument, err)
 	}
-	hosts, err := registryHosts(ctx, asked, login)
+	var clients []*http.Client
+	// Each pull has connections of its own, as no two have the same credentials.
+	defer func() {
+		for _, client := range clients {
+			client.CloseIdleConnections()
+		}
+	}()
+	noted := func(client *http.Client) error {
+		clients = append(clients, client)
+		return nil
+	}
+	hosts, err := registryHosts(ctx, asked, login, noted)
 	if err != nil {
 		return "", err
 	}
@@ -46,8 +58,10 @@ func pull(ctx context.Context, asked request, login credential) (digest.Digest, 
 
 // registryHosts gives the credential to every host that asks for one: the kubelet leaves the server's address out,
 // and containerd's CRI plugin then does the same. A user without a name is no user to it.
-func registryHosts(ctx context.Context, asked request, login credential) (docker.RegistryHosts, error) {
-	options := config.HostOptions{DefaultScheme: "https"}
+func registryHosts(
+	ctx context.Context, asked request, login credential, noted config.UpdateClientFunc,
+) (docker.RegistryHosts, error) {
+	options := config.HostOptions{DefaultScheme: "https", UpdateClient: noted}
 	if asked.PlainHTTP {
 		options.DefaultScheme = "http"
 	} else if asked.CA != "" {
