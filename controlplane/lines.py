@@ -47,13 +47,20 @@ class Answerer:
     def ask(self, questions: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Return the answers in the order of the questions.
 
-        Raises StartError, with the end of its log, when the child ends before the last answer.
+        Raises StartError, with the end of its log, when the child ends before the last answer,
+        and ValueError for an answer that is not JSON; both end the child.
         """
         given, answers = self._process.talk
         # Written beside the reading: with many questions both pipes would fill up.
         with self._turn, ThreadPoolExecutor(1) as beside:
             writing = beside.submit(_write, given, questions)
-            found = [json.loads(self._line(answers)) for _ in questions]
+            try:
+                found = [json.loads(self._line(answers)) for _ in questions]
+            except BaseException:
+                # It may be waiting for us to read, and the writing for it. What it would still
+                # say belongs to no later question.
+                self._process.stop()
+                raise
             writing.result()
         return found
 
