@@ -57,9 +57,14 @@ def login(password: str) -> dict[str, str]:
     return {"registry": REGISTRY, "username": USERNAME, "password": password}
 
 
+def usual(password: str) -> dict[str, Any]:
+    """Return a request with a login for a registry that is nowhere, so it is not asked."""
+    return {"inline_credential": login(password), "registry_check": "skip"}
+
+
 def post(service: Service, password: str, **body: Any) -> Outcome:
     """Ask for a remediation with a login and wait for its end."""
-    answer = service.http.post("/remediations", json={"inline_credential": login(password)} | body)
+    answer = service.http.post("/remediations", json=usual(password) | body)
     assert answer.status_code == 202, answer.text
     return service.wait(answer.json()["id"])
 
@@ -140,7 +145,7 @@ def test_run_and_plan_with_a_login_of_ones_own(
     service: Service, space: Space, redis: Redis, password: str
 ):
     name = space.namespace("n", ("default", "web"))
-    where = ("--clusters", "alpha", "--namespaces", name)
+    where = ("--clusters", "alpha", "--namespaces", name, "--registry-check", "skip")
 
     plan = run_with_login(service, password, "plan", *where)
     assert plan.returncode == 0, plan.stderr
@@ -232,7 +237,7 @@ def test_a_worker_that_is_killed_in_the_middle_opens_the_login_again(
     slow: Service, gate: Gate, space: Space, password: str
 ):
     name = space.namespace("n")
-    body = {"inline_credential": login(password), "clusters": ["alpha"], "namespaces": [name]}
+    body = usual(password) | {"clusters": ["alpha"], "namespaces": [name]}
     remediation_id = slow.http.post("/remediations", json=body).json()["id"]
     with connect(slow) as redis:
         assert gate.reached.wait(PATIENCE)
@@ -252,7 +257,7 @@ def test_a_worker_that_is_killed_in_the_middle_opens_the_login_again(
 
 def test_a_cancelled_one_leaves_nothing(slow: Service, gate: Gate, space: Space, password: str):
     name = space.namespace("n")
-    body = {"inline_credential": login(password), "clusters": ["alpha"], "namespaces": [name]}
+    body = usual(password) | {"clusters": ["alpha"], "namespaces": [name]}
     remediation_id = slow.http.post("/remediations", json=body).json()["id"]
     assert gate.reached.wait(PATIENCE)
 
