@@ -21,6 +21,7 @@ def test_an_empty_environment_gives_the_defaults(monkeypatch, tmp_path):
     assert (settings.pool, settings.processes, settings.concurrency) == ("default", 4, 32)
     assert settings.credentials_dir is None
     assert settings.sealing_key_file is None
+    assert settings.registries_file is None
 
 
 def test_reads_every_variable():
@@ -33,6 +34,7 @@ def test_reads_every_variable():
             "REMEDIATOR_POOL": "eu-west",
             "REMEDIATOR_CREDENTIALS_DIR": "/creds",
             "REMEDIATOR_SEALING_KEY_FILE": "/keys/sealing.key",
+            "REMEDIATOR_REGISTRIES_FILE": "/registries.yaml",
             "REMEDIATOR_PROCESSES": "2",
             "REMEDIATOR_CONCURRENCY": "16",
             "REMEDIATOR_RETENTION_DAYS": "7",
@@ -47,6 +49,7 @@ def test_reads_every_variable():
     assert (settings.pool, settings.processes, settings.concurrency) == ("eu-west", 2, 16)
     assert settings.credentials_dir == Path("/creds")
     assert settings.sealing_key_file == Path("/keys/sealing.key")
+    assert settings.registries_file == Path("/registries.yaml")
     assert settings.retention_seconds == 7 * 24 * 3600
     assert (settings.log_format, settings.log_level) == ("json", "DEBUG")
 
