@@ -77,7 +77,9 @@ def options_of(name: str) -> set[str]:
     """Return the options of a command."""
     command = remediator.get_command(context(), name)
     assert command, f"there is no command '{name}'"
-    return {option for parameter in command.params for option in parameter.opts} | {"--help"}
+    commands = [command, *(command.commands.values() if isinstance(command, click.Group) else ())]
+    found = {option for each in commands for known in each.params for option in known.opts}
+    return found | {"--help"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
