@@ -119,6 +119,7 @@ limits: {requester: {clusters: 5}}
         ({"bindings": [{**BINDING, "role": "root"}]}, "bindings[0].role must be one of viewer"),
         ({"bindings": [{**BINDING, "subjects": ["mia"]}]}, "bindings[0].subjects[0] must begin"),
         ({"bindings": [{**BINDING, "subjects": ["user:"]}]}, "bindings[0].subjects[0] must begin"),
+        ({"bindings": [{**BINDING, "subjects": ["serviceaccount:bot"]}]}, "must have the form"),
         ({"bindings": [{**BINDING, "namespaces": ["Team"]}]}, "bindings[0].namespaces[0] 'Team'"),
         ({"bindings": [{**BINDING, "clusters": []}]}, "bindings[0].clusters must hold at least"),
         (
