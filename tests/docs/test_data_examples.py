@@ -161,6 +161,7 @@ def test_the_bound_account_may_do_what_the_page_says_and_no_more(tmp_path: Path)
             allowed = [
                 http.get(spaces),
                 http.get("/api/v1/serviceaccounts"),
+                http.get("/api/v1/pods"),
                 http.get(f"/api/v1/secrets{named}"),
                 http.patch(f"{secrets}/docker{applied}", content=document("docker"), headers=apply),
                 http.get(f"{secrets}/docker"),
@@ -168,7 +169,8 @@ def test_the_bound_account_may_do_what_the_page_says_and_no_more(tmp_path: Path)
             ]
             refused = [
                 http.get("/api/v1/secrets"),
-                http.get("/api/v1/pods"),
+                http.get(f"{spaces}/team/pods/app"),
+                http.post(f"{spaces}/team/pods", json=body),
                 http.post(secrets, json=body),
                 http.patch(f"{secrets}/other{applied}", content=document("other"), headers=apply),
                 http.get(f"{secrets}/other"),
@@ -176,7 +178,7 @@ def test_the_bound_account_may_do_what_the_page_says_and_no_more(tmp_path: Path)
                 http.delete(f"{spaces}/team"),
             ]
 
-    assert [answer.status_code for answer in allowed] == [200, 200, 200, 201, 200, 200]
+    assert [answer.status_code for answer in allowed] == [200, 200, 200, 200, 201, 200, 200]
     assert {answer.status_code for answer in refused} == {403}
 
 
