@@ -6,9 +6,11 @@ import sys
 from typing import NoReturn
 
 from api import logs
-from api.access_file import AccessFileError, read_keys
+from api.access_file import AccessFile, AccessFileError, read_access_file
+from api.sealing import read_public_key
 from api.server import Server, listen, without_gunicorns_environment
 from api.settings import Address, Settings, SettingsError
+from remediation.sealing import SealingKeyError
 
 _WRONG_SETTINGS = 2
 _NO_ADDRESS = 1
@@ -20,7 +22,8 @@ def main() -> None:
     """Serve until SIGTERM. Ends with 2 for a wrong setting, 1 for an address that cannot be had."""
     try:
         settings = Settings.from_environment(os.environ)
-        known = _number_of_keys(settings)
+        file = _access_file(settings)
+        _check_sealing_key(settings)
     except SettingsError as error:
         _end(str(error), _WRONG_SETTINGS)
     logs.configure(settings.log_format, settings.log_level)
@@ -31,7 +34,7 @@ def main() -> None:
             f"cannot listen on {settings.listen}: {error.strerror}; set REMEDIATOR_LISTEN to another",
             _NO_ADDRESS,
         )
-    if not known:
+    if not file.lets_in:
         log.warning(
             "nobody can get in: %s; `remediator token create` makes a key and prints its entry for the file",
             f"{settings.access_file} holds no keys"
@@ -44,18 +47,29 @@ def main() -> None:
     Server(settings, listener).run()
 
 
-def _number_of_keys(settings: Settings) -> int:
-    """Count the keys. Raises SettingsError for a file that is there and cannot be used."""
+def _access_file(settings: Settings) -> AccessFile:
+    """Read the access file. Raises SettingsError for one that is there and cannot be used."""
     path = settings.access_file
     if path is None or not path.exists():
-        return 0
+        return AccessFile()
     try:
-        return len(read_keys(path))
+        return read_access_file(path)
     except AccessFileError as error:
         raise SettingsError(
             f"REMEDIATOR_ACCESS_FILE names a file that cannot be used: {error}; "
-            'example of an entry: {"keys": [{"id": "abcdefgh", "subject": "ci", "sha256": "<64 hex digits>"}]}'
+            "`remediator token create` prints an example of an entry"
         ) from error
+
+
+def _check_sealing_key(settings: Settings) -> None:
+    """Look at the key, which is read again for each login. Raises SettingsError for one that cannot be used."""
+    try:
+        read_public_key(settings.sealing_public_key_file)
+    except SealingKeyError as error:
+        raise SettingsError(
+            f"REMEDIATOR_SEALING_PUBLIC_KEY_FILE names a file that {error}; `remediator keys create` makes a pair; "
+            "example: REMEDIATOR_SEALING_PUBLIC_KEY_FILE=/etc/remediator/sealing.pub"
+        ) from None
 
 
 def _end(message: str, code: int) -> NoReturn:

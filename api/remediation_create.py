@@ -7,8 +7,10 @@ from flask import Response
 from api import remediation_request, scope
 from api.acceptance import ACCEPTED_HEADERS, Plan, accept
 from api.access import Permission, permission
+from api.authorization import check_new
 from api.body import Body, read_body
 from api.idempotency import KEY_HEADER
+from api.inline import login_of, sealer, sealing_key
 from api.problems import invalid
 from api.remediation_request import RemediationRequestSchema, to_request
 from api.remediation_schemas import RemediationSchema
@@ -41,7 +43,7 @@ blueprint = Blueprint("create")
     RemediationSchema,
     headers=ACCEPTED_HEADERS,
 )
-@blueprint.problems(400, 401, 406, 413, 415, 422, 503)
+@blueprint.problems(400, 401, 403, 406, 413, 415, 422, 503)
 def create(query: dict[str, Any]) -> Response:
     """Start a remediation.
 
@@ -53,10 +55,17 @@ def create(query: dict[str, Any]) -> Response:
 
 def _admitted(body: Body) -> Plan:
     """Return the request of the body and where to carry it out. Raises Problem with everything that is wrong."""
-    fleet = scope.Fleet.of(services().store.inventory.workers())
+    check_new(body.fields, inline="inline_credential" in body.given)
+    fleet = scope.Fleet.of(services().store.inventory.workers()).seen()
     findings = [*body.findings, *scope.findings(body.fields, fleet)]
-    findings += scope.credential_choice(body.given, fleet)
+    key = sealing_key() if "inline_credential" in body.given else None
+    findings += scope.credential_choice(body.given, fleet, key.id if key else None)
     if findings:
         raise invalid(findings)
     wanted = to_request(body.fields)
-    return Plan(wanted, scope.placements(wanted.clusters, wanted.credential, fleet))
+    holders = fleet.holders(wanted, key.id if key else None)
+    return Plan(
+        wanted,
+        scope.placements(wanted.clusters, holders, fleet),
+        seal=sealer(key, login_of(body.fields)),
+    )

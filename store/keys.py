@@ -8,6 +8,7 @@ OPEN = PREFIX + "open"  # set: remediations that have not ended
 ACTIVE = PREFIX + "active"  # set: runs that have not ended
 WORKERS = PREFIX + "workers"  # zset: worker id by the time of its last heartbeat
 REAPER = PREFIX + "reaper"  # string: who looks for lost runs at this moment
+POLICY = PREFIX + "policy"  # string: who may do what, where, as the API published it last
 PROBE = PREFIX + "probe"  # string: written by the readiness probe
 
 
@@ -19,6 +20,11 @@ def remediation(remediation_id: str) -> str:
 def events(remediation_id: str) -> str:
     """Stream: one entry for each change; the last entry's id is the revision of the remediation."""
     return f"{PREFIX}remediation:{remediation_id}:events"
+
+
+def sealed(remediation_id: str) -> str:
+    """String with a time to live: the sealed login that came in the request, until the remediation ends."""
+    return f"{PREFIX}sealed:{remediation_id}"
 
 
 def run(run_id: str) -> str:

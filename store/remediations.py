@@ -5,6 +5,7 @@ from typing import Any
 
 from redis import Redis
 
+from remediation.permission import Permission, Requester, Warrant
 from remediation.request import RemediationRequest
 from remediation.status import RemediationStatus, RunStatus, remediation_status
 from store import clock, codec, events, keys
@@ -12,6 +13,7 @@ from store.idempotency import LIFE_SECONDS, Known, RequestKey, decode, encode
 from store.lines import in_line, place
 from store.lua import script
 from store.records import NEW, Origin, Remediation, Run
+from store.sealed import MARGIN_SECONDS
 
 _LIST_CHUNK = 50
 WAKE_MS = 2000
@@ -46,9 +48,14 @@ class Remediations:
         clusters: Sequence[tuple[str, str]],
         key: RequestKey | None = None,
         origin: Origin = NEW,
+        groups: Sequence[str] = (),
+        needs: Permission = Permission.CREATE_REMEDIATIONS,
+        sealed: str | None = None,
     ) -> list[Run]:
         """Record a remediation and one queued run for each (cluster, pool), all or nothing; return the runs.
 
+        `groups` are those of who asked, `needs` is the permission for it: the worker looks at both again. `sealed` is
+        the sealed login that came in the request; it is gone when the remediation ends.
         What is there already stays: the client sends again what got no answer, and work may have begun by then.
         Having recorded nothing, raises KeyTaken if something was made of the idempotency key before, and AlreadyUndone
         if a run that is to be taken back has been since.
@@ -79,12 +86,17 @@ class Remediations:
             pipe.multi()
             if key:
                 pipe.set(key.record, encode(key, remediation_id), ex=LIFE_SECONDS)
+            if sealed:
+                life = request.timeout_seconds + MARGIN_SECONDS
+                pipe.set(keys.sealed(remediation_id), sealed, ex=life)
             pipe.hset(
                 head,
                 mapping={
                     "status": RemediationStatus.QUEUED,
                     "request": codec.encode_request(request),
                     "requested_by": requested_by,
+                    "groups": codec.dumps(list(groups)),
+                    "needs": needs,
                     "created_at": now,
                     "open": len(clusters),
                     "runs": codec.dumps(run_ids),
@@ -137,6 +149,15 @@ class Remediations:
             keys.remediation(remediation_id), "request", "created_at"
         )
         return (codec.decode_request(text), created_at) if text else None
+
+    def warrant(self, remediation_id: str) -> Warrant | None:
+        """Return on whose behalf it is done, None if the remediation is not there."""
+        subject, groups, needs = self._redis.hmget(
+            keys.remediation(remediation_id), "requested_by", "groups", "needs"
+        )
+        if not subject or not needs:
+            return None
+        return Warrant(Requester(subject, tuple(codec.loads(groups))), Permission(needs))
 
     def get_many(self, remediation_ids: Sequence[str]) -> list[Remediation]:
         """Return those of the remediations that are there, in the same order, in two round trips."""
@@ -210,6 +231,7 @@ class Remediations:
         remediation = self.get(remediation_id)
         if remediation is None:
             self._redis.srem(keys.OPEN, remediation_id)
+            self._redis.delete(keys.sealed(remediation_id))
             return False
         statuses = [run.status for run in remediation.runs]
         if not all(status.terminal for status in statuses):
@@ -217,7 +239,12 @@ class Remediations:
         status = remediation_status(statuses)
         with self._redis.pipeline(transaction=True) as pipe:
             self._close(
-                keys=[keys.remediation(remediation_id), keys.events(remediation_id), keys.OPEN],
+                keys=[
+                    keys.remediation(remediation_id),
+                    keys.events(remediation_id),
+                    keys.OPEN,
+                    keys.sealed(remediation_id),
+                ],
                 args=[remediation_id, status, clock.now(), events.change(status=status)],
                 client=pipe,
             )

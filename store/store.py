@@ -10,10 +10,12 @@ from store.events import Events
 from store.idempotency import Idempotency
 from store.inventory import Inventory
 from store.journal import Journal
+from store.policy import Policies
 from store.queue import Queue
 from store.remediations import Remediations
 from store.results import Results
 from store.runs import Runs
+from store.sealed import Sealed
 
 DEFAULT_RETENTION_SECONDS = 30 * 24 * 3600
 
@@ -30,6 +32,8 @@ class Store:
     journal: Journal
     inventory: Inventory
     idempotency: Idempotency
+    policies: Policies
+    sealed: Sealed
     queue: Queue
 
     @classmethod
@@ -47,6 +51,8 @@ class Store:
             journal=Journal(redis),
             inventory=Inventory(redis),
             idempotency=Idempotency(redis),
+            policies=Policies(redis),
+            sealed=Sealed(redis),
             queue=Queue(connect(url, retries=retries, text=False)),
         )
 

@@ -11,11 +11,13 @@ import orjson
 import pytest
 import yaml
 
-from api.access_file import read_keys
+from api.access_file import read_access_file
 from api.remediation_request import RemediationRequestSchema, to_request
 from controlplane.cluster import Cluster
 from remediation.credential import credential_from_docker_config
+from remediation.permission import Permission, Requester, Rights
 from remediation.registry.rules import parse_rules
+from remediation.request import InlineCredential
 from tests.docs.pages import PAGES, ROOT, Example, examples_of
 from tests.e2e.fleet import ACCESS, PASSWORD
 from tests.e2e.service import Service
@@ -56,6 +58,12 @@ def test_the_request_is_taken() -> None:
     body = RemediationRequestSchema().load(orjson.loads(the("RemediationRequest").text))
 
     assert to_request(body).credential == "harbor"
+
+
+def test_the_request_with_a_login_is_taken() -> None:
+    body = RemediationRequestSchema().load(orjson.loads(the("request with a login").text))
+
+    assert to_request(body).inline_credential == InlineCredential("registry.example.com", "robot")
 
 
 def test_the_row_and_the_problem_are_as_the_reference_says() -> None:
@@ -99,7 +107,15 @@ def test_the_access_file_lets_a_key_in(tmp_path: Path) -> None:
     file = tmp_path / "access.yaml"
     file.write_text(the("access file").text)
 
-    assert [key.subject for key in read_keys(file).values()] == ["ci"]
+    access = read_access_file(file)
+
+    (key,) = access.keys.values()
+    rights = Rights(access.policy.grants_of(Requester(f"client:{key.subject}", key.groups)))
+    create = Permission.CREATE_REMEDIATIONS
+    assert rights.uncovered(create, ["eu-1"], ["payments-eu"], "harbor") == []
+    assert rights.uncovered(create, ["eu-1"], ["*"], "harbor")
+    assert access.oidc
+    assert access.kubernetes
 
 
 def test_the_docker_config_is_a_credential() -> None:
