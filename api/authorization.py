@@ -78,7 +78,7 @@ def check_cancel(remediation: Remediation) -> None:
 
 
 def check_everywhere(needed: Permission) -> None:
-    """Refuse what is about the whole service to a caller that has the permission in some places only. Raises Problem."""
+    """Refuse what is about the whole service to who has the permission in some places only. Raises Problem."""
     who = caller()
     if not who.rights.everywhere(needed):
         raise Problem(

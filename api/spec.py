@@ -54,13 +54,19 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         parameters: Sequence[Mapping[str, Any]] = (),
         **document: Any,
     ) -> Callable[[View], View]:
-        """Serve `method` on `rule`; `parameters` are those of the path, `document` goes into the OpenAPI operation."""
+        """Serve `method` on `rule`; `document` goes into the OpenAPI operation.
+
+        Of `parameters` those in the path belong to all operations on it, those in headers to this one.
+        """
+        path = [parameter for parameter in parameters if parameter["in"] == "path"]
+        own = [parameter for parameter in parameters if parameter["in"] != "path"]
 
         def decorate(view: View) -> View:
             documented = self.doc(operationId=operation_id, **document)(view)
-            self.add_url_rule(
-                rule, view.__name__, documented, methods=[method], parameters=list(parameters)
-            )
+            if own:
+                arguments = documented._apidoc.setdefault("arguments", {})
+                arguments.setdefault("parameters", []).extend(own)
+            self.add_url_rule(rule, view.__name__, documented, methods=[method], parameters=path)
             return view
 
         return decorate

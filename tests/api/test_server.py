@@ -17,6 +17,7 @@ import pytest
 
 from remediation.api_key import ApiKey
 from remediation.permission import Role
+from remediation.sealing import KeyKind, format_key
 from store.store import Store
 from tests.api.conftest import API, CREDENTIAL, Announce
 from tests.conftest import STORE_DATABASE, redis_executable
@@ -266,6 +267,22 @@ def test_a_broken_access_file_ends_it_with_one_line(tmp_path: Path) -> None:
 
     assert ended.returncode == 2
     assert ended.stderr.startswith("remediator api: REMEDIATOR_ACCESS_FILE names a file")
+    assert ended.stderr.count("\n") == 1
+
+
+def test_the_private_sealing_key_is_refused(tmp_path: Path) -> None:
+    """It belongs to the workers; the API must not start with it by mistake."""
+    path = tmp_path / "sealing.key"
+    path.write_text(format_key(KeyKind.PRIVATE, b"k" * 32))
+
+    ended = once(REMEDIATOR_SEALING_PUBLIC_KEY_FILE=str(path))
+
+    assert ended.returncode == 2
+    assert ended.stderr.startswith(
+        "remediator api: REMEDIATOR_SEALING_PUBLIC_KEY_FILE names a file"
+    )
+    assert "'rmd-sealing-private-key'" in ended.stderr
+    assert "a2tra2tr" not in ended.stderr
     assert ended.stderr.count("\n") == 1
 
 
