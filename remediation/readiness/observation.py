@@ -138,8 +138,8 @@ class Account:
 class PullSecret:
     """A Secret that was read; `content` is its data under the key of its type, None if it has none.
 
-    For kubernetes.io/dockerconfigjson the key is .dockerconfigjson, for kubernetes.io/dockercfg it is .dockercfg;
-    Secrets of other types need no content.
+    The key of kubernetes.io/dockerconfigjson is .dockerconfigjson, that of kubernetes.io/dockercfg is .dockercfg; other
+    types need no content.
     """
 
     namespace: str
