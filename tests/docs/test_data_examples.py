@@ -14,6 +14,7 @@ from api.access_file import read_access_file
 from api.remediation_request import RemediationRequestSchema, to_request
 from controlplane.cluster import Cluster
 from remediation.credential import credential_from_docker_config
+from remediation.readiness.facts_file import parse_facts
 from tests.docs.pages import PAGES, ROOT, Example, examples_of
 from tests.e2e.fleet import ACCESS
 from tests.e2e.service import Service
@@ -69,6 +70,13 @@ def test_the_access_file_lets_a_key_in(tmp_path: Path) -> None:
     file.write_text(the("access file").text)
 
     assert [key.subject for key in read_access_file(file).keys.values()] == ["ci"]
+
+
+def test_the_facts_are_facts() -> None:
+    facts = parse_facts(yaml.safe_load(the("readiness facts").text))
+
+    assert facts.of("prod-eu").kubelet_logins[0].nodes.matches({"pool": "gpu"})
+    assert [rule.waiver.owner for rule in facts.waivers] == ["platform@example.com"]
 
 
 def test_the_docker_config_is_a_credential() -> None:
