@@ -13,6 +13,7 @@ from store.idempotency import LIFE_SECONDS, Known, RequestKey, decode, encode
 from store.lines import in_line, place
 from store.lua import script
 from store.records import NEW, Origin, Remediation, Run
+from store.sealed import MARGIN_SECONDS
 
 _LIST_CHUNK = 50
 WAKE_MS = 2000
@@ -49,10 +50,12 @@ class Remediations:
         origin: Origin = NEW,
         groups: Sequence[str] = (),
         needs: Permission = Permission.CREATE_REMEDIATIONS,
+        sealed: str | None = None,
     ) -> list[Run]:
         """Record a remediation and one queued run for each (cluster, pool), all or nothing; return the runs.
 
-        `groups` are those of who asked, `needs` is the permission for it: the worker looks at both again.
+        `groups` are those of who asked, `needs` is the permission for it: the worker looks at both again. `sealed` is
+        the sealed login that came in the request; it is gone when the remediation ends.
         What is there already stays: the client sends again what got no answer, and work may have begun by then.
         Having recorded nothing, raises KeyTaken if something was made of the idempotency key before, and AlreadyUndone
         if a run that is to be taken back has been since.
@@ -83,6 +86,9 @@ class Remediations:
             pipe.multi()
             if key:
                 pipe.set(key.record, encode(key, remediation_id), ex=LIFE_SECONDS)
+            if sealed:
+                life = request.timeout_seconds + MARGIN_SECONDS
+                pipe.set(keys.sealed(remediation_id), sealed, ex=life)
             pipe.hset(
                 head,
                 mapping={
@@ -225,6 +231,7 @@ class Remediations:
         remediation = self.get(remediation_id)
         if remediation is None:
             self._redis.srem(keys.OPEN, remediation_id)
+            self._redis.delete(keys.sealed(remediation_id))
             return False
         statuses = [run.status for run in remediation.runs]
         if not all(status.terminal for status in statuses):
@@ -232,7 +239,12 @@ class Remediations:
         status = remediation_status(statuses)
         with self._redis.pipeline(transaction=True) as pipe:
             self._close(
-                keys=[keys.remediation(remediation_id), keys.events(remediation_id), keys.OPEN],
+                keys=[
+                    keys.remediation(remediation_id),
+                    keys.events(remediation_id),
+                    keys.OPEN,
+                    keys.sealed(remediation_id),
+                ],
                 args=[remediation_id, status, clock.now(), events.change(status=status)],
                 client=pipe,
             )
