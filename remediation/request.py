@@ -20,7 +20,7 @@ class OnConflict(StrEnum):
 class RemediationRequest:
     """One request, checked and with its defaults.
 
-    Patterns are those of `patterns`; `timeout_seconds` covers the whole remediation.
+    Patterns are those of `patterns`; `timeout_seconds` covers the whole remediation; with `readiness` a check follows it.
     """
 
     clusters: tuple[str, ...]
@@ -33,6 +33,7 @@ class RemediationRequest:
     secret_name: str = DEFAULT_SECRET_NAME
     on_conflict: OnConflict = OnConflict.FAIL
     dry_run: bool = False
+    readiness: bool = False
     timeout_seconds: int = DEFAULT_TIMEOUT_SECONDS
     reason: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)

@@ -16,9 +16,11 @@ from remediation.outcome import (
     SecretAction,
     Summary,
 )
+from remediation.readiness.proof import Level
+from remediation.readiness.request import CheckRequest, Verdict
 from remediation.request import OnConflict, RemediationRequest
 from remediation.status import RunStatus
-from store.records import Run
+from store.records import Judged, Run
 
 _NUL = "\0"
 COUNT_PREFIX = "n."
@@ -49,6 +51,39 @@ def decode_request(text: str) -> RemediationRequest:
     }
     raw["on_conflict"] = OnConflict(raw["on_conflict"])
     return RemediationRequest(**raw)
+
+
+def encode_check(request: CheckRequest) -> str:
+    """Return the request of a readiness check as JSON."""
+    return dumps(asdict(request))
+
+
+def decode_check(text: str) -> CheckRequest:
+    """Read what `encode_check` wrote; fields that this version does not know are left out."""
+    known = {item.name for item in fields(CheckRequest)}
+    raw: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in loads(text).items()
+        if name in known
+    }
+    return CheckRequest(**{**raw, "evidence": Level(raw["evidence"])})
+
+
+def encode_judged(judged: Judged) -> str:
+    """Return what a check came to on a cluster as JSON."""
+    return dumps(asdict(judged))
+
+
+def decode_judged(text: str) -> Judged:
+    """Read what `encode_judged` wrote."""
+    raw = loads(text)
+    return Judged(
+        Verdict(raw["verdict"]),
+        raw["classes"],
+        raw["severities"],
+        tuple(raw["registries"]),
+        raw["certificate"],
+    )
 
 
 def encode_error(error: Error | None) -> list[Any] | None:
@@ -133,6 +168,7 @@ def decode_run(run_id: str, raw: Mapping[str, str]) -> Run:
         parents=tuple(loads(raw["parents"])) if "parents" in raw else (),
         undoes=raw.get("undoes"),
         undone_by=raw.get("undone_by"),
+        judged=decode_judged(raw["judged"]) if "judged" in raw else None,
     )
 
 

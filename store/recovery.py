@@ -1,4 +1,4 @@
-"""Finding runs that nobody works on: a wake-up was lost, or a worker died.
+"""Finding runs that nobody works on: a wake-up was lost, or a worker died; and beginning checks that are due.
 
 Every worker and the API do it, one of them at a time.
 """
@@ -6,8 +6,12 @@ Every worker and the API do it, one of them at a time.
 from collections.abc import Iterable
 
 from remediation.outcome import Error, ErrorCode
+from remediation.readiness.proof import Level
+from remediation.readiness.request import CheckRequest
 from remediation.status import RunStatus
 from store import clock, keys
+from store.checks import check_after
+from store.inventory import known_credentials
 from store.records import Run
 from store.remediations import WAKE_MS
 from store.runs import MAX_ATTEMPTS, LeaseLost
@@ -36,7 +40,36 @@ def recover(store: Store) -> list[Run]:
             woken.append(run)
     for remediation_id in store.remediations.open_ids():
         store.remediations.close(remediation_id)
+    begin_due_checks(store)
     return woken
+
+
+def begin_due_checks(store: Store) -> None:
+    """Record the readiness checks that follow remediations, each once, and wake their workers."""
+    for remediation_id in store.checks.due():
+        remediation = store.remediations.get(remediation_id)
+        if remediation is not None:
+            request = remediation.request
+            known = known_credentials(store.inventory.workers()).get(request.credential)
+            runs = store.checks.create(
+                check_after(remediation_id),
+                CheckRequest(
+                    clusters=tuple(run.cluster for run in remediation.runs),
+                    registries=known.credential.registries if known else (),
+                    credential=request.credential,
+                    namespaces=request.namespaces,
+                    ignore=request.ignore,
+                    namespace_selector=request.namespace_selector,
+                    secret_name=request.secret_name,
+                    evidence=Level.GRAPH,  # the credential itself was proved before the first write
+                ),
+                remediation.requested_by,
+                [(run.cluster, run.pool) for run in remediation.runs],
+                remediation_id=remediation_id,
+            )
+            for run in runs:
+                store.queue.wake(run.pool, run.id)
+        store.checks.no_longer_due(remediation_id)
 
 
 def end_unbegun(store: Store, idle: Iterable[Run]) -> list[Run]:
