@@ -20,7 +20,8 @@ class OnConflict(StrEnum):
 class RemediationRequest:
     """One request, checked and with its defaults.
 
-    Patterns are those of `patterns`; `timeout_seconds` covers the whole remediation; with `readiness` a check follows it.
+    Patterns are those of `patterns`; `timeout_seconds` covers the whole remediation; with `readiness` a check
+    follows it.
     """
 
     clusters: tuple[str, ...]

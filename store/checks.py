@@ -1,4 +1,4 @@
-"""Readiness checks: recorded like remediations, with the same runs, leases and recovery, and found under their own index."""
+"""Readiness checks: recorded like remediations, with the same runs, leases and recovery, but in a list of their own."""
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -150,9 +150,7 @@ class Checks:
                 self._redis.zrem(keys.CHECKS, *expired)
             limit = f"({ids[-1]}"
 
-    def report(
-        self, claim: Claim, findings: Iterator[str], restarts: str, judged: Judged
-    ) -> None:
+    def report(self, claim: Claim, findings: Iterator[str], restarts: str, judged: Judged) -> None:
         """Store what a run found: findings and restarts are JSON. Nothing of it shows before the run ends.
 
         Raises LeaseLost.
@@ -180,9 +178,7 @@ class Checks:
             if index < first or run.judged is None or run.status is not RunStatus.SUCCEEDED:
                 continue
             at = seen + 1 if index == first else 0
-            while texts := self._redis.lrange(
-                keys.findings(run.id), at, at + _ROWS_CHUNK - 1
-            ):
+            while texts := self._redis.lrange(keys.findings(run.id), at, at + _ROWS_CHUNK - 1):
                 for offset, text in enumerate(texts):
                     yield (index, at + offset), codec.loads(text)
                 at += len(texts)

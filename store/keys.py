@@ -9,7 +9,9 @@ ACTIVE = PREFIX + "active"  # set: runs that have not ended
 WORKERS = PREFIX + "workers"  # zset: worker id by the time of its last heartbeat
 REAPER = PREFIX + "reaper"  # string: who looks for lost runs at this moment
 CHECKS = PREFIX + "checks"  # zset, score 0: ids of readiness checks in order of creation
-CHECKS_DUE = PREFIX + "checks:due"  # set: remediations that have ended and are to be followed by a check
+CHECKS_DUE = (
+    PREFIX + "checks:due"
+)  # set: remediations that have ended and are to be followed by a check
 PROBE = PREFIX + "probe"  # string: written by the readiness probe
 
 

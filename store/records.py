@@ -88,8 +88,8 @@ class Check:
 class Remediation:
     """A request and its outcome; `revision` changes with every change, times are RFC 3339 UTC.
 
-    `kept_secrets` is the number of Secrets that an undo leaves as they are; `check_id` is the readiness check that followed,
-    `verdict` what it came to.
+    `kept_secrets` is the number of Secrets that an undo leaves as they are; `check_id` is the readiness check that
+    followed, `verdict` what it came to.
     """
 
     id: str

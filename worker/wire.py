@@ -35,6 +35,7 @@ class ListMeta(msgspec.Struct, gc=False):
     """List metadata."""
 
     next: str = msgspec.field(name="continue", default="")
+    resourceVersion: str = ""
 
 
 class WireStatus(msgspec.Struct, gc=False):
