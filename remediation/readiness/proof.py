@@ -74,3 +74,28 @@ class Question:
     reference: str
     login: Login = field(repr=False)
     desired: bool = True
+
+
+_REFUSALS = (
+    RegistryVerdict.WRONG_CREDENTIAL,
+    RegistryVerdict.ACCEPTED_NO_RIGHT,
+    RegistryVerdict.DENIED,
+)
+
+
+def refused(proof: RegistryProof) -> bool:
+    """Tell whether a pull with the login would fail once the registry is private, for all that is known."""
+    if proof.verdict is RegistryVerdict.NOT_PROVEN_PUBLIC:
+        return proof.login_accepted is False
+    return proof.verdict in _REFUSALS
+
+
+def level_of(proof: RegistryProof) -> Level:
+    """Return how much a proof shows in favour of the login; GRAPH for nothing."""
+    if proof.verdict is RegistryVerdict.WORKS:
+        return Level.RIGHT
+    if proof.verdict is RegistryVerdict.ACCEPTED_NO_SUCH_IMAGE:
+        return Level.LOGIN
+    if proof.verdict is RegistryVerdict.NOT_PROVEN_PUBLIC and proof.login_accepted:
+        return Level.LOGIN
+    return Level.GRAPH
