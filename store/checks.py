@@ -60,7 +60,7 @@ class Checks:
                 head,
                 mapping={
                     "status": RemediationStatus.QUEUED,
-                    "request": codec.encode_check(request),
+                    "request": codec.encode_check_request(request),
                     "requested_by": requested_by,
                     "created_at": now,
                     "open": len(clusters),
@@ -112,7 +112,7 @@ class Checks:
     def request(self, check_id: str) -> tuple[CheckRequest, str] | None:
         """Return what was asked and when (RFC 3339), None if the check is not there."""
         text, created_at = self._redis.hmget(keys.remediation(check_id), "request", "created_at")
-        return (codec.decode_check(text), created_at) if text else None
+        return (codec.decode_check_request(text), created_at) if text else None
 
     def confirmation(self, check_id: str) -> Check | None:
         """Return the newest check that a gate asked for in order to confirm this one."""
@@ -221,7 +221,7 @@ def _check(check_id: str, revision: str, raw: dict[str, str], runs: Sequence[Run
     return Check(
         id=check_id,
         status=RemediationStatus(raw["status"]),
-        request=codec.decode_check(raw["request"]),
+        request=codec.decode_check_request(raw["request"]),
         requested_by=raw["requested_by"],
         created_at=raw["created_at"],
         revision=revision,

@@ -17,8 +17,11 @@ from remediation.outcome import (
     Summary,
 )
 from remediation.readiness.proof import Level
-from remediation.readiness.request import CheckRequest, Verdict
-from remediation.request import OnConflict, RemediationRequest
+from remediation.readiness.request import CheckRequest
+from remediation.readiness.request import Verdict as Readiness
+from remediation.registry.check import CheckResult, RegistryReport
+from remediation.registry.verdict import LoginAnswer, Verdict
+from remediation.request import OnConflict, RegistryCheck, RemediationRequest
 from remediation.status import RunStatus
 from store.records import Judged, Run
 
@@ -50,16 +53,18 @@ def decode_request(text: str) -> RemediationRequest:
         if name in known
     }
     raw["on_conflict"] = OnConflict(raw["on_conflict"])
+    # A request that was accepted before there was a check asked for none.
+    raw["registry_check"] = RegistryCheck(raw.get("registry_check", RegistryCheck.SKIP))
     return RemediationRequest(**raw)
 
 
-def encode_check(request: CheckRequest) -> str:
+def encode_check_request(request: CheckRequest) -> str:
     """Return the request of a readiness check as JSON."""
     return dumps(asdict(request))
 
 
-def decode_check(text: str) -> CheckRequest:
-    """Read what `encode_check` wrote; fields that this version does not know are left out."""
+def decode_check_request(text: str) -> CheckRequest:
+    """Read what `encode_check_request` wrote; fields that this version does not know are left out."""
     known = {item.name for item in fields(CheckRequest)}
     raw: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value
@@ -78,7 +83,7 @@ def decode_judged(text: str) -> Judged:
     """Read what `encode_judged` wrote."""
     raw = loads(text)
     return Judged(
-        Verdict(raw["verdict"]),
+        Readiness(raw["verdict"]),
         raw["classes"],
         raw["severities"],
         tuple(raw["registries"]),
@@ -169,7 +174,32 @@ def decode_run(run_id: str, raw: Mapping[str, str]) -> Run:
         undoes=raw.get("undoes"),
         undone_by=raw.get("undone_by"),
         judged=decode_judged(raw["judged"]) if "judged" in raw else None,
+        registry_check=decode_check(raw["registry_check"]) if "registry_check" in raw else None,
     )
+
+
+def encode_check(result: CheckResult) -> str:
+    """Return what the registries said as JSON."""
+    return dumps(asdict(result))
+
+
+def decode_check(text: str) -> CheckResult:
+    """Read what `encode_check` wrote."""
+    raw = loads(text)
+    reports = tuple(
+        RegistryReport(
+            registry=report["registry"],
+            verdict=Verdict(report["verdict"]),
+            detail=report["detail"],
+            hint=report["hint"],
+            repository=report["repository"],
+            repositories=report["repositories"],
+            login=LoginAnswer(report["login"]),
+            via_shadow=report["via_shadow"],
+        )
+        for report in raw["reports"]
+    )
+    return CheckResult(reports, raw["checked_at"])
 
 
 def encode_announcement(announcement: Announcement) -> str:

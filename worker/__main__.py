@@ -19,6 +19,7 @@ from worker.credentials import CredentialFolder
 from worker.job import execute
 from worker.kubeconfigs import Kubeconfigs
 from worker.process import serve
+from worker.registries import RegistriesFile
 from worker.settings import Settings, SettingsError
 from worker.supervisor import Supervisor
 
@@ -34,6 +35,8 @@ def main() -> int:
         return 2
     logs.set_up(settings.log_format, settings.log_level)
     kubeconfigs = Kubeconfigs(settings.kubeconfigs, settings.contexts, settings.cluster_name)
+    registries = RegistriesFile(settings.registries_file)
+    registries.current()
     contexts = kubeconfigs.current()
     for wrong in contexts.problems:
         log.warning("kubeconfig %s", wrong)
@@ -60,13 +63,19 @@ def main() -> int:
     )
 
     def carry_out(run_id: str) -> None:
-        execute(settings, kubeconfigs.current(), run_id)
+        execute(settings, kubeconfigs.current(), registries.current(), run_id)
+
+    def read_files() -> None:
+        kubeconfigs.current()
+        registries.current()
 
     bodies = {
-        f"process {number}": partial(serve, settings, carry_out, kubeconfigs.current)
+        f"process {number}": partial(serve, settings, carry_out, read_files)
         for number in range(1, settings.processes + 1)
     }
-    bodies["attendant"] = partial(attend, settings, kubeconfigs.current, announcement)
+    bodies["attendant"] = partial(
+        attend, settings, kubeconfigs.current, registries.problem, announcement
+    )
     gc.freeze()  # what is loaded now is shared with the forked processes, and no collection touches it
     Supervisor(bodies).run()
     return 0

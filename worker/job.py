@@ -13,6 +13,7 @@ import uvloop
 from remediation.credential import Credential
 from remediation.outcome import Error, ErrorCode
 from remediation.plan import Task
+from remediation.registry.rules import Registries
 from remediation.request import RemediationRequest
 from remediation.selection import nearest
 from remediation.status import RunStatus
@@ -31,14 +32,14 @@ from worker.settings import Settings
 log = logging.getLogger(__name__)
 
 
-def execute(settings: Settings, contexts: Contexts, run_id: str) -> None:
+def execute(settings: Settings, contexts: Contexts, registries: Registries, run_id: str) -> None:
     """Carry out the run if nobody else does; a wake-up that came too late or twice does nothing."""
     store = settings.store(retries=PATIENT)
     try:
         claim = store.runs.claim(run_id)
         if claim:
             log.info("run %s on cluster %s: attempt %d", run_id, claim.run.cluster, claim.attempt)
-            _Job(settings, contexts, store, claim).run()
+            _Job(settings, contexts, registries, store, claim).run()
     except StoreUnavailable as error:
         # The run keeps its record; whoever finds it without a lease goes on.
         log.error("run %s: Redis stayed away (%s)", run_id, type(error).__name__)  # noqa: TRY400
@@ -49,9 +50,17 @@ def execute(settings: Settings, contexts: Contexts, run_id: str) -> None:
 class _Job:
     """A claimed run in this process."""
 
-    def __init__(self, settings: Settings, contexts: Contexts, store: Store, claim: Claim) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        contexts: Contexts,
+        registries: Registries,
+        store: Store,
+        claim: Claim,
+    ) -> None:
         self._settings = settings
         self._contexts = contexts
+        self._registries = registries
         self._store = store
         self._claim = claim
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -105,7 +114,15 @@ class _Job:
             )
         task = self._task_of(request)
         concurrency = self._settings.concurrency
-        return Execution.of(self._store, self._claim, task, context, created_at, concurrency)
+        return Execution.of(
+            self._store,
+            self._claim,
+            task,
+            context,
+            created_at,
+            concurrency,
+            self._registries,
+        )
 
     def _task_of(self, request: RemediationRequest) -> Task | UndoTask:
         run = self._claim.run

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from remediation.patterns import PatternError, check_cluster_pattern
+from remediation.registry.rules import InvalidRules
 from store.connection import PATIENT, connect
 from store.store import DEFAULT_RETENTION_SECONDS, Store
+from worker.registries import load
 
 _POOL = re.compile(r"[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?")
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
@@ -38,6 +40,7 @@ class Settings:
     cluster_name: str = "in-cluster"
     pool: str = "default"
     credentials_dir: Path | None = None
+    registries_file: Path | None = None
     processes: int = 4
     concurrency: int = 32
     retention_seconds: int = DEFAULT_RETENTION_SECONDS
@@ -59,6 +62,7 @@ class Settings:
             cluster_name=environment.get("REMEDIATOR_CLUSTER_NAME") or "in-cluster",
             pool=_pool(environment),
             credentials_dir=Path(folder).expanduser() if folder else None,
+            registries_file=_registries_file(environment),
             processes=_number(environment, "REMEDIATOR_PROCESSES", 4, _MOST_PROCESSES),
             concurrency=_number(environment, "REMEDIATOR_CONCURRENCY", 32, _MOST_CONCURRENCY),
             retention_seconds=_number(
@@ -112,6 +116,21 @@ def _pool(environment: Mapping[str, str]) -> str:
             f"REMEDIATOR_POOL is {pool!r}; use lower-case letters, digits and '-', for example 'eu-west'"
         )
     return pool
+
+
+def _registries_file(environment: Mapping[str, str]) -> Path | None:
+    named = environment.get("REMEDIATOR_REGISTRIES_FILE")
+    if not named:
+        return None
+    path = Path(named).expanduser()
+    try:
+        load(path)
+    except InvalidRules as error:
+        raise SettingsError(
+            f"REMEDIATOR_REGISTRIES_FILE: {path}: {error}; for example "
+            "'registries: {registry.example.com: {realm_hosts: [auth.example.com]}}'"
+        ) from None
+    return path
 
 
 def _number(environment: Mapping[str, str], name: str, default: int, most: int) -> int:
