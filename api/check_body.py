@@ -11,7 +11,7 @@ from api.remediation_body import CHECKS, Link, error_body
 from api.remediation_schemas import ErrorSchema
 from api.schemas import NEXT_CURSOR, Answer, flag, maybe_text, number, one_of, text, texts, time
 from remediation.readiness.proof import Level
-from remediation.readiness.request import Verdict
+from remediation.readiness.verdict import Verdict
 from remediation.status import RemediationStatus, RunStatus
 from store.records import Check, Run
 

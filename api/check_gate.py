@@ -17,7 +17,7 @@ from api.problems import Finding, Problem, pointer
 from api.schemas import Answer, Strict, one_of, text, texts
 from api.services import services
 from api.spec import Blueprint
-from remediation.readiness.request import Verdict
+from remediation.readiness.verdict import Verdict
 from store import clock
 from store.records import Check
 

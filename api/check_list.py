@@ -15,7 +15,7 @@ from api.schemas import Strict
 from api.services import services
 from api.spec import Blueprint
 from remediation.patterns import matcher
-from remediation.readiness.request import Verdict
+from remediation.readiness.verdict import Verdict
 from remediation.status import RemediationStatus
 from store.records import Check
 

@@ -14,7 +14,7 @@ from api.schemas import (
     time,
 )
 from remediation.outcome import ErrorCode
-from remediation.readiness.request import Verdict as Readiness
+from remediation.readiness.verdict import Verdict as Readiness
 from remediation.registry.verdict import LoginAnswer, Verdict
 from remediation.request import OnConflict, RegistryCheck
 from remediation.status import RemediationStatus, RunStatus

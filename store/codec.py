@@ -18,7 +18,7 @@ from remediation.outcome import (
 )
 from remediation.readiness.proof import Level
 from remediation.readiness.request import CheckRequest
-from remediation.readiness.request import Verdict as Readiness
+from remediation.readiness.verdict import Verdict as Readiness
 from remediation.registry.check import CheckResult, RegistryReport
 from remediation.registry.verdict import LoginAnswer, Verdict
 from remediation.request import OnConflict, RegistryCheck, RemediationRequest

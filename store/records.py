@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from remediation.outcome import Error, NamespaceResult, Summary
-from remediation.readiness.request import CheckRequest, Verdict, verdict_of
+from remediation.readiness.request import CheckRequest, overall
+from remediation.readiness.verdict import Verdict
 from remediation.registry.check import CheckResult
 from remediation.request import RemediationRequest
 from remediation.status import RemediationStatus, RunStatus
@@ -84,7 +85,7 @@ class Check:
         """Over all clusters; None as long as it has not ended."""
         if not self.status.terminal:
             return None
-        return verdict_of(run.judged.verdict if run.judged else None for run in self.runs)
+        return overall(run.judged.verdict if run.judged else None for run in self.runs)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ from typing import Any
 
 from redis import Redis
 
-from remediation.readiness.request import Verdict, verdict_of
+from remediation.readiness.request import overall
+from remediation.readiness.verdict import Verdict
 from remediation.request import RemediationRequest
 from remediation.status import RemediationStatus, RunStatus, remediation_status
 from store import clock, codec, events, keys
@@ -225,7 +226,7 @@ class Remediations:
             for key in _keys_of(remediation_id, run_ids):
                 pipe.expire(key, self._retention)
             if followed := raw.get("remediation"):
-                verdict = verdict_of(run.judged.verdict if run.judged else None for run in runs)
+                verdict = overall(run.judged.verdict if run.judged else None for run in runs)
                 pipe.hset(keys.remediation(followed), "verdict", verdict)
                 change = {"type": "readiness.finished", "data": events.change(verdict=verdict)}
                 pipe.xadd(keys.events(followed), change)

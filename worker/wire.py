@@ -28,6 +28,7 @@ class Meta(msgspec.Struct, gc=False):
     resourceVersion: str = ""
     labels: dict[str, str] | None = None
     annotations: dict[str, str] | None = None
+    creationTimestamp: str | None = None
     deletionTimestamp: str | None = None
 
 

@@ -2,20 +2,12 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import StrEnum
 
 from remediation.readiness.proof import Level
+from remediation.readiness.verdict import Verdict
 from remediation.request import DEFAULT_SECRET_NAME
 
 DEFAULT_TIMEOUT_SECONDS = 600
-
-
-class Verdict(StrEnum):
-    """Whether the registry can be flipped."""
-
-    SAFE = "safe"
-    NOT_SAFE = "not_safe"
-    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +29,7 @@ class CheckRequest:
     timeout_seconds: int = DEFAULT_TIMEOUT_SECONDS
 
 
-def verdict_of(clusters: Iterable[Verdict | None]) -> Verdict:
+def overall(clusters: Iterable[Verdict | None]) -> Verdict:
     """Return the verdict over clusters; one that could not be judged (None) is unknown."""
     found = set(clusters)
     if Verdict.NOT_SAFE in found:

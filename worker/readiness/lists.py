@@ -15,7 +15,7 @@ from worker.wire import Page
 _PAGE = 500
 _EXPIRED = 410
 
-_Object = TypeVar("_Object", bound=msgspec.Struct)
+_Object = TypeVar("_Object", bound="msgspec.Struct | msgspec.Raw")
 
 
 class ListExpired(Exception):
@@ -32,13 +32,15 @@ class Lists:
         self._answered = False
 
     async def pages(
-        self, path: str, item: type[_Object], **params: str
+        self, path: str, item: type[_Object], *, name: str = "", **params: str
     ) -> AsyncIterator[list[_Object]]:
         """Yield the pages of a list; none, with the reason in `refused`, where the account may not read it.
 
+        It is called by the last part of its path unless a `name` is given.
+
         Raises Fault if the cluster does not answer, ListExpired.
         """
-        resource = path.rpartition("/")[2]
+        resource = name or path.rpartition("/")[2]
         call = Call("list", resource)
         decoder: msgspec.json.Decoder[Page[_Object]] = msgspec.json.Decoder(_page_of(item))
         token = ""

@@ -9,7 +9,9 @@ from typing import Any
 import msgspec
 
 from remediation.credential import SECRET_KEY, SECRET_TYPE
+from remediation.readiness.drift import signals_of
 from remediation.readiness.observation import (
+    Account,
     Container,
     ContainerKind,
     ContainerState,
@@ -24,6 +26,7 @@ from worker.wire import WireReference
 
 LEGACY_TYPE = "kubernetes.io/dockercfg"
 LEGACY_KEY = ".dockercfg"
+ENFORCE_ANNOTATION = "kubernetes.io/enforce-mountable-secrets"
 MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
 _KEYS = {SECRET_TYPE: SECRET_KEY, LEGACY_TYPE: LEGACY_KEY}
 
@@ -112,12 +115,23 @@ class WirePodSpec(msgspec.Struct, gc=False):
         return self.serviceAccountName or self.serviceAccount
 
 
+class WireWaiting(msgspec.Struct, gc=False):
+    """Why a container waits, or why it ended."""
+
+    reason: str = ""
+
+
 class WireState(msgspec.Struct, gc=False):
     """The state of a container: one of the three is there."""
 
-    waiting: dict[str, Any] | None = None
-    running: dict[str, Any] | None = None
-    terminated: dict[str, Any] | None = None
+    waiting: WireWaiting | None = None
+    running: WireWaiting | None = None
+    terminated: WireWaiting | None = None
+
+    @property
+    def reason(self) -> str:
+        """Why it waits, "" if it does not."""
+        return self.waiting.reason if self.waiting else ""
 
     @property
     def kind(self) -> ContainerState:
@@ -200,15 +214,13 @@ class WireWorkloadSpec(msgspec.Struct, gc=False):
 
     replicas: int | None = None
     suspend: bool | None = None
-    template: WireTemplate | None = None
+    template: msgspec.Raw = msgspec.field(default_factory=lambda: msgspec.Raw(b"{}"))
     jobTemplate: WireJobTemplate | None = None
 
     @property
-    def pods(self) -> WireTemplate:
-        """The template that pods are made from in the end."""
-        if self.jobTemplate and self.jobTemplate.spec.template:
-            return self.jobTemplate.spec.template
-        return self.template or WireTemplate()
+    def pods(self) -> msgspec.Raw:
+        """The template that pods are made from in the end, as it stands."""
+        return self.jobTemplate.spec.template if self.jobTemplate else self.template
 
 
 class WireCondition(msgspec.Struct, gc=False):
@@ -233,7 +245,7 @@ class WireWorkload(msgspec.Struct, gc=False):
 
     def to_domain(self, kind: str) -> Workload:
         """Return what the judgement wants to know."""
-        meta, spec, template = self.metadata, self.spec, self.spec.pods
+        meta, spec, template = self.metadata, self.spec, _TEMPLATE.decode(self.spec.pods)
         replicas = 1 if spec.replicas is None else spec.replicas
         return Workload(
             namespace=meta.namespace,
@@ -254,6 +266,46 @@ class WireWorkload(msgspec.Struct, gc=False):
         return any(
             condition.type in ("Complete", "Failed") and condition.status == "True"
             for condition in self.status.conditions or ()
+        )
+
+
+_TEMPLATE = msgspec.json.Decoder(WireTemplate)
+
+
+class WireManagedFields(msgspec.Struct, gc=False):
+    """Who owns which fields."""
+
+    manager: str = ""
+    operation: str = ""
+    subresource: str = ""
+    fieldsV1: dict[str, Any] | None = None
+
+
+class WireAccountMeta(WireMeta, gc=False):
+    """Metadata with managedFields."""
+
+    managedFields: list[WireManagedFields] | None = None
+
+
+class WireAccount(msgspec.Struct, gc=False):
+    """A ServiceAccount."""
+
+    metadata: WireAccountMeta
+    imagePullSecrets: list[WireReference] | None = None
+
+    def to_domain(self) -> Account:
+        """Return what the judgement wants to know."""
+        meta = self.metadata
+        annotations = meta.annotations or {}
+        return Account(
+            namespace=meta.namespace,
+            name=meta.name,
+            uid=meta.uid,
+            resource_version=meta.resourceVersion,
+            pull_secrets=tuple(entry.name for entry in self.imagePullSecrets or ()),
+            enforces_mountable=annotations.get(ENFORCE_ANNOTATION) == "true",
+            created_at=meta.created_at,
+            signals=signals_of(msgspec.to_builtins(meta)),
         )
 
 
@@ -367,6 +419,7 @@ def _of_kind(
             pull_policy=container.imagePullPolicy,
             state=status.state.kind if status else ContainerState.NONE,
             image_id=status.imageID if status else "",
+            reason=status.state.reason if status else "",
             restarts=container.restartPolicy in ("Always", "OnFailure")
             or bool(container.restartPolicyRules),
         )
