@@ -39,8 +39,8 @@ class Wanted:
 class Cover:
     """What was found: `secret` is the Secret to name, `detail` what is wrong with it or near it.
 
-    `matched` tells that the kubelet would try some login: then those of the container runtime are never used. `level` is
-    what is proven of the login that covers.
+    `matched` tells that the kubelet would try some login: then those of the container runtime are never used. `level`
+    is what is proven of the login that covers.
     """
 
     code: Coverage

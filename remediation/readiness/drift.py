@@ -1,6 +1,6 @@
 """Whether somebody will write a ServiceAccount's `imagePullSecrets` again and so take our entry away.
 
-The list is atomic: who owns it in server-side apply, or names it in a manifest of client-side apply, replaces it as a whole.
+The list is atomic: who owns it in server-side apply, or names it in a manifest of client-side apply, replaces it whole.
 """
 
 import json
@@ -32,7 +32,7 @@ class Certainty(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """What will happen: `by` names the tool or manager, `when` says at which occasion, `remedy` what to change there."""
+    """What will happen: `by` names the tool or manager, `when` the occasion, `remedy` what to change there."""
 
     certainty: Certainty = Certainty.NONE
     by: str = ""
@@ -41,7 +41,10 @@ class Drift:
 
 
 _IN_GIT = "add the Secret's name to the manifest's imagePullSecrets, or take the field out of it"
-_ARGO_REMEDY = "add it to the manifest in Git, or set ignoreDifferences for /imagePullSecrets with RespectIgnoreDifferences=true"
+_ARGO_REMEDY = (
+    "add it to the manifest in Git, or set ignoreDifferences for /imagePullSecrets with"
+    " RespectIgnoreDifferences=true"
+)
 
 
 def predict(signals: DriftSignals) -> Drift:

@@ -1,7 +1,7 @@
 """When a running pod would pull an image again: what the flip would do to it, were it not covered.
 
-Rules: EnsureImageExists runs at every start of a container (pkg/kubelet/images of Kubernetes 1.36). From 1.35 on a kubelet
-may ask for credentials even for an image that is on the node.
+Rules: EnsureImageExists runs at every start of a container (pkg/kubelet/images of Kubernetes 1.36). From 1.35 on a
+kubelet may ask for credentials even for an image that is on the node.
 """
 
 import re

@@ -1,7 +1,7 @@
 """What no API shows and an operator declares: node credentials, kubelet settings, and what is accepted until when."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from remediation.image import ImageReference
@@ -27,7 +27,7 @@ class NodeLogin:
     """
 
     target: Target
-    nodes: LabelSelector = LabelSelector()
+    nodes: LabelSelector = field(default_factory=LabelSelector)
 
 
 @dataclass(frozen=True, slots=True)

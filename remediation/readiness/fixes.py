@@ -7,10 +7,10 @@ from remediation.readiness.coverage import Wanted
 from remediation.readiness.observation import Owner
 
 _ROLLOUT = {"Deployment": "deployment", "StatefulSet": "statefulset", "DaemonSet": "daemonset"}
-_POD_SPEC = {
-    kind: ("spec", "template", "spec")
-    for kind in (*_ROLLOUT, "ReplicaSet", "ReplicationController", "Job")
-} | {"CronJob": ("spec", "jobTemplate", "spec", "template", "spec")}
+_TEMPLATE = ("spec", "template", "spec")
+_POD_SPEC = dict.fromkeys((*_ROLLOUT, "ReplicaSet", "ReplicationController"), _TEMPLATE) | {
+    "CronJob": ("spec", "jobTemplate", *_TEMPLATE)
+}
 
 
 def kubectl(cluster: str, namespace: str, *words: str) -> str:

@@ -54,8 +54,8 @@ class Container:
     """One place of a pod or of a template that names an image; `name` is the container's or the volume's.
 
     `pull_policy` is Always, IfNotPresent, Never or "" (the default for the tag). Of a running pod also `state` and
-    `image_id` (status.imageID, "" until the image is on the node), the `reason` of a waiting one, and `restarts` if it has
-    a restart policy or restart rules of its own that start it again where the pod's policy is Never.
+    `image_id` (status.imageID, "" until the image is on the node), the `reason` of a waiting one, and `restarts` if it
+    has a restart policy or restart rules of its own that start it again where the pod's policy is Never.
     """
 
     name: str

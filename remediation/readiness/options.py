@@ -1,6 +1,6 @@
 """What a judgement is asked for."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from remediation.readiness.coverage import Wanted
@@ -20,6 +20,6 @@ class Options:
     cluster: str
     target: Target
     wanted: Wanted
-    facts: Facts = Facts()
+    facts: Facts = field(default_factory=Facts)
     evidence: Level = Level.RIGHT
     remediated_at: datetime | None = None

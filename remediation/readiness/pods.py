@@ -86,7 +86,8 @@ def _mirror(group: PodGroup, use: PodUse) -> Call:
     return Call(
         FindingClass.P_NODE,
         Severity.BLOCKING,
-        f"{use.image} belongs to a static pod, which can name no Secret: only a login on the node lets it be pulled, and"
+        f"{use.image} belongs to a static pod, which can name no Secret: only a login on the node lets it be"
+        " pulled, and"
         " none is declared.",
         "put a login into the kubelet's or the runtime's configuration of that node, and declare it in the facts file"
         " (node_credentials)",
@@ -136,7 +137,8 @@ def _uncovered(group: PodGroup, use: PodUse, cover: Cover) -> Call:
             return Call(
                 FindingClass.P_RISK_LOW,
                 Severity.WARNING,
-                f"{use.image} is on the node and a restart uses it, but once the node loses it (clean-up, a new sandbox on"
+                f"{use.image} is on the node and a restart uses it, but once the node loses it (clean-up, a new"
+                " sandbox on"
                 f" another image store, a new tag) the pod cannot pull it: {reason}.",
                 _renew(group, cover),
             )

@@ -1,7 +1,7 @@
 """Taking a cluster's objects one at a time and keeping of each only what the judgement needs.
 
-Ten thousand pods become a few hundred groups: pods of one controller that name the same Secrets and are in the same state.
-Nodes and namespaces have to come before pods; otherwise the order does not matter.
+Ten thousand pods become a few hundred groups: pods of one controller that name the same Secrets and are in the same
+state. Nodes and namespaces have to come before pods; otherwise the order does not matter.
 """
 
 from collections.abc import Mapping
@@ -183,6 +183,10 @@ class Reduction:
         """Tell whether a namespace is being deleted: nothing is made in it any more."""
         known = self.namespaces.get(namespace)
         return bool(known and known.terminating)
+
+    def judged(self, namespace: str) -> bool:
+        """Tell whether what is in a namespace counts for the verdict."""
+        return self.scope(namespace) is Scope.JUDGED and not self.going(namespace)
 
     def secrets_of(self, namespace: str, names: tuple[str, ...]) -> dict[str, KeyedLogins]:
         """Return what is known about some Secrets; UNREADABLE for nothing."""

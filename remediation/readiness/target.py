@@ -35,7 +35,9 @@ class Target:
         """Tell whether a text, such as a field of a custom resource, names the registry."""
         host = re.escape(_plain(self.registry))
         found = re.search(rf"(?<![a-z0-9.-]){host}(?::443)?{_END_OF_HOST}(?:/(\S*))?", text.lower())
-        return bool(found) and (found[1] is None or self._reaches(re.split("[:@]", found[1])[0]))
+        if not found:
+            return False
+        return found[1] is None or self._reaches(re.split("[:@]", found[1])[0])
 
     def _reaches(self, path: str) -> bool:
         return not self.path or path == self.path or path.startswith(f"{self.path}/")

@@ -98,7 +98,8 @@ def _no_account(future: Future, image: str) -> Call:
     return Call(
         FindingClass.W_SA_MISSING,
         Severity.WARNING,
-        f"ServiceAccount '{future.account_name}' does not exist, so no pod with {image} can be created, today as after the"
+        f"ServiceAccount '{future.account_name}' does not exist, so no pod with {image} can be created, today as"
+        " after the"
         " flip. Once it exists, its first pods need the Secret's name in it.",
         f"{line}, then {again}",
     )
@@ -110,7 +111,8 @@ def _enforced(future: Future, image: str) -> Call:
     return Call(
         FindingClass.W_ENFORCED,
         Severity.BLOCKING,
-        f"A new pod with {image} is refused: the template names {missing}, and ServiceAccount '{name}' has the annotation"
+        f"A new pod with {image} is refused: the template names {missing}, and ServiceAccount '{name}' has the"
+        " annotation"
         " kubernetes.io/enforce-mountable-secrets and does not list it.",
         f"add {missing} to the imagePullSecrets of ServiceAccount '{name}', keeping its other entries",
     )
@@ -121,7 +123,8 @@ def _refused(future: Future, image: str) -> Call:
         FindingClass.W_ADMISSION,
         Severity.BLOCKING,
         f"The API server would not create a pod with {image}: {future.refusal}",
-        f"mend the template of {future.owner.kind} {future.owner.name}, or what refuses it; some webhooks refuse only dry"
+        f"mend the template of {future.owner.kind} {future.owner.name}, or what refuses it; some webhooks refuse"
+        " only dry"
         " runs: then judge at evidence level L2",
         doubt=True,
     )
@@ -132,7 +135,8 @@ def _covered(future: Future, image: str, cover: Cover) -> Call:
         return Call(
             FindingClass.W_OTHER,
             Severity.BLOCKING,
-            f"New pods with {image} are covered if {future.owner.kind} {future.owner.name} leaves imagePullSecrets to the"
+            f"New pods with {image} are covered if {future.owner.kind} {future.owner.name} leaves"
+            " imagePullSecrets to the"
             " ServiceAccount, which cannot be seen: its pods are older than the ServiceAccount's present list.",
             "let it make one pod anew and judge again, or waive this with an owner and a date",
             doubt=True,
