@@ -17,7 +17,6 @@ from remediation.readiness.observation import (
     WORKLOAD_KINDS,
     DisruptionBudget,
     Namespace,
-    PullSecret,
     Scope,
 )
 from remediation.selection import NamespaceSelection
@@ -54,7 +53,8 @@ class Found:
     """What a reading says besides what it handed to the judges.
 
     `templates` are the pod templates of judged workloads as they stand, by (namespace, kind, name), if they were asked
-    for; `pods_at` is when the last list was begun.
+    for; `secret_versions` are uid and resourceVersion of each Secret, by (namespace, name); `pods_at` is when the last
+    list was begun.
     """
 
     cluster_uid: str = ""
@@ -62,7 +62,8 @@ class Found:
     versions: dict[str, str] = field(default_factory=dict)
     budgets: list[DisruptionBudget] = field(default_factory=list)
     templates: dict[tuple[str, str, str], bytes] = field(default_factory=dict)
-    pods_at: datetime = datetime.min.replace(tzinfo=UTC)
+    secret_versions: dict[tuple[str, str], str] = field(default_factory=dict)
+    pods_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
 class _Version(msgspec.Struct, gc=False):
@@ -109,7 +110,9 @@ class Reading:
         call = Call("get", "namespaces/kube-system")
         try:
             body = await self._lists.read("/api/v1/namespaces/kube-system", call)
-            self._found.cluster_uid = decode(msgspec.json.Decoder(WireObject), body, call).metadata.uid
+            self._found.cluster_uid = decode(
+                msgspec.json.Decoder(WireObject), body, call
+            ).metadata.uid
         except (Fault, Gone) as error:
             self._refused("namespaces/kube-system", error)
         call = Call("get", "version")
@@ -160,9 +163,8 @@ class Reading:
         async for secrets in self._lists.pages(
             "/api/v1/secrets", WirePullSecret, fieldSelector=selector
         ):
-            for secret in map(WirePullSecret.to_domain, secrets):
-                for judge in self._judges:
-                    judge.add_secret(secret)
+            for wire in secrets:
+                self._secret_read(wire)
         if "secrets" not in self._lists.refused:
             for judge in self._judges:
                 judge.complete_own_secrets()
@@ -172,9 +174,7 @@ class Reading:
             async for page in self._lists.pages(_PATHS[kind], WireWorkload):
                 for wire in page:
                     self._workload(kind, wire)
-        async for budgets in self._lists.pages(
-            "/apis/policy/v1/poddisruptionbudgets", WireBudget
-        ):
+        async for budgets in self._lists.pages("/apis/policy/v1/poddisruptionbudgets", WireBudget):
             self._found.budgets += map(WireBudget.to_domain, budgets)
         # Without them a restart plan is less careful, and the verdict the same.
         self._lists.refused.pop("poddisruptionbudgets", None)
@@ -220,23 +220,31 @@ class Reading:
                         raise
                     denied = True  # without the deep mode's role the first answer speaks for all
                     return
+            if secret is not None:
+                self._secret_read(secret)
+                return
             for judge in self._judges:
-                if secret is None:
-                    judge.add_missing_secret(namespace, name)
-                else:
-                    judge.add_secret(secret)
+                judge.add_missing_secret(namespace, name)
 
         async with asyncio.TaskGroup() as group:
             for namespace, name in wanted[:_MOST_SECRETS]:
                 group.create_task(one(namespace, name))
 
-    async def _secret(self, namespace: str, name: str) -> PullSecret | None:
+    def _secret_read(self, wire: WirePullSecret) -> None:
+        meta = wire.metadata
+        version = f"{meta.uid}/{meta.resourceVersion}"
+        self._found.secret_versions[meta.namespace, meta.name] = version
+        secret = wire.to_domain()
+        for judge in self._judges:
+            judge.add_secret(secret)
+
+    async def _secret(self, namespace: str, name: str) -> WirePullSecret | None:
         call = Call("get", f"secrets/{namespace}/{name}")
         try:
             body = await self._lists.read(f"/api/v1/namespaces/{namespace}/secrets/{name}", call)
         except Gone:
             return None
-        return decode(msgspec.json.Decoder(WirePullSecret), body, call).to_domain()
+        return decode(msgspec.json.Decoder(WirePullSecret), body, call)
 
     def _refused(self, what: str, error: Fault | Gone) -> None:
         if isinstance(error, Fault) and error.error.code is not ErrorCode.FORBIDDEN:
