@@ -12,7 +12,7 @@ _MOST_REASONS = 5
 
 
 class Verdict(StrEnum):
-    """The answer. What is not known never makes it better: only what is known to be wrong makes it worse than unknown."""
+    """The answer; what is not known never makes it better."""
 
     SAFE = "safe"
     NOT_SAFE = "not_safe"
@@ -87,7 +87,7 @@ def _reason(alike: Sequence[Finding]) -> str:
     first = alike[0]
     place = "/".join(part for part in (first.namespace, first.kind, first.name) if part)
     number = sum(finding.count for finding in alike)
-    return f"{number} × {first.finding_class}, such as {first.cluster}: {place}"
+    return f"{number} x {first.finding_class}, such as {first.cluster}: {place}"
 
 
 def _text(verdict: Verdict, pods: int, workloads: int, reasons: Sequence[str]) -> str:
