@@ -1,6 +1,6 @@
 """Readiness checks: recorded like remediations, with the same runs, leases and recovery, but in a list of their own."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -150,20 +150,29 @@ class Checks:
                 self._redis.zrem(keys.CHECKS, *expired)
             limit = f"({ids[-1]}"
 
-    def report(self, claim: Claim, findings: Iterator[str], restarts: str, judged: Judged) -> None:
-        """Store what a run found: findings and restarts are JSON. Nothing of it shows before the run ends.
+    def report(
+        self,
+        claim: Claim,
+        findings: Iterable[Mapping[str, Any]],
+        restarts: Mapping[str, Any],
+        judged: Judged,
+    ) -> None:
+        """Store what a run found: rows, and the restart plan. Nothing of it shows before the run ends.
 
         Raises LeaseLost.
         """
         run_id = claim.run.id
         stored = [keys.run(run_id), keys.findings(run_id), keys.restarts(run_id)]
         which = "first"
-        while chunk := list(islice(findings, _ROWS_CHUNK)):
+        texts = map(codec.dumps, findings)
+        while chunk := list(islice(texts, _ROWS_CHUNK)):
             if not self._judged(keys=stored, args=[claim.attempt, which, "", "", *chunk]):
                 raise LeaseLost
             which = "more"
         outcome = codec.encode_judged(judged)
-        if not self._judged(keys=stored, args=[claim.attempt, which, outcome, restarts]):
+        if not self._judged(
+            keys=stored, args=[claim.attempt, which, outcome, codec.dumps(restarts)]
+        ):
             raise LeaseLost
 
     def findings(
@@ -175,7 +184,7 @@ class Checks:
         """
         first, seen = after or (0, -1)
         for index, run in enumerate(runs):
-            if index < first or run.judged is None or run.status is not RunStatus.SUCCEEDED:
+            if index < first or run.judged is None or not run.status.terminal:
                 continue
             at = seen + 1 if index == first else 0
             while texts := self._redis.lrange(keys.findings(run.id), at, at + _ROWS_CHUNK - 1):

@@ -4,6 +4,8 @@ Every worker and the API do it, one of them at a time.
 """
 
 from collections.abc import Iterable
+from datetime import datetime
+from itertools import islice
 
 from remediation.outcome import Error, ErrorCode
 from remediation.readiness.proof import Level
@@ -19,6 +21,7 @@ from store.store import Store
 
 PERIOD_SECONDS = 0.5
 _TURN_MS = 400
+_MOST_LOOKED_AT = 200
 
 
 def recover(store: Store) -> list[Run]:
@@ -70,6 +73,17 @@ def begin_due_checks(store: Store) -> None:
             for run in runs:
                 store.queue.wake(run.pool, run.id)
         store.checks.no_longer_due(remediation_id)
+
+
+def last_remediation_of(store: Store, cluster: str) -> datetime | None:
+    """Return when the last remediation that may have written on the cluster ended, among the newest ones."""
+    for remediation in islice(store.remediations.newest_first(), _MOST_LOOKED_AT):
+        if remediation.request.dry_run:
+            continue
+        for run in remediation.runs:
+            if run.cluster == cluster and run.finished_at:
+                return clock.parse(run.finished_at)
+    return None
 
 
 def end_unbegun(store: Store, idle: Iterable[Run]) -> list[Run]:

@@ -13,19 +13,25 @@ import uvloop
 from remediation.credential import Credential
 from remediation.outcome import Error, ErrorCode
 from remediation.plan import Task
+from remediation.readiness.facts import Facts
+from remediation.readiness.facts_file import FactsError
 from remediation.registry.rules import Registries
 from remediation.request import RemediationRequest
 from remediation.selection import nearest
 from remediation.status import RunStatus
 from remediation.undo import Done, UndoTask
 from store import lineage
+from store.checks import is_check
 from store.connection import PATIENT, StoreUnavailable
-from store.recovery import wake_next
+from store.recovery import last_remediation_of, wake_next
 from store.runs import Claim, LeaseLost
 from store.store import Store
 from worker.credentials import CredentialFolder, CredentialUnavailable
-from worker.kubeconfigs import Contexts
+from worker.kubeconfigs import Context, Contexts
 from worker.lease import Lease
+from worker.readiness.check import CheckExecution, carry_out_check
+from worker.readiness.facts_file import load_facts
+from worker.readiness.targets import targets_of
 from worker.run import Execution, RunFailed, carry_out
 from worker.settings import Settings
 
@@ -65,7 +71,7 @@ class _Job:
         self._claim = claim
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
-        self._execution: Execution | None = None
+        self._execution: Execution | CheckExecution | None = None
         self._lost = False
         self._cancelled = threading.Event()
         self._stopped = False
@@ -83,7 +89,7 @@ class _Job:
         """Carry the run out and store its end. Raises LeaseLost, and CancelledError when told to stop."""
         run = self._claim.run
         try:
-            execution = self._prepare()
+            execution = self._prepare_check() if is_check(run.id) else self._prepare()
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(self._main(execution))
         except RunFailed as failed:
@@ -105,13 +111,7 @@ class _Job:
         if asked is None:
             raise LeaseLost(run.id)
         request, created_at = asked
-        context = self._contexts.usable.get(run.cluster)
-        if context is None:
-            why = self._contexts.broken.get(run.cluster, "no kubeconfig of this worker has it")
-            raise RunFailed(
-                Error(ErrorCode.UNREACHABLE, f"the cluster is not served: {why}"),
-                RunStatus.UNREACHABLE,
-            )
+        context = self._context()
         task = self._task_of(request)
         concurrency = self._settings.concurrency
         return Execution.of(
@@ -124,12 +124,54 @@ class _Job:
             self._registries,
         )
 
+    def _prepare_check(self) -> CheckExecution:
+        run = self._claim.run
+        asked = self._store.checks.request(run.remediation_id)
+        if asked is None:
+            raise LeaseLost(run.id)
+        request, created_at = asked
+        credential = self._credential(request.credential) if request.credential else None
+        return CheckExecution(
+            store=self._store,
+            claim=self._claim,
+            request=request,
+            targets=targets_of(request, credential),
+            credential=credential,
+            facts=self._facts(),
+            context=self._context(),
+            created=created_at,
+            concurrency=self._settings.concurrency,
+            registries=self._registries,
+            remediated_at=last_remediation_of(self._store, run.cluster),
+        )
+
+    def _facts(self) -> Facts:
+        try:
+            return load_facts(self._settings.facts_file)
+        except FactsError as error:
+            detail = f"the file of declared facts cannot be used: {error}"
+            hint = (
+                f"mend {self._settings.facts_file} on the workers of pool '{self._claim.run.pool}'"
+            )
+            raise RunFailed(Error(ErrorCode.INTERNAL, detail, hint)) from None
+
+    def _context(self) -> Context:
+        cluster = self._claim.run.cluster
+        context = self._contexts.usable.get(cluster)
+        if context is None:
+            why = self._contexts.broken.get(cluster, "no kubeconfig of this worker has it")
+            raise RunFailed(
+                Error(ErrorCode.UNREACHABLE, f"the cluster is not served: {why}"),
+                RunStatus.UNREACHABLE,
+            )
+        return context
+
     def _task_of(self, request: RemediationRequest) -> Task | UndoTask:
         run = self._claim.run
         scope = lineage.scope_of(self._store, run)
         if run.undoes:
             return UndoTask.of(run.remediation_id, request, self._to_undo(run.undoes), scope)
-        return Task.of(run.remediation_id, request, self._credential(request), scope)
+        return Task.of(run.remediation_id, request, self._credential(request.credential), scope)
 
     def _to_undo(self, run_id: str) -> dict[str, Done]:
         """Return what the run did. Raises RunFailed if another remediation stands on it."""
@@ -148,13 +190,13 @@ class _Job:
             )
         return lineage.done_by(self._store, undone)
 
-    def _credential(self, request: RemediationRequest) -> Credential:
+    def _credential(self, name: str) -> Credential:
         run = self._claim.run
         folder = CredentialFolder(self._settings.credentials_dir)
         try:
-            return folder.get(request.credential)
+            return folder.get(name)
         except CredentialUnavailable as error:
-            near = nearest(request.credential, [known.name for known in folder.announced()])
+            near = nearest(name, [known.name for known in folder.announced()])
             hint = f"put it into the credentials folder of pool '{run.pool}'"
             raise RunFailed(
                 Error(
@@ -164,7 +206,7 @@ class _Job:
                 )
             ) from None
 
-    async def _main(self, execution: Execution) -> None:
+    async def _main(self, execution: Execution | CheckExecution) -> None:
         self._loop = asyncio.get_running_loop()
         self._execution = execution
         self._task = asyncio.current_task()
@@ -174,7 +216,10 @@ class _Job:
         if self._cancelled.is_set():
             execution.cancelled.set()
         try:
-            await carry_out(execution)
+            if isinstance(execution, CheckExecution):
+                await carry_out_check(execution)
+            else:
+                await carry_out(execution)
         except asyncio.CancelledError:
             if self._stopped:
                 raise

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from remediation.patterns import PatternError, check_cluster_pattern
+from remediation.readiness.facts_file import FactsError
 from remediation.registry.rules import InvalidRules
 from store.connection import PATIENT, connect
 from store.store import DEFAULT_RETENTION_SECONDS, Store
+from worker.readiness.facts_file import load_facts
 from worker.registries import load
 
 _POOL = re.compile(r"[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?")
@@ -41,6 +43,7 @@ class Settings:
     pool: str = "default"
     credentials_dir: Path | None = None
     registries_file: Path | None = None
+    facts_file: Path | None = None
     processes: int = 4
     concurrency: int = 32
     retention_seconds: int = DEFAULT_RETENTION_SECONDS
@@ -63,6 +66,7 @@ class Settings:
             pool=_pool(environment),
             credentials_dir=Path(folder).expanduser() if folder else None,
             registries_file=_registries_file(environment),
+            facts_file=_facts_file(environment),
             processes=_number(environment, "REMEDIATOR_PROCESSES", 4, _MOST_PROCESSES),
             concurrency=_number(environment, "REMEDIATOR_CONCURRENCY", 32, _MOST_CONCURRENCY),
             retention_seconds=_number(
@@ -129,6 +133,21 @@ def _registries_file(environment: Mapping[str, str]) -> Path | None:
         raise SettingsError(
             f"REMEDIATOR_REGISTRIES_FILE: {path}: {error}; for example "
             "'registries: {registry.example.com: {realm_hosts: [auth.example.com]}}'"
+        ) from None
+    return path
+
+
+def _facts_file(environment: Mapping[str, str]) -> Path | None:
+    named = environment.get("REMEDIATOR_FACTS_FILE")
+    if not named:
+        return None
+    path = Path(named).expanduser()
+    try:
+        load_facts(path)
+    except FactsError as error:
+        raise SettingsError(
+            f"REMEDIATOR_FACTS_FILE: {path}: {error}; for example "
+            "'clusters: [{names: [\"prod-*\"], node_credentials: [{registry: registry.example.com}]}]'"
         ) from None
     return path
 

@@ -50,5 +50,5 @@ def _parts(
                 yield ("secret", key.namespace, name, versions.get((key.namespace, name)))
     for finding in findings:
         if finding.severity is not Severity.INFO:
-            place = (finding.namespace, finding.kind, finding.name, finding.image)
-            yield ("finding", finding.finding_class, *place, finding.waiver is not None)
+            about = (finding.namespace, finding.kind, finding.name, finding.image)
+            yield ("finding", finding.finding_class, *about, finding.waiver is not None)

@@ -233,4 +233,4 @@ def _text(moment: datetime) -> str:
 
 
 def _plan(renewals: Sequence[Renewal], budgets: Sequence[DisruptionBudget]) -> dict[str, Any]:
-    raise NotImplementedError
+    return {}

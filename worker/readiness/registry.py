@@ -39,7 +39,7 @@ async def _ask_one(
     prober = Prober(host, rules.of(host), user_agent, shadow)
     try:
         async with prober:
-            found = []
+            found: list[RegistryProof] = []
             for login, questions in logins.items():
                 images = [(parse_image(q.repository).path, q.reference) for q in questions]
                 answers = await prober.prove(images, login)
