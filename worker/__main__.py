@@ -11,6 +11,7 @@ from functools import partial
 
 import remediation
 from remediation.inventory import Announcement
+from remediation.registry.rules import InvalidRules
 from store import clock
 from store.connection import PROMPT, StoreUnavailable, safe_url
 from worker import logs
@@ -30,13 +31,18 @@ def main() -> int:
     """Run until told to stop; return the exit code."""
     try:
         settings = Settings.from_environment(os.environ)
+        registries = RegistriesFile.opened(settings.registries_file)
     except SettingsError as error:
         sys.stderr.write(f"remediator worker: {error}\n")
         return 2
+    except InvalidRules as error:
+        sys.stderr.write(
+            f"remediator worker: REMEDIATOR_REGISTRIES_FILE {settings.registries_file}: {error}; for example "
+            "'registries: {registry.example.com: {realm_hosts: [auth.example.com]}}'\n"
+        )
+        return 2
     logs.set_up(settings.log_format, settings.log_level)
     kubeconfigs = Kubeconfigs(settings.kubeconfigs, settings.contexts, settings.cluster_name)
-    registries = RegistriesFile(settings.registries_file)
-    registries.current()
     contexts = kubeconfigs.current()
     for wrong in contexts.problems:
         log.warning("kubeconfig %s", wrong)

@@ -4,7 +4,7 @@ import logging
 import ssl
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import yaml
 
@@ -23,6 +23,14 @@ class RegistriesFile:
         self._signature: object = None
         self._rules = Registries()
         self._problem: str | None = None
+
+    @classmethod
+    def opened(cls, path: Path | None) -> Self:
+        """Return the file, read for the first time. Raises InvalidRules if it cannot be used."""
+        file = cls(path)
+        if path is not None:
+            file._rules, file._signature = load(path), _stamp(path)
+        return file
 
     def current(self) -> Registries:
         """Return the rules as the file has them now; while it cannot be used, as it had them last."""

@@ -13,6 +13,8 @@ from store.connection import PATIENT, connect
 from store.store import DEFAULT_RETENTION_SECONDS, Store
 from worker.readiness.facts_file import load_facts
 from worker.registries import load
+from store.connection import PATIENT, connect
+from store.store import DEFAULT_RETENTION_SECONDS, Store
 
 _POOL = re.compile(r"[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?")
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
@@ -58,6 +60,7 @@ class Settings:
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
         """Read the variables. Raises SettingsError for the first that is wrong."""
         folder = environment.get("REMEDIATOR_CREDENTIALS_DIR")
+        rules = environment.get("REMEDIATOR_REGISTRIES_FILE")
         return cls(
             redis_url=_redis_url(environment),
             kubeconfigs=_kubeconfigs(environment),
@@ -67,6 +70,7 @@ class Settings:
             credentials_dir=Path(folder).expanduser() if folder else None,
             registries_file=_registries_file(environment),
             facts_file=_facts_file(environment),
+            registries_file=Path(rules).expanduser() if rules else None,
             processes=_number(environment, "REMEDIATOR_PROCESSES", 4, _MOST_PROCESSES),
             concurrency=_number(environment, "REMEDIATOR_CONCURRENCY", 32, _MOST_CONCURRENCY),
             retention_seconds=_number(

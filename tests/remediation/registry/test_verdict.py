@@ -81,7 +81,12 @@ def test_a_login_is_told_apart_from_a_stranger(
 
 _STATUSES = [200, 400, 401, 403, 404, 418]
 _SITUATIONS = [
-    Seen(scheme, Reply(control), token and Reply(token), pull and Reply(pull))
+    Seen(
+        scheme,
+        Reply(control),
+        Reply(token) if token else None,
+        Reply(pull) if pull else None,
+    )
     for scheme, control, token, pull in itertools.product(
         Scheme, _STATUSES, [None, *_STATUSES], [None, *_STATUSES]
     )
