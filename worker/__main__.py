@@ -11,6 +11,7 @@ from functools import partial
 
 import remediation
 from remediation.inventory import Announcement
+from remediation.readiness.facts_file import FactsError
 from remediation.registry.rules import InvalidRules
 from store import clock
 from store.connection import PROMPT, StoreUnavailable, safe_url
@@ -20,6 +21,7 @@ from worker.credentials import CredentialFolder
 from worker.job import execute
 from worker.kubeconfigs import Kubeconfigs
 from worker.process import serve
+from worker.readiness.facts_file import load_facts
 from worker.registries import RegistriesFile
 from worker.settings import Settings, SettingsError
 from worker.supervisor import Supervisor
@@ -32,6 +34,7 @@ def main() -> int:
     try:
         settings = Settings.from_environment(os.environ)
         registries = RegistriesFile.opened(settings.registries_file)
+        load_facts(settings.facts_file)
     except SettingsError as error:
         sys.stderr.write(f"remediator worker: {error}\n")
         return 2
@@ -39,6 +42,12 @@ def main() -> int:
         sys.stderr.write(
             f"remediator worker: REMEDIATOR_REGISTRIES_FILE {settings.registries_file}: {error}; for example "
             "'registries: {registry.example.com: {realm_hosts: [auth.example.com]}}'\n"
+        )
+        return 2
+    except FactsError as error:
+        sys.stderr.write(
+            f"remediator worker: REMEDIATOR_FACTS_FILE {settings.facts_file}: {error}; for example "
+            "'waivers: [{classes: [W_OTHER], owner: sre, reason: told, expires_at: 2027-01-31}]'\n"
         )
         return 2
     logs.set_up(settings.log_format, settings.log_level)

@@ -7,12 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from remediation.patterns import PatternError, check_cluster_pattern
-from remediation.readiness.facts_file import FactsError
-from remediation.registry.rules import InvalidRules
-from store.connection import PATIENT, connect
-from store.store import DEFAULT_RETENTION_SECONDS, Store
-from worker.readiness.facts_file import load_facts
-from worker.registries import load
 from store.connection import PATIENT, connect
 from store.store import DEFAULT_RETENTION_SECONDS, Store
 
@@ -61,6 +55,7 @@ class Settings:
         """Read the variables. Raises SettingsError for the first that is wrong."""
         folder = environment.get("REMEDIATOR_CREDENTIALS_DIR")
         rules = environment.get("REMEDIATOR_REGISTRIES_FILE")
+        facts = environment.get("REMEDIATOR_FACTS_FILE")
         return cls(
             redis_url=_redis_url(environment),
             kubeconfigs=_kubeconfigs(environment),
@@ -68,9 +63,8 @@ class Settings:
             cluster_name=environment.get("REMEDIATOR_CLUSTER_NAME") or "in-cluster",
             pool=_pool(environment),
             credentials_dir=Path(folder).expanduser() if folder else None,
-            registries_file=_registries_file(environment),
-            facts_file=_facts_file(environment),
             registries_file=Path(rules).expanduser() if rules else None,
+            facts_file=Path(facts).expanduser() if facts else None,
             processes=_number(environment, "REMEDIATOR_PROCESSES", 4, _MOST_PROCESSES),
             concurrency=_number(environment, "REMEDIATOR_CONCURRENCY", 32, _MOST_CONCURRENCY),
             retention_seconds=_number(
@@ -124,36 +118,6 @@ def _pool(environment: Mapping[str, str]) -> str:
             f"REMEDIATOR_POOL is {pool!r}; use lower-case letters, digits and '-', for example 'eu-west'"
         )
     return pool
-
-
-def _registries_file(environment: Mapping[str, str]) -> Path | None:
-    named = environment.get("REMEDIATOR_REGISTRIES_FILE")
-    if not named:
-        return None
-    path = Path(named).expanduser()
-    try:
-        load(path)
-    except InvalidRules as error:
-        raise SettingsError(
-            f"REMEDIATOR_REGISTRIES_FILE: {path}: {error}; for example "
-            "'registries: {registry.example.com: {realm_hosts: [auth.example.com]}}'"
-        ) from None
-    return path
-
-
-def _facts_file(environment: Mapping[str, str]) -> Path | None:
-    named = environment.get("REMEDIATOR_FACTS_FILE")
-    if not named:
-        return None
-    path = Path(named).expanduser()
-    try:
-        load_facts(path)
-    except FactsError as error:
-        raise SettingsError(
-            f"REMEDIATOR_FACTS_FILE: {path}: {error}; for example "
-            "'clusters: [{names: [\"prod-*\"], node_credentials: [{registry: registry.example.com}]}]'"
-        ) from None
-    return path
 
 
 def _number(environment: Mapping[str, str], name: str, default: int, most: int) -> int:
