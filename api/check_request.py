@@ -44,7 +44,7 @@ class CheckRequestSchema(RemediationRequestSchema):
 
     registry = fields.String(
         required=True,
-        validate=[validate.Length(1, _MAX_REGISTRY), _registry],
+        validate=[validate.Length(max=_MAX_REGISTRY), _registry],
         metadata={
             "description": "`HOST[:PORT][/PATH]` of the registry that is to be flipped, as in image names; with a "
             "path, only the repositories below it.",

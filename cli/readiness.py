@@ -24,15 +24,17 @@ _COLOURS = {"safe": "green", "not_safe": "red", "unknown": "yellow"}
 _PATTERNS = "names or globs, comma-separated"
 _NOT_KNOWN = ("unknown", "not_ended", "expired", "not_confirmed", "not_judged")
 
+
+def _count(name: str) -> Column:
+    return Column(name.upper(), lambda item: (item.get("summary") or {}).get(name))
+
+
 CLUSTER_VIEW = View(
     (
         Column("CLUSTER", lambda item: item.get("name")),
         Column("STATUS", lambda item: item.get("status")),
         Column("VERDICT", lambda item: item.get("verdict")),
-        *(
-            Column(name.upper(), lambda item, name=name: (item.get("summary") or {}).get(name))
-            for name in ("blocking", "warning", "info", "waived")
-        ),
+        *map(_count, ("blocking", "warning", "info", "waived")),
         Column("ERROR", error_text),
     ),
     name=lambda item: str(item.get("name")),
@@ -201,9 +203,8 @@ def _print_verdict(client: ApiClient, check: JsonObject) -> None:
     styled = click.style(verdict.replace("_", " "), fg=_COLOURS.get(verdict), bold=True)
     click.echo(f"{clean(check['id'])}  {styled}{f'  in {took}' if took else ''}")
     if verdict == "safe":
-        click.echo(
-            f"valid until {clean(check.get('valid_until'))}; before the flip: remediator gate {clean(check['id'])}"
-        )
+        until = clean(check.get("valid_until"))
+        click.echo(f"valid until {until}; before the flip: remediator gate {clean(check['id'])}")
     click.echo()
     clusters = check.get("clusters") or []
     print_table(CLUSTER_VIEW.header(), [CLUSTER_VIEW.row(cluster) for cluster in clusters])

@@ -1,4 +1,4 @@
-"""What a verdict stands on, as one digest: it changes when an account, a Secret, a template or an uncovered pod does."""
+"""What a verdict stands on, as one digest: it changes with an account, a Secret, a template or an uncovered pod."""
 
 import hashlib
 import json
