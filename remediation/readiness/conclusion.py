@@ -119,9 +119,9 @@ class Conclusion:
                 if (found := self._coverer.cover(key.namespace, key.pull_secrets, use.repository))
             ]
             if not self._kept.judged(key.namespace):
-                self._leave_out(key.namespace, 0, tally.count, _all_good(decisions))
+                self._leave_out(key.namespace, 0, len(tally.names), _all_good(decisions))
                 continue
-            self._pods += tally.count
+            self._pods += len(tally.names)
             self._note_images(use.image for use in key.uses)
             self._note_renewal(group, tally, decisions)
             worse = [d for d in decisions if d.call.finding_class not in _GOOD]
@@ -130,8 +130,8 @@ class Conclusion:
                 key.namespace,
                 group.owner,
                 worse or decisions[:1],
-                number=tally.count,
-                examples=tally.examples,
+                number=len(tally.names),
+                examples=tally.names[:_EXAMPLES],
             )
 
     def _group(self, key: PodKey, tally: PodTally) -> PodGroup:
@@ -141,7 +141,7 @@ class Conclusion:
             kept.options.cluster,
             key.namespace,
             owner,
-            tuple(tally.examples),
+            tuple(tally.names),
             key.mirror,
             kept.options.wanted,
             self._recreated_well(key, owner),
@@ -172,7 +172,6 @@ class Conclusion:
                 Renewal(
                     group.namespace,
                     group.owner,
-                    tally.count,
                     group.pods,
                     tally.labels,
                     min(urgencies),

@@ -33,7 +33,7 @@ def parse_facts(document: object) -> Facts:
     Raises FactsError with every problem at once.
     """
     reader = _Reader()
-    top = reader.mapping(document or {}, "", ("clusters", "waivers"))
+    top = reader.mapping({} if document is None else document, "", ("clusters", "waivers"))
     clusters = reader.each(top, "clusters", "", reader.cluster)
     waivers = reader.each(top, "waivers", "", reader.waiver)
     if reader.problems:

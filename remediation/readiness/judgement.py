@@ -19,8 +19,7 @@ class Renewal:
 
     namespace: str
     owner: Owner
-    pods: int
-    examples: tuple[str, ...]
+    pods: tuple[str, ...]
     labels: Mapping[str, str] = field(hash=False)
     urgency: int
     ready: bool

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 # Kinds whose pod templates are judged. What one of these controls (a Deployment's ReplicaSet) is judged through it.
 WORKLOAD_KINDS = (
@@ -212,5 +213,5 @@ class DisruptionBudget:
 
     namespace: str
     name: str
-    selector: Mapping[str, object] | None
+    selector: Mapping[str, Any] | None
     disruptions_allowed: int

@@ -9,6 +9,8 @@ from remediation.readiness.exposure import Exposure
 from remediation.readiness.finding import Coverage, FindingClass, Severity
 from remediation.readiness.observation import Owner
 
+_MOST_PODS = 10
+
 
 @dataclass(frozen=True, slots=True)
 class PodUse:
@@ -153,7 +155,9 @@ def _renew(group: PodGroup, cover: Cover) -> str:
         again = fixes.kubectl(group.cluster, group.namespace, "get", "pod", pod, "-o", "yaml")
         made = f"nobody makes this pod again: its owner has to delete it and create it anew (its spec: {again})"
         return made if group.recreated_well else f"{_first(group)}; then {made}"
-    line = fixes.recreate(group.cluster, group.namespace, group.owner, group.pods)
+    line = fixes.recreate(group.cluster, group.namespace, group.owner, group.pods[:_MOST_PODS])
+    if len(group.pods) > _MOST_PODS and "delete" in line:
+        line += f" and {len(group.pods) - _MOST_PODS} more"
     if not group.recreated_well:
         return f"{_first(group)}; then {line}"
     if group.in_place:

@@ -28,7 +28,6 @@ from remediation.readiness.observation import (
 from remediation.readiness.options import Options
 from remediation.readiness.pods import PodUse
 
-_EXAMPLES = 3
 _LONGEST_CHAIN = 5
 
 
@@ -47,17 +46,10 @@ class PodKey:
 
 @dataclass(slots=True)
 class PodTally:
-    """How many pods a group has, some of their names, and the labels of the first."""
+    """The pods of a group by name, and the labels of the first."""
 
     labels: Mapping[str, str]
-    count: int = 0
-    examples: list[str] = field(default_factory=list)
-
-    def add(self, name: str) -> None:
-        """Count one pod more."""
-        self.count += 1
-        if len(self.examples) < _EXAMPLES:
-            self.examples.append(name)
+    names: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +149,7 @@ class Reduction:
         key = PodKey(pod.namespace, owner, bare, pod.pull_secrets, pod.account, pod.mirror, uses)
         if key not in self.pods:
             self.pods[key] = PodTally(pod.labels)
-        self.pods[key].add(pod.name)
+        self.pods[key].names.append(pod.name)
 
     def add_mention(self, mention: Mention) -> None:
         """Take a custom resource's text; one that does not name the target is not kept."""

@@ -131,7 +131,18 @@ def test_the_fix_of_a_template_adds_the_name_and_keeps_the_others() -> None:
 
     words, patch = patch_of(only(cluster.found(), "W_").fix)
 
-    assert words == ["kubectl", "--context", "prod", "-n", "team", "patch", "deployment", "web", "--type", "strategic"]
+    assert words == [
+        "kubectl",
+        "--context",
+        "prod",
+        "-n",
+        "team",
+        "patch",
+        "deployment",
+        "web",
+        "--type",
+        "strategic",
+    ]
     assert patch == {"spec": {"template": {"spec": {"imagePullSecrets": [{"name": "docker"}]}}}}
 
 
