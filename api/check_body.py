@@ -141,7 +141,10 @@ class CertificateSchema(Answer):
         required=True,
         metadata={"description": "By resource: the state of each list that was read."},
     )
-    digest = text("Of all that the verdict stands on.")
+    digest = text("Of verdict, findings and lists: it names this certificate.")
+    basis = text(
+        "Of accounts, Secrets, templates and uncovered pods: it changes when one of them does."
+    )
 
 
 class CheckedClusterSchema(Answer):

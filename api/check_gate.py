@@ -1,7 +1,7 @@
 """The gate of a readiness check: open only for a verdict that is safe, in time, and found again at this moment."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from flask import Response
@@ -18,14 +18,13 @@ from api.schemas import Answer, Strict, one_of, text, texts
 from api.services import services
 from api.spec import Blueprint
 from remediation.readiness.verdict import Verdict
+from remediation.status import RemediationStatus
 from store import clock
 from store.records import Check
 
 blueprint = Blueprint("gate")
 
 DEFAULT_WAIT_SECONDS = 30
-# Several callers at the same moment share one look; an older one is made anew.
-_SHARED_SECONDS = 3
 _MOST_REASONS = 50
 
 
@@ -147,11 +146,11 @@ def _found(check: Check) -> Iterator[Finding]:
 
 
 def _confirmed(check: Check, seconds: int) -> Check | None:
-    """Return a second look at the same, begun for this answer or a moment before; None if nobody can take it."""
+    """Return a second look at the same, begun after this was asked for; None if nobody can take it."""
     store = services().store
     latest = store.checks.confirmation(check.id)
-    limit = datetime.now(UTC) - timedelta(seconds=_SHARED_SECONDS)
-    if latest is None or clock.parse(latest.created_at) < limit:
+    # One that nobody has begun will see what is there now: callers of the same moment share it.
+    if latest is None or latest.status is not RemediationStatus.QUEUED:
         fleet = scope.Fleet.of(store.inventory.workers())
         names = [run.cluster for run in check.runs]
         credential = check.request.credential
@@ -180,7 +179,7 @@ def _changes(check: Check, confirmation: Check | None) -> Iterator[Finding]:
     now = {run.cluster: run.judged for run in confirmation.runs}
     for run in check.runs:
         then, later = run.judged, now.get(run.cluster)
-        if not then or not later or then.certificate["digest"] != later.certificate["digest"]:
+        if not then or not later or then.certificate["basis"] != later.certificate["basis"]:
             yield _reason(
                 "digest",
                 f"{run.cluster}: a ServiceAccount, a Secret, a template or an uncovered pod changed since the check; "

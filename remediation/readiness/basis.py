@@ -13,7 +13,7 @@ from remediation.readiness.judge import Judge
 _PASSING = ("Job",)
 
 
-def digest_of(
+def basis_of(
     judges: Sequence[Judge],
     versions: Mapping[tuple[str, str], str],
     findings: Iterable[Finding],

@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 
 from remediation.readiness.finding import Finding
 from store.store import Store
-from tests.api.conftest import API, Announce, Work, a_finding
+from tests.api.conftest import API, Work, a_finding
 
 CHECKS = f"{API}/readiness-checks"
 
@@ -121,22 +121,29 @@ def test_it_closes_when_something_would_break_now(
 def test_it_closes_when_something_changed_that_is_safe_as_well(
     client: FlaskClient, safe: str, store: Store, work: Work
 ) -> None:
-    with somebody_looks(store, work, digest="sha256:2"):
+    with somebody_looks(store, work, basis="sha256:2"):
         answer = client.get(f"{CHECKS}/{safe}/gate")
 
     assert codes(answer) == ["changed"]
 
 
-def test_an_old_second_look_counts_no_more(
-    client: FlaskClient, safe: str, store: Store, work: Work, announce: Announce
+def test_a_look_that_was_taken_for_another_answer_counts_no_more(
+    client: FlaskClient, safe: str, store: Store, work: Work
 ) -> None:
     with somebody_looks(store, work):
         first = client.get(f"{CHECKS}/{safe}/gate").get_json()["confirmed_by"]
-        at_once = client.get(f"{CHECKS}/{safe}/gate").get_json()["confirmed_by"]
-    key = next(store.redis.scan_iter(match=f"*{first}"))
-    store.redis.hset(key, "created_at", "2026-01-01T00:00:00.000Z")
+        second = client.get(f"{CHECKS}/{safe}/gate").get_json()["confirmed_by"]
+    assert first != second
 
-    later = client.get(f"{CHECKS}/{safe}/gate?wait=1")
+    alone = client.get(f"{CHECKS}/{safe}/gate?wait=1")
 
-    assert first == at_once, "callers of the same moment share one"
-    assert codes(later) == ["not_confirmed"], "nobody looked again"
+    assert codes(alone) == ["not_confirmed"], "nobody looked again"
+
+
+def test_callers_of_the_same_moment_share_a_look(
+    client: FlaskClient, safe: str, store: Store
+) -> None:
+    client.get(f"{CHECKS}/{safe}/gate?wait=0")
+    client.get(f"{CHECKS}/{safe}/gate?wait=0")
+
+    assert len(store.runs.active()) == 1

@@ -4,25 +4,25 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import remediation
 from remediation.credential import Credential
 from remediation.outcome import Error, ErrorCode
-from remediation.readiness.basis import digest_of
+from remediation.readiness.basis import basis_of
+from remediation.readiness.certificate import Snapshot, certify
 from remediation.readiness.coverage import Wanted
 from remediation.readiness.facts import Facts
 from remediation.readiness.finding import Finding, Severity
 from remediation.readiness.judge import Judge
-from remediation.readiness.judgement import Renewal, count, in_order
-from remediation.readiness.observation import DisruptionBudget
+from remediation.readiness.judgement import together
 from remediation.readiness.options import Options
 from remediation.readiness.proof import AdmissionProof, Level, RegistryProof
 from remediation.readiness.request import CheckRequest
+from remediation.readiness.restart import plan_restarts
 from remediation.readiness.target import Target
-from remediation.readiness.verdict import verdict_of
 from remediation.registry.rules import Registries
 from remediation.request import RemediationRequest
 from remediation.selection import NamespaceSelection
@@ -40,7 +40,7 @@ from worker.readiness.reading import Found, Reading
 from worker.readiness.registry import ask_registries
 from worker.run import REACH_SECONDS, RunFailed
 
-VALID_SECONDS = 600
+VALID = timedelta(minutes=10)
 _MOST_READINGS = 3
 _NO_ANSWER = (ErrorCode.UNREACHABLE, ErrorCode.TIMEOUT)
 
@@ -183,32 +183,28 @@ async def _conclude(
 ) -> None:
     """Store the findings of all judges. Raises LeaseLost."""
     now = datetime.now(UTC)
-    judgements = [judge.conclude(now, proofs, admissions) for judge in judges]
-    # What is about the cluster itself, every judge says.
-    findings = in_order(
-        dict.fromkeys(finding for judgement in judgements for finding in judgement.findings)
-    )
-    renewals = [renewal for judgement in judgements for renewal in judgement.renewals]
-    certificate = {
-        "cluster_uid": found.cluster_uid,
-        "kubernetes_version": found.version,
-        "judged_at": _text(found.pods_at),
-        "valid_until": _text(found.pods_at + timedelta(seconds=VALID_SECONDS)),
-        "resource_versions": dict(sorted(found.versions.items())),
-        "digest": digest_of(judges, found.secret_versions, findings),
-    }
+    judgement = together(judge.conclude(now, proofs, admissions) for judge in judges)
+    run = execution.claim.run
+    snapshot = Snapshot(run.cluster, found.cluster_uid, found.versions)
+    certificate = certify([judgement], [snapshot], found.pods_at, VALID)
     judged = Judged(
-        verdict_of(findings),
-        {str(name): number for name, number in count(findings).items()},
-        _severities(findings),
+        certificate.verdict,
+        {str(name): number for name, number in judgement.counts.items()},
+        _severities(judgement.findings),
         tuple(map(str, execution.targets)),
-        certificate,
+        {
+            "cluster_uid": found.cluster_uid,
+            "kubernetes_version": found.version,
+            "judged_at": _text(certificate.issued_at),
+            "valid_until": _text(certificate.valid_until),
+            "resource_versions": dict(sorted(found.versions.items())),
+            "digest": certificate.digest,
+            "basis": basis_of(judges, found.secret_versions, judgement.findings),
+        },
     )
-    rows = map(Finding.to_row, findings)
-    checks = execution.store.checks
-    await asyncio.to_thread(
-        checks.report, execution.claim, rows, _plan(renewals, found.budgets), judged
-    )
+    rows = map(Finding.to_row, judgement.findings)
+    plan = asdict(plan_restarts(judgement, found.budgets))
+    await asyncio.to_thread(execution.store.checks.report, execution.claim, rows, plan, judged)
 
 
 async def _fail(execution: CheckExecution, error: Error, status: RunStatus) -> NoReturn:
@@ -230,7 +226,3 @@ def _severities(findings: Sequence[Finding]) -> dict[str, int]:
 
 def _text(moment: datetime) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _plan(renewals: Sequence[Renewal], budgets: Sequence[DisruptionBudget]) -> dict[str, Any]:
-    return {}
