@@ -1,6 +1,6 @@
 """The findings of a readiness check, by page or as a stream."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from typing import Any
 
@@ -9,7 +9,7 @@ from flask import Response
 from marshmallow import fields
 
 from api import parameters
-from api.access import Permission, permission
+from api.access import Permission, caller, permission
 from api.answers import json_answer
 from api.checks import ID_PARAMETER, find_check
 from api.formats import Format, offers, wanted
@@ -109,7 +109,7 @@ _TEXT = {"schema": {"type": "string"}}
     FindingPageSchema,
     headers={"Link": {"schema": {"type": "string"}, "description": 'rel="next"'}},
 )
-@blueprint.problems(401, 404, 406, 422, 503)
+@blueprint.problems(401, 403, 404, 406, 422, 503)
 def findings(query: dict[str, Any], check_id: str) -> Response:
     """Read findings, cluster by cluster, the blocking ones first.
 
@@ -121,7 +121,7 @@ def findings(query: dict[str, Any], check_id: str) -> Response:
     after = _position(query["cursor"], filters) if "cursor" in query else None
     clusters = matcher(tuple(query.get("cluster", ("*",))))
     runs = [run for run in check.runs if clusters(run.cluster)]
-    rows = _matching(services().store.checks.findings(runs, after), query)
+    rows = visible(_matching(services().store.checks.findings(runs, after), query))
     chosen = wanted()
     if chosen is not Format.JSON and "limit" not in query:
         return _streamed(chosen, (row for _, row in rows))
@@ -133,6 +133,18 @@ def findings(query: dict[str, Any], check_id: str) -> Response:
     answer = _streamed(chosen, iter(taken))
     answer.headers.update(headers)
     return answer
+
+
+def visible(rows: Iterable[Placed]) -> Iterator[Placed]:
+    """Yield the findings that the caller may see: those about left-out namespaces may be others' business."""
+    rights, needed = caller().rights, Permission.READ_READINESS_CHECKS
+    tests: dict[str, Callable[[str], bool]] = {}
+    for place, row in rows:
+        cluster, namespace = row["cluster"], row["namespace"]
+        if cluster not in tests:
+            tests[cluster] = matcher(rights.namespaces(needed, cluster))
+        if not namespace or tests[cluster](namespace):
+            yield place, row
 
 
 def _matching(rows: Iterator[Placed], query: dict[str, Any]) -> Iterator[Placed]:

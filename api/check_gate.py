@@ -11,6 +11,7 @@ from api import scope
 from api.access import Permission, permission
 from api.answers import json_answer
 from api.check_body import digest, valid_until
+from api.check_findings import visible
 from api.checks import ID_PARAMETER, find_check, held, record
 from api.parameters import MAX_WAIT_SECONDS, Wait
 from api.problems import Finding, Problem, pointer
@@ -64,7 +65,7 @@ class RestartPlanSchema(Answer):
 @permission(Permission.READ_READINESS_CHECKS)
 @blueprint.query(_GateQuery)
 @blueprint.answers(200, GateSchema)
-@blueprint.problems(401, 404, 406, 412, 422, 503)
+@blueprint.problems(401, 403, 404, 406, 412, 422, 503)
 def gate(query: dict[str, Any], check_id: str) -> Response:
     """Ask whether the registry may be flipped now.
 
@@ -99,7 +100,7 @@ def gate(query: dict[str, Any], check_id: str) -> Response:
 )
 @permission(Permission.READ_READINESS_CHECKS)
 @blueprint.answers(200, RestartPlanSchema)
-@blueprint.problems(401, 404, 406, 503)
+@blueprint.problems(401, 403, 404, 406, 503)
 def restart_plan(check_id: str) -> Response:
     """Read which controllers to restart, in which order, so that their pods get the Secret.
 
@@ -133,7 +134,7 @@ def _found(check: Check) -> Iterator[Finding]:
             why = f"{run.error.code}: {run.error.detail}" if run.error else str(run.status)
             yield _reason("clusters", f"{run.cluster} could not be judged ({why})", "not_judged")
     shown = 0
-    for _, row in services().store.checks.findings(check.runs):
+    for _, row in visible(services().store.checks.findings(check.runs)):
         if row["severity"] != "blocking":
             continue
         if row["waiver"] is None:

@@ -9,7 +9,7 @@ from api import parameters
 from api.access import Permission, permission
 from api.answers import json_answer
 from api.check_body import CheckPageSchema, check_body
-from api.checks import ID_PATTERN
+from api.checks import ID_PATTERN, sees
 from api.paging import bad_cursor, decode_cursor, encode_cursor, filters_of, next_link
 from api.schemas import Strict
 from api.services import services
@@ -43,7 +43,7 @@ class _ListQuery(Strict):
     CheckPageSchema,
     headers={"Link": {"schema": {"type": "string"}, "description": 'rel="next"'}},
 )
-@blueprint.problems(401, 406, 422, 503)
+@blueprint.problems(401, 403, 406, 422, 503)
 def list_checks(query: dict[str, Any]) -> Response:
     """List readiness checks, newest first, without those that a gate asked for.
 
@@ -73,7 +73,8 @@ def _page(query: dict[str, Any], before: str | None, limit: int) -> tuple[list[C
             return found, last
         last = check.id
         if (
-            check.status in statuses
+            sees(check)
+            and check.status in statuses
             and (verdicts is None or check.verdict in verdicts)
             and any(matches(run.cluster) for run in check.runs)
         ):

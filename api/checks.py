@@ -11,6 +11,7 @@ from api import scope
 from api.acceptance import ACCEPTED_HEADERS
 from api.access import Permission, caller, permission
 from api.answers import json_answer
+from api.authorization import check_new
 from api.body import Body, read_body
 from api.check_body import CheckSchema, check_body
 from api.check_request import EXAMPLES, CheckRequestSchema, to_check
@@ -56,7 +57,7 @@ log = logging.getLogger(__name__)
 @permission(Permission.CREATE_READINESS_CHECKS)
 @blueprint.query(WaitQuery)
 @blueprint.answers(202, CheckSchema, headers=ACCEPTED_HEADERS)
-@blueprint.problems(400, 401, 406, 413, 415, 422, 503)
+@blueprint.problems(400, 401, 403, 406, 413, 415, 422, 503)
 def create_check(query: dict[str, Any]) -> Response:
     """Judge whether a registry can be flipped.
 
@@ -81,7 +82,7 @@ def create_check(query: dict[str, Any]) -> Response:
 @blueprint.query(WaitQuery)
 @blueprint.answers(200, CheckSchema, headers=ENTITY_HEADERS)
 @blueprint.answers(304, description="It is still as its ETag says.", headers=ENTITY_HEADERS)
-@blueprint.problems(401, 404, 406, 422, 503)
+@blueprint.problems(401, 403, 404, 406, 422, 503)
 def show_check(query: dict[str, Any], check_id: str) -> Response:
     """Read a readiness check.
 
@@ -105,13 +106,20 @@ def show_check(query: dict[str, Any], check_id: str) -> Response:
 
 
 def find_check(check_id: str) -> Check:
-    """Return a check. Raises Problem if there is none."""
+    """Return a check. Raises Problem if there is none that the caller may see."""
     # No key is built of a text that is not of the form of our ids.
     known = re.fullmatch(ID_PATTERN, check_id)
     check = services().store.checks.get(check_id) if known else None
-    if check is None:
+    if check is None or not sees(check):
         raise gone(check_id)
     return check
+
+
+def sees(check: Check) -> bool:
+    """Tell whether the caller may see the check: as a whole, for a verdict over a part would be another one."""
+    clusters = [run.cluster for run in check.runs]
+    needed = Permission.READ_READINESS_CHECKS
+    return not caller().rights.uncovered(needed, clusters, check.request.namespaces)
 
 
 def gone(check_id: str) -> Problem:
@@ -144,7 +152,18 @@ def record(
     """Record a check and wake its workers; from the record on nothing can go wrong. Raises KeyTaken."""
     store = services().store
     check_id = f"chk_{ULID()}"
-    runs = store.checks.create(check_id, wanted, caller().subject, places, key, confirms=confirms)
+    services().publication.refresh()  # the workers go by it
+    needs = Permission.READ_READINESS_CHECKS if confirms else Permission.CREATE_READINESS_CHECKS
+    runs = store.checks.create(
+        check_id,
+        wanted,
+        caller().subject,
+        places,
+        key,
+        groups=caller().requester.groups,
+        needs=needs,
+        confirms=confirms,
+    )
     log.info("accepted %s", check_id, extra={"fields": {"subject": caller().subject}})
     stored = None
     try:
@@ -169,7 +188,8 @@ def _once(key: RequestKey | None, body: Body) -> tuple[Check, dict[str, str]]:
     """Return the check of the request, made now unless its key is known, and headers that say so."""
     if key and (known := services().store.idempotency.known(key)):
         return _replay(known), REPLAYED
-    fleet = scope.Fleet.of(services().store.inventory.workers())
+    check_new(body.fields, inline=False, needed=Permission.CREATE_READINESS_CHECKS)
+    fleet = scope.Fleet.of(services().store.inventory.workers()).seen()
     findings = [*body.findings, *scope.findings(body.fields, fleet)]
     if findings:
         raise invalid(findings)

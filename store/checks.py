@@ -6,6 +6,7 @@ from typing import Any
 
 from redis import Redis
 
+from remediation.permission import Permission
 from remediation.readiness.request import CheckRequest
 from remediation.status import RemediationStatus, RunStatus
 from store import clock, codec, events, keys
@@ -35,12 +36,15 @@ class Checks:
         clusters: Sequence[tuple[str, str]],
         key: RequestKey | None = None,
         *,
+        groups: Sequence[str] = (),
+        needs: Permission = Permission.CREATE_READINESS_CHECKS,
         remediation_id: str | None = None,
         confirms: str | None = None,
     ) -> list[Run]:
         """Record a check and one queued run for each (cluster, pool), all or nothing; return the runs.
 
-        What is there already stays. One that only `confirms` another is in no list. Having recorded nothing, raises
+        `groups` are those of who asked, `needs` is the permission for it: the worker looks at both again. What is there
+        already stays. One that only `confirms` another is in no list. Having recorded nothing, raises
         KeyTaken if something was made of the idempotency key before.
         """
         now = clock.now()
@@ -62,6 +66,8 @@ class Checks:
                     "status": RemediationStatus.QUEUED,
                     "request": codec.encode_check_request(request),
                     "requested_by": requested_by,
+                    "groups": codec.dumps(list(groups)),
+                    "needs": needs,
                     "created_at": now,
                     "open": len(clusters),
                     "runs": codec.dumps(run_ids),

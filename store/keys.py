@@ -9,9 +9,8 @@ ACTIVE = PREFIX + "active"  # set: runs that have not ended
 WORKERS = PREFIX + "workers"  # zset: worker id by the time of its last heartbeat
 REAPER = PREFIX + "reaper"  # string: who looks for lost runs at this moment
 CHECKS = PREFIX + "checks"  # zset, score 0: ids of readiness checks in order of creation
-CHECKS_DUE = (
-    PREFIX + "checks:due"
-)  # set: remediations that have ended and are to be followed by a check
+CHECKS_DUE = PREFIX + "checks:due"  # set: ended remediations that a check is to follow
+POLICY = PREFIX + "policy"  # string: who may do what, where, as the API published it last
 PROBE = PREFIX + "probe"  # string: written by the readiness probe
 
 

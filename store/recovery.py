@@ -8,6 +8,7 @@ from datetime import datetime
 from itertools import islice
 
 from remediation.outcome import Error, ErrorCode
+from remediation.permission import Permission
 from remediation.readiness.proof import Level
 from remediation.readiness.request import CheckRequest
 from remediation.status import RunStatus
@@ -53,6 +54,7 @@ def begin_due_checks(store: Store) -> None:
         remediation = store.remediations.get(remediation_id)
         if remediation is not None:
             request = remediation.request
+            warrant = store.remediations.warrant(remediation_id)
             known = known_credentials(store.inventory.workers()).get(request.credential)
             runs = store.checks.create(
                 check_after(remediation_id),
@@ -68,6 +70,8 @@ def begin_due_checks(store: Store) -> None:
                 ),
                 remediation.requested_by,
                 [(run.cluster, run.pool) for run in remediation.runs],
+                groups=warrant.requester.groups if warrant else (),
+                needs=Permission.CREATE_REMEDIATIONS,
                 remediation_id=remediation_id,
             )
             for run in runs:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import uvloop
 
+from remediation.admission import refusal, refusal_of_check
 from remediation.credential import Credential
 from remediation.outcome import Error, ErrorCode
 from remediation.plan import Task
@@ -111,6 +112,7 @@ class _Job:
         if asked is None:
             raise LeaseLost(run.id)
         request, created_at = asked
+        self._check_permission(request)
         context = self._context()
         task = self._task_of(request)
         concurrency = self._settings.concurrency
@@ -130,6 +132,10 @@ class _Job:
         if asked is None:
             raise LeaseLost(run.id)
         request, created_at = asked
+        warrant = self._store.remediations.warrant(run.remediation_id)
+        policy = self._store.policies.current()
+        if error := refusal_of_check(policy, warrant, run.cluster, request):
+            raise RunFailed(error)
         credential = self._credential(request.credential) if request.credential else None
         return CheckExecution(
             store=self._store,
@@ -165,6 +171,14 @@ class _Job:
                 RunStatus.UNREACHABLE,
             )
         return context
+
+    def _check_permission(self, request: RemediationRequest) -> None:
+        """Look whether who asked may still have this done here. Raises RunFailed if not."""
+        run, store = self._claim.run, self._store
+        warrant = store.remediations.warrant(run.remediation_id)
+        policy = store.policies.current()
+        if error := refusal(policy, warrant, run.cluster, request, undo=bool(run.undoes)):
+            raise RunFailed(error)
 
     def _task_of(self, request: RemediationRequest) -> Task | UndoTask:
         run = self._claim.run

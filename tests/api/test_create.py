@@ -52,7 +52,7 @@ def test_accepts_and_says_where_to_look(client: FlaskClient, announce: Announce)
     assert re.fullmatch(r'"\d+-\d+"', answer.headers["ETag"])
     assert body["status"] == "queued"
     assert body["terminal"] is False
-    assert body["requested_by"] == "ci"
+    assert body["requested_by"] == "client:ci"
     assert body["reason"] == "CHG-1881"
     assert body["labels"] == {"team": "sre"}
     assert [(run["name"], run["status"]) for run in body["clusters"]] == [
