@@ -5,6 +5,7 @@ from ulid import ULID
 
 from remediation.outcome import ErrorCode
 from remediation.permission import Binding, Grant, Policy, Role
+from remediation.registry.rules import Registries
 from remediation.request import RemediationRequest
 from remediation.status import RemediationStatus
 from store.remediations import run_id
@@ -34,7 +35,7 @@ def carried_out(store: Store, redis_server: str, policy: Policy | None) -> Error
     if policy:
         store.policies.publish(policy)
     settings = Settings(f"{redis_server}?db={STORE_DATABASE}", ())
-    execute(settings, Contexts({}, {}, ()), run_id(identity, 0))
+    execute(settings, Contexts({}, {}, ()), Registries(), run_id(identity, 0))
     remediation = store.remediations.get(identity)
     assert remediation is not None
     assert remediation.status is RemediationStatus.FAILED

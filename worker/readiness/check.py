@@ -204,6 +204,8 @@ async def _conclude(
     )
     rows = map(Finding.to_row, judgement.findings)
     plan = asdict(plan_restarts(judgement, found.budgets))
+    if found.no_budgets:
+        plan["note"] = f"PodDisruptionBudgets are not respected here: {found.no_budgets}"
     await asyncio.to_thread(execution.store.checks.report, execution.claim, rows, plan, judged)
 
 

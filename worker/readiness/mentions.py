@@ -16,6 +16,7 @@ from worker.readiness.lists import Lists
 _OWN_GROUPS = ("", "apps", "batch", "autoscaling", "policy", "events.k8s.io", "extensions")
 _OWN_SUFFIX = ".k8s.io"
 _MOST_KINDS = 300
+_MOST_TOLD = 10
 _MOST_TEXTS = 2000  # in one object
 _DEEPEST = 40
 
@@ -49,14 +50,10 @@ _Found = TypeVar("_Found")
 async def mentions(lists: Lists, hosts: Collection[str]) -> AsyncIterator[Mention]:
     """Yield the texts of the custom resources in which one of the hosts stands. Raises Fault and ListExpired.
 
-    A kind that may not be listed is in `lists.refused`, as everywhere.
+    Kinds that may not be listed are in `lists.refused` as one, `customresources`, for the word of somebody who knows.
     """
     sought = [host.encode() for host in hosts]
     kinds = await _kinds(lists)
-    if len(kinds) > _MOST_KINDS:
-        lists.refused["customresources"] = (
-            f"there are {len(kinds)} kinds of custom resources, of which only {_MOST_KINDS} are looked at"
-        )
     for path, name, kind in kinds[:_MOST_KINDS]:
         async for page in lists.pages(path, msgspec.Raw, name=name):
             for raw in page:
@@ -65,6 +62,12 @@ async def mentions(lists: Lists, hosts: Collection[str]) -> AsyncIterator[Mentio
                 if any(host in lowered for host in sought):
                     for mention in _of_object(kind, msgspec.json.decode(raw)):
                         yield mention
+    unseen = [name for _, name, _ in kinds if lists.refused.pop(name, None)]
+    unseen += [name for _, name, _ in kinds[_MOST_KINDS:]]
+    if unseen:
+        more = f" and {len(unseen) - _MOST_TOLD} more" if len(unseen) > _MOST_TOLD else ""
+        told = f"{', '.join(unseen[:_MOST_TOLD])}{more}"
+        lists.refused["customresources"] = f"the worker may not list {told}"
 
 
 async def _kinds(lists: Lists) -> list[tuple[str, str, str]]:

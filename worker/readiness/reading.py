@@ -52,7 +52,7 @@ _AT_ONCE = 16
 class Found:
     """What a reading says besides what it handed to the judges.
 
-    `templates` are the pod templates of judged workloads as they stand, by (namespace, kind, name), if they were asked
+    `no_budgets` says why the PodDisruptionBudgets are not known. `templates` are the pod templates of judged workloads as they stand, by (namespace, kind, name), if they were asked
     for; `secret_versions` are uid and resourceVersion of each Secret, by (namespace, name); `pods_at` is when the last
     list was begun.
     """
@@ -61,6 +61,7 @@ class Found:
     version: str = ""
     versions: dict[str, str] = field(default_factory=dict)
     budgets: list[DisruptionBudget] = field(default_factory=list)
+    no_budgets: str = ""
     templates: dict[tuple[str, str, str], bytes] = field(default_factory=dict)
     secret_versions: dict[tuple[str, str], str] = field(default_factory=dict)
     pods_at: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -176,8 +177,8 @@ class Reading:
                     self._workload(kind, wire)
         async for budgets in self._lists.pages("/apis/policy/v1/poddisruptionbudgets", WireBudget):
             self._found.budgets += map(WireBudget.to_domain, budgets)
-        # Without them a restart plan is less careful, and the verdict the same.
-        self._lists.refused.pop("poddisruptionbudgets", None)
+        # Without them the verdict is the same, and the restart plan says that it does not know them.
+        self._found.no_budgets = self._lists.refused.pop("poddisruptionbudgets", "")
 
     def _workload(self, kind: str, wire: WireWorkload) -> None:
         workload = wire.to_domain(kind)

@@ -1,0 +1,548 @@
+"""One pod or template of every class on a real API server, judged with the documented rights and nothing else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controlplane.cluster import Cluster
+from tests.e2e.fleet import (
+    PASSWORD,
+    REGISTRY,
+    Space,
+    docker_config,
+    write_least_privileged,
+)
+from tests.e2e.registry import known_registry
+from tests.e2e.service import Service
+
+IMAGE = f"{REGISTRY}/team/app:1"
+SERVED = "served.example.com"
+DEEP = ("remediator-readiness-secrets", "remediator-readiness-admission")
+LEGACY = "kubernetes.io/dockercfg"
+
+
+class Place:
+    """A namespace of a case, and what is made in it."""
+
+    def __init__(self, space: Space, account: tuple[str, ...] | None = ()) -> None:
+        self.space = space
+        self.cluster = space.clusters[0]
+        accounts = [] if account is None else ["default"]
+        self.name = space.namespace("case", [])
+        for name in accounts:
+            space.account(self.name, name, *(account or ()))
+
+    def secret(self, content: Any = None, name: str = "docker", **more: Any) -> Place:
+        self.space.secret(
+            self.name, docker_config() if content is None else content, name=name, **more
+        )
+        return self
+
+    def workload(
+        self,
+        *own: str,
+        kind: str = "Deployment",
+        image: str = IMAGE,
+        replicas: int = 1,
+        **spec: Any,
+    ) -> Place:
+        template = {
+            "metadata": {"labels": {"app": "web"}},
+            "spec": {"containers": [{"name": "main", "image": image}], **spec},
+        }
+        if own:
+            template["spec"]["imagePullSecrets"] = [{"name": name} if name else {} for name in own]
+        body: dict[str, Any] = {
+            "selector": {"matchLabels": {"app": "web"}},
+            "template": template,
+        }
+        if kind != "DaemonSet":
+            body["replicas"] = replicas
+        if kind == "ReplicationController":
+            body["selector"] = {"app": "web"}
+        if kind in ("Job", "CronJob"):
+            template["spec"]["restartPolicy"] = "Never"
+            body = {"template": template}
+        if kind == "CronJob":
+            body = {"schedule": "0 0 1 1 *", "jobTemplate": {"spec": body}}
+        paths = {
+            "Job": "/apis/batch/v1",
+            "CronJob": "/apis/batch/v1",
+            "ReplicationController": "/api/v1",
+        }
+        self.post(
+            f"{paths.get(kind, '/apis/apps/v1')}/namespaces/{self.name}/{kind.lower()}s",
+            {"metadata": {"name": "web"}, "spec": body},
+        )
+        return self
+
+    def pod(
+        self,
+        *own: str,
+        policy: str = "Always",
+        restart: str = "Always",
+        state: dict[str, Any] | None = None,
+        pulled: bool = True,
+        image: str = IMAGE,
+        **more: Any,
+    ) -> Place:
+        spec: dict[str, Any] = {
+            "nodeName": "node-0",
+            "restartPolicy": restart,
+            "containers": [{"name": "main", "image": image, "imagePullPolicy": policy}],
+        }
+        if own:
+            spec["imagePullSecrets"] = [{"name": name} if name else {} for name in own]
+        path = f"/api/v1/namespaces/{self.name}/pods"
+        self.post(path, {"metadata": {"name": "web", **more}, "spec": spec})
+        status = {
+            "phase": "Running" if pulled else "Pending",
+            "containerStatuses": [
+                {
+                    "name": "main",
+                    "image": image,
+                    "imageID": f"{image}@sha256:{'0' * 64}" if pulled else "",
+                    "ready": False,
+                    "restartCount": 0,
+                    "state": state or {"running": {"startedAt": "2026-01-01T00:00:00Z"}},
+                }
+            ],
+        }
+        self.cluster.http.patch(
+            f"{path}/web/status",
+            content=json.dumps({"status": status}),
+            headers={"Content-Type": "application/merge-patch+json"},
+        ).raise_for_status()
+        return self
+
+    def post(self, path: str, body: dict[str, Any]) -> None:
+        answer = self.cluster.http.post(path, json=body)
+        assert answer.is_success, answer.text
+
+
+def backing_off() -> dict[str, Any]:
+    """Return the state of a container whose image cannot be pulled."""
+    return {"waiting": {"reason": "ImagePullBackOff"}}
+
+
+POISON = {"auths": {"other.example.com": {"auth": "%%%"}}}
+ELSEWHERE = docker_config(registry="other.example.com")
+OLD = docker_config(password="an-older-one")
+
+CASES: dict[str, tuple[Callable[[Space], Place], str, str]] = {
+    "P_COVERED": (lambda s: Place(s).secret().pod("docker"), "info", ""),
+    "P_NODE": (
+        lambda s: Place(s).pod(annotations={"kubernetes.io/config.mirror": "x"}),
+        "blocking",
+        "node_credentials",
+    ),
+    "P_BREAKS_ON_FLIP": (
+        lambda s: Place(s).pod(pulled=False, state=backing_off()),
+        "blocking",
+        "create it anew",
+    ),
+    "P_RISK_RESTART": (lambda s: Place(s).pod(), "blocking", "create it anew"),
+    "P_RISK_LOW": (lambda s: Place(s).pod(policy="IfNotPresent"), "warning", "create it anew"),
+    "P_NO_PULL": (lambda s: Place(s).pod(restart="Never"), "info", ""),
+    "P_POISONED": (lambda s: Place(s).secret(POISON).pod("docker"), "blocking", "mend or empty"),
+    "P_UNKNOWN": (
+        lambda s: Place(s).secret(name="theirs").pod("theirs"),
+        "blocking",
+        "let the worker get Secret",
+    ),
+    "W_COVERED_SA": (lambda s: Place(s, ("docker",)).secret().workload(), "info", ""),
+    "W_COVERED_TEMPLATE": (lambda s: Place(s).secret().workload("docker"), "info", ""),
+    "W_TEMPLATE_SECRETS": (
+        lambda s: Place(s, ("docker",)).secret().workload(""),
+        "blocking",
+        "kubectl --context alpha",
+    ),
+    "W_SA_UNPATCHED": (lambda s: Place(s).secret().workload(), "blocking", "remediator run"),
+    "W_DANGLING": (lambda s: Place(s, ("docker",)).workload(), "blocking", "remediator run"),
+    "W_WRONG_TYPE": (
+        lambda s: Place(s, ("docker",)).secret("x", kind="Opaque", key="x").workload(),
+        "blocking",
+        "type cannot be changed",
+    ),
+    "W_KEY": (
+        lambda s: Place(s, ("docker",)).secret(ELSEWHERE).workload(),
+        "blocking",
+        "--on-conflict merge",
+    ),
+    "W_STALE": (
+        lambda s: Place(s, ("docker",)).secret(OLD).workload(),
+        "blocking",
+        "--on-conflict merge",
+    ),
+    "W_POISONED": (
+        lambda s: Place(s, ("docker",)).secret(POISON).workload(),
+        "blocking",
+        "mend or empty",
+    ),
+    "W_UNKNOWN": (
+        lambda s: Place(s, ("docker", "theirs")).secret().secret(name="theirs").workload(),
+        "blocking",
+        "let the worker get Secret",
+    ),
+    "W_SA_MISSING": (
+        lambda s: Place(s).secret().workload(serviceAccountName="absent"),
+        "warning",
+        "create serviceaccount absent",
+    ),
+    "W_ENFORCED": (lambda s: enforced(Place(s).secret().workload("docker")), "blocking", "add"),
+    "W_DRIFT": (lambda s: applied(Place(s, ("docker",)).secret().workload()), "blocking", "in"),
+    "W_DORMANT": (lambda s: Place(s).secret().workload(replicas=0), "warning", "remediator run"),
+    "SA_UNUSED_UNPATCHED": (lambda s: Place(s), "warning", "remediator run"),
+}
+
+
+def annotated(place: Place, annotations: dict[str, str]) -> Place:
+    """Write annotations on the ServiceAccount `default`."""
+    place.cluster.http.patch(
+        f"/api/v1/namespaces/{place.name}/serviceaccounts/default",
+        content=json.dumps({"metadata": {"annotations": annotations}}),
+        headers={"Content-Type": "application/merge-patch+json"},
+    ).raise_for_status()
+    return place
+
+
+def enforced(place: Place) -> Place:
+    """Have the ServiceAccount allow only what it lists, which is nothing."""
+    return annotated(place, {"kubernetes.io/enforce-mountable-secrets": "true"})
+
+
+def applied(place: Place) -> Place:
+    """Have the ServiceAccount look as if a manifest that names the list was applied."""
+    manifest = json.dumps({"imagePullSecrets": [{"name": "mine"}]})
+    return annotated(place, {"kubectl.kubernetes.io/last-applied-configuration": manifest})
+
+
+def judged(service: Service, **body: Any) -> dict[str, Any]:
+    """Ask for a check and wait for its end; return it with its findings."""
+    usual = {
+        "clusters": ["alpha"],
+        "registry": REGISTRY,
+        "credential": "harbor",
+        "evidence": "L0",
+    }
+    answer = service.http.post("/readiness-checks", params={"wait": "60"}, json=usual | body)
+    assert answer.status_code == 202, answer.text
+    check: dict[str, Any] = answer.json()
+    assert check["terminal"], check
+    rows = service.http.get(f"/readiness-checks/{check['id']}/findings", params={"limit": "1000"})
+    return check | {"findings": rows.json()["items"]}
+
+
+def found(check: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return the one finding of a class."""
+    rows = [row for row in check["findings"] if row["class"] == name]
+    assert len(rows) == 1, [(row["class"], row["explanation"]) for row in check["findings"]]
+    return dict(rows[0])
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_class_is_found_on_a_real_cluster(service: Service, space: Space, name: str) -> None:
+    make, severity, fix = CASES[name]
+    place = make(space)
+
+    check = judged(service, namespaces=[place.name])
+
+    row = found(check, name)
+    assert (row["severity"], row["namespace"]) == (severity, place.name)
+    assert fix in row["fix"], row["fix"]
+    assert bool(row["fix"]) is bool(fix)
+    blocking = severity == "blocking"
+    doubt = row["doubt"]
+    assert check["verdict"] == (("unknown" if doubt else "not_safe") if blocking else "safe")
+    assert check["clusters"][0]["certificate"]["resource_versions"]["pods"]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController", "Job", "CronJob"],
+)
+def test_templates_of_every_kind_are_judged(service: Service, space: Space, kind: str) -> None:
+    place = Place(space).secret().workload(kind=kind)
+
+    row = found(judged(service, namespaces=[place.name]), "W_SA_UNPATCHED")
+
+    assert (row["kind"], row["name"]) == (kind, "web")
+
+
+def test_init_sidecar_and_volume_images_count(service: Service, space: Space) -> None:
+    place = Place(space).secret()
+    place.workload(
+        image="elsewhere.example.com/app:1",
+        initContainers=[{"name": "first", "image": IMAGE, "restartPolicy": "Always"}],
+    )
+
+    assert found(judged(service, namespaces=[place.name]), "W_SA_UNPATCHED")["image"] == IMAGE
+
+
+def test_an_ignored_namespace_that_uses_the_registry_is_named(
+    service: Service, space: Space
+) -> None:
+    place = Place(space).workload()
+
+    check = judged(service, namespaces=[place.name], ignore=[place.name])
+
+    assert found(check, "N_IGNORED")["namespace"] == place.name
+    assert check["verdict"] == "safe"
+
+
+def test_without_a_credential_nothing_is_safe(service: Service, space: Space) -> None:
+    place = Place(space, ("docker",)).secret().workload()
+
+    answer = service.http.post(
+        "/readiness-checks",
+        params={"wait": "60"},
+        json={"clusters": ["alpha"], "registry": REGISTRY, "namespaces": [place.name]},
+    ).json()
+
+    assert answer["verdict"] == "unknown"
+    assert answer["summary"]["classes"]["C_NO_CREDENTIAL"] == 1
+
+
+def test_a_cluster_that_does_not_answer_is_unknown_and_holds_up_nobody(
+    service: Service, space: Space, tmp_path: Path, credentials: Path
+) -> None:
+    good = service.directory / "kubeconfig"
+    text = good.read_text().replace("name: beta", "name: gone")
+    here = tmp_path / "kubeconfig"
+    here.write_text(text.replace(space.clusters[1].server, "https://127.0.0.1:1"))
+    other = Service(tmp_path / "service", [here], credentials)
+    try:
+        place = Place(space, ("docker",)).secret().workload()
+        check = judged(other, clusters=["*"], namespaces=[place.name])
+    finally:
+        other.stop()
+
+    by_name = {cluster["name"]: cluster for cluster in check["clusters"]}
+    assert check["verdict"] == "unknown"
+    assert by_name["alpha"]["verdict"] == "safe"
+    assert by_name["gone"]["status"] == "unreachable"
+    assert by_name["gone"]["error"]["code"] == "unreachable"
+    assert found(check, "C_UNREADABLE")["cluster"] == "gone"
+
+
+def test_a_custom_resource_that_names_the_registry_needs_somebodys_word(
+    service: Service, space: Space, clusters: tuple[Cluster, ...]
+) -> None:
+    place = Place(space)
+    name = f"{space.prefix.rstrip('-')}widgets"
+    http = clusters[0].http
+    definition = {
+        "metadata": {"name": f"{name}.example.com"},
+        "spec": {
+            "group": "example.com",
+            "scope": "Namespaced",
+            "names": {"plural": name, "singular": name[:-1], "kind": "Widget"},
+            "versions": [
+                {
+                    "name": "v1",
+                    "served": True,
+                    "storage": True,
+                    "schema": {
+                        "openAPIV3Schema": {
+                            "type": "object",
+                            "x-kubernetes-preserve-unknown-fields": True,
+                        }
+                    },
+                }
+            ],
+        },
+    }
+    crds = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    http.post(crds, json=definition).raise_for_status()
+    try:
+        refused = judged(service, namespaces=[place.name])
+        assert found(refused, "C_UNREADABLE")["name"] == "customresources"
+        assert refused["verdict"] == "unknown"
+        role = {
+            "kind": "ClusterRole",
+            "metadata": {"name": name},
+            "rules": [{"apiGroups": ["example.com"], "resources": ["*"], "verbs": ["list"]}],
+        }
+        subject = {"kind": "ServiceAccount", "name": "remediator", "namespace": "default"}
+        reference = {
+            "apiGroup": "rbac.authorization.k8s.io",
+            "kind": "ClusterRole",
+            "name": name,
+        }
+        clusters[0].apply(role)
+        binding = {"kind": "ClusterRoleBinding", "metadata": {"name": name}}
+        clusters[0].apply(binding | {"roleRef": reference, "subjects": [subject]})
+        path = f"/apis/example.com/v1/namespaces/{place.name}/{name}"
+        body = {
+            "apiVersion": "example.com/v1",
+            "kind": "Widget",
+            "metadata": {"name": "one"},
+            "spec": {"deep": [{"image": IMAGE}]},
+        }
+        http.post(path, json=body).raise_for_status()
+
+        check = judged(service, namespaces=[place.name])
+
+        row = found(check, "W_OTHER")
+        assert (row["kind"], row["name"], row["doubt"]) == ("Widget", "one", True)
+        assert "spec.deep[0].image" in row["explanation"]
+        assert check["verdict"] == "unknown"
+    finally:
+        http.delete(f"{crds}/{name}.example.com")
+
+
+@pytest.fixture(scope="module")
+def deep(
+    tmp_path_factory: pytest.TempPathFactory, clusters: tuple[Cluster, ...], credentials: Path
+) -> Iterator[Service]:
+    """A service with the optional roles and a file of declared facts."""
+    directory = tmp_path_factory.mktemp("deep")
+    kubeconfig = write_least_privileged(directory / "kubeconfig", clusters, *DEEP)
+    facts = directory / "facts.yaml"
+    facts.write_text(
+        json.dumps(
+            {
+                "clusters": [{"names": ["*"], "node_credentials": [{"registry": SERVED}]}],
+                "waivers": [
+                    {
+                        "classes": ["W_SA_UNPATCHED"],
+                        "namespaces": ["*waived*", "t*-waived"],
+                        "owner": "sre",
+                        "reason": "goes away",
+                        "expires_at": "2099-01-01",
+                    }
+                ],
+            }
+        )
+    )
+    with known_registry(directory / "known") as environment:
+        facts_file = {"REMEDIATOR_FACTS_FILE": str(facts)}
+        running = Service(directory, [kubeconfig], credentials, environment | facts_file)
+        yield running
+        running.stop()
+
+
+def test_in_deep_mode_other_secrets_are_read(deep: Service, space: Space) -> None:
+    place = Place(space).secret(name="theirs").secret(name="legacy", kind=LEGACY, key=".dockercfg")
+    place.workload("theirs")
+
+    assert judged(deep, namespaces=[place.name])["verdict"] == "safe"
+
+
+def test_in_deep_mode_a_missing_secret_is_missing(deep: Service, space: Space) -> None:
+    place = Place(space).workload("nowhere")
+
+    assert found(judged(deep, namespaces=[place.name]), "W_DANGLING")["coverage"] == "MISSING"
+
+
+def test_declared_logins_of_nodes_count(deep: Service, space: Space) -> None:
+    place = Place(space).workload(image=f"{SERVED}/app:1")
+
+    check = judged(deep, namespaces=[place.name], registry=SERVED)
+
+    assert found(check, "W_NODE")["severity"] == "info"
+    assert check["verdict"] == "safe"
+
+
+def test_a_waiver_is_shown_and_opens_the_verdict(deep: Service, space: Space) -> None:
+    name = space.namespace("waived")
+    place = Place.__new__(Place)
+    place.space, place.cluster, place.name = space, space.clusters[0], name
+    place.workload()
+
+    check = judged(deep, namespaces=[name])
+
+    assert check["verdict"] == "safe"
+    assert found(check, "W_SA_UNPATCHED")["waiver"]["owner"] == "sre"
+    assert (check["summary"]["blocking"], check["summary"]["waived"]) == (0, 1)
+
+
+def test_admission_is_proven_and_refusals_are_told(deep: Service, space: Space) -> None:
+    place = Place(space, ("docker",)).secret().workload()
+    good = judged(deep, namespaces=[place.name], evidence="L3")
+    row = found(good, "W_COVERED_SA")
+    assert "L3" in row["evidence"]
+    before = place.cluster.http.get(f"/api/v1/namespaces/{place.name}/pods").json()["items"]
+    assert before == [], "nothing was made"
+    place.cluster.apply(
+        {
+            "kind": "ResourceQuota",
+            "metadata": {"name": "none", "namespace": place.name},
+            "spec": {"hard": {"pods": "0"}},
+        }
+    )
+
+    refused = judged(deep, namespaces=[place.name], evidence="L3")
+
+    assert found(refused, "W_ADMISSION")["severity"] == "blocking"
+    assert refused["verdict"] == "unknown"
+
+
+def test_without_the_right_to_ask_admission_is_not_proven(service: Service, space: Space) -> None:
+    place = Place(space, ("docker",)).secret().workload()
+
+    check = judged(service, namespaces=[place.name], evidence="L3")
+
+    assert found(check, "W_ADMISSION")["doubt"] is True
+    assert check["verdict"] == "unknown"
+
+
+def test_the_registry_is_asked(deep: Service, space: Space) -> None:
+    """The registry behind the name knows the login and has no image: the login is accepted, the right not shown."""
+    place = Place(space, ("docker",)).secret().workload()
+
+    accepted = judged(deep, namespaces=[place.name], evidence="L1")
+    unproven = judged(deep, namespaces=[place.name], evidence="L2")
+
+    assert accepted["verdict"] == "safe"
+    assert "L1" in found(accepted, "W_COVERED_SA")["evidence"]
+    assert found(unproven, "R_UNPROVEN")["doubt"] is True
+    assert unproven["verdict"] == "unknown"
+
+
+def test_a_login_that_the_registry_refuses_is_told(
+    tmp_path: Path, space: Space, clusters: tuple[Cluster, ...]
+) -> None:
+    folder = tmp_path / "credentials"
+    folder.mkdir()
+    entry = folder / "harbor"
+    entry.mkdir()
+    for name, value in (("registry", REGISTRY), ("username", "robot"), ("password", "wrong")):
+        (entry / name).write_text(value)
+    kubeconfig = write_least_privileged(tmp_path / "kubeconfig", clusters)
+    wrong = docker_config(password="wrong")
+    with known_registry(tmp_path / "known") as environment:
+        running = Service(tmp_path / "service", [kubeconfig], folder, environment)
+        try:
+            place = Place(space, ("docker",)).secret(wrong).workload()
+            check = judged(running, namespaces=[place.name], evidence="L1")
+        finally:
+            running.stop()
+
+    assert found(check, "R_REFUSED")["severity"] == "blocking"
+    assert found(check, "W_REFUSED")["severity"] == "blocking"
+    assert check["verdict"] == "not_safe"
+    assert PASSWORD not in json.dumps(check)
+    assert "wrong" not in (tmp_path / "service" / "up.log").read_text()
+
+
+def test_a_service_account_made_after_the_remediation_is_told(
+    service: Service, space: Space
+) -> None:
+    name = space.namespace("old")
+    service.remediate(clusters=["alpha"], namespaces=[name], readiness=False)
+    place = Place.__new__(Place)
+    place.space, place.cluster, place.name = space, space.clusters[0], name
+    for _ in range(50):  # times of Kubernetes are whole seconds
+        late = f"late-{_}"
+        space.account(name, late)
+        check = judged(service, namespaces=[name])
+        if any(row["class"] == "N_RACE" for row in check["findings"]):
+            break
+
+    assert found(check, "N_RACE")["severity"] == "warning"
