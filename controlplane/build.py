@@ -55,6 +55,7 @@ _SOURCES = {
     "keyring": _Source("kubernetes", "./cmd/keyring"),
     "kwok": _Source("kwok", "sigs.k8s.io/kwok/cmd/kwok", _STRIP),
     "registry": _Source("registry", "github.com/distribution/distribution/v3/cmd/registry", _STRIP),
+    "ctrpull": _Source("puller", "./", _STRIP),
 }
 
 KNOWN = tuple(_SOURCES)
