@@ -13,9 +13,20 @@ from remediation.readiness.observation import (
     ContainerState,
     Node,
     Owner,
+    PullSecret,
 )
 from remediation.readiness.target import parse_target
-from tests.remediation.readiness.cluster import IMAGE, OTHER_IMAGE, REGISTRY, RUNNING, Cluster, only
+from tests.remediation.readiness.cluster import (
+    CONFIG,
+    IMAGE,
+    LOGIN,
+    OTHER_IMAGE,
+    REGISTRY,
+    RUNNING,
+    Cluster,
+    content,
+    only,
+)
 
 ALWAYS = Container("main", IMAGE, pull_policy="Always", state=ContainerState.RUNNING, image_id="x")
 NEVER = Container("main", IMAGE, pull_policy="Never", state=ContainerState.RUNNING, image_id="x")
@@ -34,6 +45,9 @@ CRASHING = Container(
 )
 DONE_INIT = Container(
     "init", IMAGE, ContainerKind.INIT, "IfNotPresent", ContainerState.TERMINATED, "x"
+)
+BY_DIGEST = Container(
+    "main", f"{REGISTRY}/team/app@sha256:{'a' * 64}", state=ContainerState.RUNNING, image_id="x"
 )
 OTHER = Container("main", OTHER_IMAGE, state=ContainerState.RUNNING, image_id="y")
 WAITING_OTHER = Container("main", OTHER_IMAGE)
@@ -71,6 +85,7 @@ B, R, L, N = (
             R,
         ),
         ((Container("main", IMAGE, state=ContainerState.RUNNING, image_id="x"),), "Always", L),
+        ((BY_DIGEST,), "Always", L),
         ((DONE_INIT, OTHER), "Always", L),
         ((Container("second", IMAGE, ContainerKind.INIT), OTHER), "Always", B),
         (
@@ -404,3 +419,26 @@ def test_only_repositories_under_the_path_are_looked_at(image: str, looked_at: b
     cluster.pod("docker", containers=(Container("main", image),))
 
     assert cluster.judged().pods == looked_at
+
+
+def test_the_worst_image_of_a_pod_is_told() -> None:
+    key = f"{REGISTRY}/team/app"
+    cluster = Cluster().account("docker").workload()
+    cluster.judge.add_secret(PullSecret("team", "docker", CONFIG, content((key, LOGIN))))
+    second = Container("second", f"{REGISTRY}/other/app:1", pull_policy="Always")
+    cluster.pod("docker", containers=(RUNNING, second))
+
+    found = only(cluster.found(), "P_")
+
+    assert (found.finding_class, found.image) == (B, f"{REGISTRY}/other/app:1")
+
+
+def test_images_with_the_same_trouble_are_one_finding() -> None:
+    more = Container("second", f"{REGISTRY}/other/app:1")
+    cluster = Cluster().account("docker").secrets(docker="ours").workload()
+    cluster.pod(containers=(PENDING, more))
+
+    found = only(cluster.found(), "P_")
+
+    assert found.count == 1
+    assert found.explanation.endswith("So are 1 more of its images.")

@@ -361,6 +361,13 @@ def test_accounts_without_users_are_one_warning_a_namespace() -> None:
     assert (found.count, found.examples) == (2, ("builder", "default"))
 
 
+def test_accounts_with_users_are_told_with_those() -> None:
+    cluster = Cluster().account().workload().account(name="builder")
+    cluster.pod(controller=None, account="builder")
+
+    assert W.SA_UNUSED_UNPATCHED not in classes(cluster.found())
+
+
 def test_what_came_after_the_remediation_is_a_race() -> None:
     late = NOW + timedelta(minutes=1)
     cluster = Cluster(remediated_at=NOW).account(created_at=NOW - timedelta(1))
@@ -446,3 +453,14 @@ def test_a_controller_seen_only_through_its_pods(
     cluster.pod(*names, controller=Owner("TaskRun", "build"))
 
     assert only(cluster.found(), "W_").finding_class is expected
+
+
+def test_a_controller_is_well_only_if_all_its_new_pods_are() -> None:
+    cluster = Cluster().secrets(docker="ours").account("docker").account(name="bare")
+    owner = Owner("TaskRun", "build")
+    for number, account in enumerate(("bare", "default")):
+        cluster.pod(name=f"build-{number}", controller=owner, account=account)
+
+    risky = [f for f in cluster.found() if f.finding_class is W.P_RISK_LOW]
+
+    assert all(f.fix.startswith("first mend") for f in risky)
