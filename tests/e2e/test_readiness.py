@@ -17,112 +17,13 @@ from tests.e2e.fleet import (
     docker_config,
     write_least_privileged,
 )
+from tests.e2e.readiness import IMAGE, Place, found, judged
 from tests.e2e.registry import known_registry
 from tests.e2e.service import Service
 
-IMAGE = f"{REGISTRY}/team/app:1"
 SERVED = "served.example.com"
 DEEP = ("remediator-readiness-secrets", "remediator-readiness-admission")
 LEGACY = "kubernetes.io/dockercfg"
-
-
-class Place:
-    """A namespace of a case, and what is made in it."""
-
-    def __init__(self, space: Space, account: tuple[str, ...] | None = ()) -> None:
-        self.space = space
-        self.cluster = space.clusters[0]
-        accounts = [] if account is None else ["default"]
-        self.name = space.namespace("case", [])
-        for name in accounts:
-            space.account(self.name, name, *(account or ()))
-
-    def secret(self, content: Any = None, name: str = "docker", **more: Any) -> Place:
-        self.space.secret(
-            self.name, docker_config() if content is None else content, name=name, **more
-        )
-        return self
-
-    def workload(
-        self,
-        *own: str,
-        kind: str = "Deployment",
-        image: str = IMAGE,
-        replicas: int = 1,
-        **spec: Any,
-    ) -> Place:
-        template = {
-            "metadata": {"labels": {"app": "web"}},
-            "spec": {"containers": [{"name": "main", "image": image}], **spec},
-        }
-        if own:
-            template["spec"]["imagePullSecrets"] = [{"name": name} if name else {} for name in own]
-        body: dict[str, Any] = {
-            "selector": {"matchLabels": {"app": "web"}},
-            "template": template,
-        }
-        if kind != "DaemonSet":
-            body["replicas"] = replicas
-        if kind == "ReplicationController":
-            body["selector"] = {"app": "web"}
-        if kind in ("Job", "CronJob"):
-            template["spec"]["restartPolicy"] = "Never"
-            body = {"template": template}
-        if kind == "CronJob":
-            body = {"schedule": "0 0 1 1 *", "jobTemplate": {"spec": body}}
-        paths = {
-            "Job": "/apis/batch/v1",
-            "CronJob": "/apis/batch/v1",
-            "ReplicationController": "/api/v1",
-        }
-        self.post(
-            f"{paths.get(kind, '/apis/apps/v1')}/namespaces/{self.name}/{kind.lower()}s",
-            {"metadata": {"name": "web"}, "spec": body},
-        )
-        return self
-
-    def pod(
-        self,
-        *own: str,
-        policy: str = "Always",
-        restart: str = "Always",
-        state: dict[str, Any] | None = None,
-        pulled: bool = True,
-        image: str = IMAGE,
-        **more: Any,
-    ) -> Place:
-        spec: dict[str, Any] = {
-            "nodeName": "node-0",
-            "restartPolicy": restart,
-            "containers": [{"name": "main", "image": image, "imagePullPolicy": policy}],
-        }
-        if own:
-            spec["imagePullSecrets"] = [{"name": name} if name else {} for name in own]
-        path = f"/api/v1/namespaces/{self.name}/pods"
-        self.post(path, {"metadata": {"name": "web", **more}, "spec": spec})
-        status = {
-            "phase": "Running" if pulled else "Pending",
-            "containerStatuses": [
-                {
-                    "name": "main",
-                    "image": image,
-                    "imageID": f"{image}@sha256:{'0' * 64}" if pulled else "",
-                    "ready": False,
-                    "restartCount": 0,
-                    "state": state or {"running": {"startedAt": "2026-01-01T00:00:00Z"}},
-                }
-            ],
-        }
-        self.cluster.http.patch(
-            f"{path}/web/status",
-            content=json.dumps({"status": status}),
-            headers={"Content-Type": "application/merge-patch+json"},
-        ).raise_for_status()
-        return self
-
-    def post(self, path: str, body: dict[str, Any]) -> None:
-        answer = self.cluster.http.post(path, json=body)
-        assert answer.is_success, answer.text
 
 
 def backing_off() -> dict[str, Any]:
@@ -222,29 +123,6 @@ def applied(place: Place) -> Place:
     return annotated(place, {"kubectl.kubernetes.io/last-applied-configuration": manifest})
 
 
-def judged(service: Service, **body: Any) -> dict[str, Any]:
-    """Ask for a check and wait for its end; return it with its findings."""
-    usual = {
-        "clusters": ["alpha"],
-        "registry": REGISTRY,
-        "credential": "harbor",
-        "evidence": "L0",
-    }
-    answer = service.http.post("/readiness-checks", params={"wait": "60"}, json=usual | body)
-    assert answer.status_code == 202, answer.text
-    check: dict[str, Any] = answer.json()
-    assert check["terminal"], check
-    rows = service.http.get(f"/readiness-checks/{check['id']}/findings", params={"limit": "1000"})
-    return check | {"findings": rows.json()["items"]}
-
-
-def found(check: dict[str, Any], name: str) -> dict[str, Any]:
-    """Return the one finding of a class."""
-    rows = [row for row in check["findings"] if row["class"] == name]
-    assert len(rows) == 1, [(row["class"], row["explanation"]) for row in check["findings"]]
-    return dict(rows[0])
-
-
 @pytest.mark.parametrize("name", CASES)
 def test_every_class_is_found_on_a_real_cluster(service: Service, space: Space, name: str) -> None:
     make, severity, fix = CASES[name]
@@ -291,9 +169,7 @@ def test_an_ignored_namespace_that_uses_the_registry_is_named(
 
     check = judged(service, namespaces=[place.name], ignore=[place.name])
 
-    left_out = {
-        row["namespace"]: row for row in check["findings"] if row["class"] == "N_IGNORED"
-    }
+    left_out = {row["namespace"]: row for row in check["findings"] if row["class"] == "N_IGNORED"}
     assert "ignore list" in left_out[place.name]["explanation"]
     assert left_out[place.name]["severity"] == "warning"
     assert check["verdict"] == "safe"
@@ -454,9 +330,7 @@ def test_declared_logins_of_nodes_count(deep: Service, space: Space) -> None:
 
 def test_a_waiver_is_shown_and_opens_the_verdict(deep: Service, space: Space) -> None:
     name = space.namespace("waived")
-    place = Place.__new__(Place)
-    place.space, place.cluster, place.name = space, space.clusters[0], name
-    place.workload()
+    Place.at(space, name).workload()
 
     check = judged(deep, namespaces=[name])
 
@@ -536,11 +410,8 @@ def test_a_service_account_made_after_the_remediation_is_told(
 ) -> None:
     name = space.namespace("old")
     service.remediate(clusters=["alpha"], namespaces=[name], readiness=False)
-    place = Place.__new__(Place)
-    place.space, place.cluster, place.name = space, space.clusters[0], name
-    for _ in range(50):  # times of Kubernetes are whole seconds
-        late = f"late-{_}"
-        space.account(name, late)
+    for number in range(50):  # times of Kubernetes are whole seconds
+        space.account(name, f"late-{number}")
         check = judged(service, namespaces=[name])
         if any(row["class"] == "N_RACE" for row in check["findings"]):
             break

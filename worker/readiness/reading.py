@@ -5,6 +5,7 @@ Every pod that lives later was either in the last list, or made after it and so 
 
 import asyncio
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -117,11 +118,11 @@ class Reading:
         except (Fault, Gone) as error:
             self._refused("namespaces/kube-system", error)
         call = Call("get", "version")
-        try:
+        with suppress(
+            Fault, Gone
+        ):  # for the record only; a cluster that is away says so to the next question
             body = await self._lists.read("/version", call)
             self._found.version = decode(msgspec.json.Decoder(_Version), body, call).gitVersion
-        except (Fault, Gone) as error:
-            self._refused("version", error)
 
     async def _surroundings(self) -> None:
         async for nodes in self._lists.pages("/api/v1/nodes", WireNode):
