@@ -22,7 +22,7 @@ FINDINGS_PAGE = 1000
 _EXIT = {"safe": ExitCode.SUCCEEDED, "not_safe": ExitCode.FAILED}
 _COLOURS = {"safe": "green", "not_safe": "red", "unknown": "yellow"}
 _PATTERNS = "names or globs, comma-separated"
-_NOT_KNOWN = ("unknown", "not_ended", "expired", "not_confirmed", "not_judged")
+_KNOWN = ("not_safe", "changed")
 
 
 def _count(name: str) -> Column:
@@ -132,7 +132,7 @@ def gate_command(call: Call, check_id: str) -> None:
     except ClientError as error:
         if error.status != 412:
             raise
-        known = any(code not in _NOT_KNOWN for code in error.codes)
+        known = any(code in _KNOWN for code in error.codes)
         error.exit_code = int(ExitCode.FAILED if known else ExitCode.UNKNOWN)  # type: ignore[misc]
         raise
     view = View((Column("ID", lambda item: item.get("id")),), name=lambda item: str(item.get("id")))

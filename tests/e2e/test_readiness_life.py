@@ -13,6 +13,7 @@ import pytest
 
 from controlplane.cluster import Cluster, ContextSpec, write_kubeconfig
 from tests.e2e.fleet import Space, docker_config, grant_least_privilege
+from tests.e2e.processes import workers_below
 from tests.e2e.proxy import Proxy
 from tests.e2e.readiness import Place, found, judged
 from tests.e2e.registry import known_registry
@@ -189,7 +190,7 @@ def test_a_check_whose_worker_is_killed_is_carried_out_by_another(
     check = service.http.post("/readiness-checks", json=body).json()
     wait_for(lambda: any(path.endswith("/pods") for _, path, _ in proxy.seen))
 
-    killed = _workers(service.process.pid)
+    killed = workers_below(service.process.pid)
     for pid in killed:
         os.kill(pid, signal.SIGKILL)
     proxy.plan = lambda *_: "pass"
@@ -240,27 +241,3 @@ def wait_for(look: Callable[[], Any]) -> Any:
 def _readiness(service: Service, remediation_id: str) -> Any:
     told = service.http.get(f"/remediations/{remediation_id}").json()["readiness"]
     return told if told and told["verdict"] else None
-
-
-def _workers(parent: int) -> list[int]:
-    """Return the processes below one that run the worker."""
-    children: dict[int, list[int]] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                above = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-            except (OSError, ValueError):
-                continue
-            children.setdefault(above, []).append(int(entry.name))
-    found: list[int] = []
-    below = [parent]
-    while below:
-        each = below.pop()
-        below += children.get(each, [])
-        try:
-            command = Path(f"/proc/{each}/cmdline").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if b"worker" in command:
-            found.append(each)
-    return found
