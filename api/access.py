@@ -144,7 +144,8 @@ class Access:
                 "the access file is not used as it stands, what was read before counts: %s", error
             )
             return
-        self._loaded, self._known = _Loaded(file, Identities(file)), True
+        self._loaded = _Loaded(file, Identities(file, self._loaded.identities))
+        self._known = True
         log.info(
             "the access file is read: %d keys, %d bindings",
             len(file.keys),

@@ -108,6 +108,7 @@ def _run_body(run: Run) -> dict[str, Any]:
         "error": error_body(run.error),
         "reason": _reason(run),
         "registry_check": _check_body(run.registry_check),
+        "credential_fingerprint": run.credential_fingerprint,
     }
 
 

@@ -10,7 +10,7 @@ from api.acceptance import ACCEPTED_HEADERS, Plan, accept
 from api.access import Permission, permission
 from api.authorization import check_follow_up
 from api.body import Body, read_optional_body
-from api.follow_up import FollowUpSchema, body_of, followed, places_of, request_for
+from api.follow_up import FollowUpSchema, body_of, fleet_now, followed, places_of, request_for
 from api.idempotency import KEY_HEADER
 from api.problems import Problem
 from api.remediation_schemas import RemediationSchema
@@ -73,7 +73,7 @@ def _admitted(remediation_id: str, body: Body) -> Plan:
         kept_secrets=sum(run.summary.secrets_updated for run in runs),
         undoes={run.cluster: run.id for run in runs},
     )
-    return Plan(wanted, places_of(runs, credential=None), origin, needs)
+    return Plan(wanted, places_of(runs, fleet_now()), origin, needs)
 
 
 def _undoable(original: Remediation) -> list[Run]:

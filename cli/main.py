@@ -24,6 +24,7 @@ _COMMANDS = {
     "whoami": ("cli.inventory", "Show who the service takes you for."),
     "system": ("cli.inventory", "Show how the service is."),
     "token": ("cli.token", "Make API keys."),
+    "keys": ("cli.keys", "Make the keys that seal logins."),
     "api": ("cli.processes", "Run the API process (configured by environment)."),
     "worker": ("cli.processes", "Run the worker process (configured by environment)."),
 }

@@ -137,6 +137,13 @@ def check_registry(text: str) -> str:
     raise InvalidCredential("must be a registry like 'registry.example.com[:port][/path]'")
 
 
+def check_username(text: str) -> str:
+    """Return a user name. Raises InvalidCredential for one that cannot be sent to a registry."""
+    if ":" in text:
+        raise InvalidCredential("must not hold a ':', which cannot be sent to a registry")
+    return text
+
+
 def holds(existing: DockerConfig, wanted: DockerConfig) -> bool:
     """Tell whether a pull with `existing` gets the logins of `wanted` and no others for the same registry keys."""
     present = existing.by_repository()

@@ -20,8 +20,9 @@ class Run:
     nobody begins it any more; `line` is the key of the line it stands in (None: it writes nothing) and `behind` the
     remediation that goes first; `missing` are named namespaces the cluster does not have (None: not observed yet).
     `parents` are the runs whose leftovers it retries, the oldest first; `undoes` is the run it takes back, `undone_by`
-    the run that takes it back. `registry_check` is what the registry said of the credential (None: not asked), `judged`
-    what a readiness check came to.
+    the run that takes it back. `registry_check` is what the registry said of the credential (None: not asked).
+    `credential_fingerprint` is that of the credential which its last attempt works with; `judged` is what a readiness
+    check came to.
     """
 
     id: str
@@ -43,6 +44,7 @@ class Run:
     undoes: str | None = None
     undone_by: str | None = None
     registry_check: CheckResult | None = None
+    credential_fingerprint: str | None = None
     judged: "Judged | None" = None
 
 

@@ -55,12 +55,15 @@ def begin_due_checks(store: Store) -> None:
         if remediation is not None:
             request = remediation.request
             warrant = store.remediations.warrant(remediation_id)
-            known = known_credentials(store.inventory.workers()).get(request.credential)
+            inline = request.inline_credential
+            known = known_credentials(store.inventory.workers()).get(request.credential or "")
+            registries = known.credential.registries if known else ()
             runs = store.checks.create(
                 check_after(remediation_id),
                 CheckRequest(
                     clusters=tuple(run.cluster for run in remediation.runs),
-                    registries=known.credential.registries if known else (),
+                    # A login that came in the request is gone by now.
+                    registries=(inline.registry,) if inline else registries,
                     credential=request.credential,
                     namespaces=request.namespaces,
                     ignore=request.ignore,

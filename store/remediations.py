@@ -15,6 +15,7 @@ from store.idempotency import LIFE_SECONDS, KeyTaken, RequestKey, decode, encode
 from store.lines import in_line, place
 from store.lua import script
 from store.records import NEW, Origin, Remediation, Run
+from store.sealed import MARGIN_SECONDS
 
 _LIST_CHUNK = 50
 WAKE_MS = 2000
@@ -43,10 +44,12 @@ class Remediations:
         origin: Origin = NEW,
         groups: Sequence[str] = (),
         needs: Permission = Permission.CREATE_REMEDIATIONS,
+        sealed: str | None = None,
     ) -> list[Run]:
         """Record a remediation and one queued run for each (cluster, pool), all or nothing; return the runs.
 
-        `groups` are those of who asked, `needs` is the permission for it: the worker looks at both again.
+        `groups` are those of who asked, `needs` is the permission for it: the worker looks at both again. `sealed` is
+        the sealed login that came in the request; it is gone when the remediation ends.
         What is there already stays: the client sends again what got no answer, and work may have begun by then.
         Having recorded nothing, raises KeyTaken if something was made of the idempotency key before, and AlreadyUndone
         if a run that is to be taken back has been since.
@@ -77,6 +80,9 @@ class Remediations:
             pipe.multi()
             if key:
                 pipe.set(key.record, encode(key, remediation_id), ex=LIFE_SECONDS)
+            if sealed:
+                life = request.timeout_seconds + MARGIN_SECONDS
+                pipe.set(keys.sealed(remediation_id), sealed, ex=life)
             pipe.hset(
                 head,
                 mapping={
@@ -222,6 +228,7 @@ class Remediations:
         runs = self._runs(run_ids)
         if not raw or len(runs) < len(run_ids):
             self._redis.srem(keys.OPEN, remediation_id)
+            self._redis.delete(keys.sealed(remediation_id))
             return False
         statuses = [run.status for run in runs]
         if not all(status.terminal for status in statuses):
@@ -233,6 +240,7 @@ class Remediations:
                     keys.remediation(remediation_id),
                     keys.events(remediation_id),
                     keys.OPEN,
+                    keys.sealed(remediation_id),
                     keys.CHECKS_DUE,
                 ],
                 args=[remediation_id, status, clock.now(), events.change(status=status)],

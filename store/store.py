@@ -16,6 +16,7 @@ from store.queue import Queue
 from store.remediations import Remediations
 from store.results import Results
 from store.runs import Runs
+from store.sealed import Sealed
 
 DEFAULT_RETENTION_SECONDS = 30 * 24 * 3600
 
@@ -34,6 +35,7 @@ class Store:
     inventory: Inventory
     idempotency: Idempotency
     policies: Policies
+    sealed: Sealed
     queue: Queue
 
     @classmethod
@@ -53,6 +55,7 @@ class Store:
             inventory=Inventory(redis),
             idempotency=Idempotency(redis),
             policies=Policies(redis),
+            sealed=Sealed(redis),
             queue=Queue(connect(url, retries=retries, text=False)),
         )
 

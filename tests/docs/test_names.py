@@ -77,7 +77,9 @@ def options_of(name: str) -> set[str]:
     """Return the options of a command."""
     command = remediator.get_command(context(), name)
     assert command, f"there is no command '{name}'"
-    return {option for parameter in command.params for option in parameter.opts} | {"--help"}
+    below = command.commands.values() if isinstance(command, click.Group) else ()
+    parameters = (parameter for each in (command, *below) for parameter in each.params)
+    return {option for parameter in parameters for option in parameter.opts} | {"--help"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

@@ -53,9 +53,9 @@ _AT_ONCE = 16
 class Found:
     """What a reading says besides what it handed to the judges.
 
-    `no_budgets` says why the PodDisruptionBudgets are not known. `templates` are the pod templates of judged workloads as they stand, by (namespace, kind, name), if they were asked
-    for; `secret_versions` are uid and resourceVersion of each Secret, by (namespace, name); `pods_at` is when the last
-    list was begun.
+    `no_budgets` says why the PodDisruptionBudgets are not known. `templates` are the pod templates of judged workloads
+    as they stand, by (namespace, kind, name), if they were asked for; `secret_versions` are uid and resourceVersion of
+    each Secret, by (namespace, name); `pods_at` is when the last list was begun.
     """
 
     cluster_uid: str = ""
