@@ -7,7 +7,8 @@ from difflib import get_close_matches
 from remediation.credential import DockerConfig, Login
 from remediation.readiness.finding import Coverage
 from remediation.readiness.keyring import KeyedLogins, Match, SecretState, lookup
-from remediation.readiness.proof import Level, RegistryProof, RegistryVerdict, level_of, refused
+from remediation.readiness.proof import Level, RegistryProof, level_of, refused
+from remediation.registry.verdict import Verdict as RegistryVerdict
 from remediation.registry_key import effective_key
 
 COVERING = (Coverage.COVERED, Coverage.SHADOWED)

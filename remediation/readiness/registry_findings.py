@@ -9,10 +9,10 @@ from remediation.readiness.finding import FindingClass, Severity
 from remediation.readiness.proof import (
     Level,
     RegistryProof,
-    RegistryVerdict,
     level_of,
     refused,
 )
+from remediation.registry.verdict import Verdict as RegistryVerdict
 
 _NO_ANSWER = "nobody asked the registry"
 _WHAT_IT_MEANS = {

@@ -16,6 +16,7 @@ from api.remediation_request import RemediationRequestSchema, to_request
 from controlplane.cluster import Cluster
 from remediation.credential import credential_from_docker_config
 from remediation.permission import Permission, Requester, Rights
+from remediation.readiness.facts_file import parse_facts
 from remediation.registry.rules import parse_rules
 from remediation.request import InlineCredential
 from tests.docs.pages import PAGES, ROOT, Example, examples_of
@@ -116,6 +117,13 @@ def test_the_access_file_lets_a_key_in(tmp_path: Path) -> None:
     assert rights.uncovered(create, ["eu-1"], ["*"], "harbor")
     assert access.oidc
     assert access.kubernetes
+
+
+def test_the_facts_are_facts() -> None:
+    facts = parse_facts(yaml.safe_load(the("readiness facts").text))
+
+    assert facts.of("prod-eu").kubelet_logins[0].nodes.matches({"pool": "gpu"})
+    assert [rule.waiver.owner for rule in facts.waivers] == ["platform@example.com"]
 
 
 def test_the_docker_config_is_a_credential() -> None:

@@ -5,14 +5,11 @@ from collections.abc import Iterable
 
 from remediation.credential import Login
 from remediation.image import parse_image
-from remediation.readiness.proof import Question, RegistryProof, RegistryVerdict
+from remediation.readiness.proof import Question, RegistryProof
 from remediation.registry.check import RepositoryProof
 from remediation.registry.rules import Registries, canonical_host
-from remediation.registry.verdict import LoginAnswer
 from worker.registry import Prober
 from worker.registry_http import Stopped
-
-_LOGIN = {LoginAnswer.ACCEPTED: True, LoginAnswer.REFUSED: False}
 
 
 async def ask_registries(
@@ -46,15 +43,10 @@ async def _ask_one(
                 found += map(_proof, questions, answers)
             return found
     except Stopped as stopped:
-        verdict = RegistryVerdict(stopped.judged.verdict)
+        verdict = stopped.judged.verdict
         every = [question for questions in logins.values() for question in questions]
         return [RegistryProof(q.repository, q.login, verdict) for q in every]
 
 
 def _proof(question: Question, answer: RepositoryProof) -> RegistryProof:
-    return RegistryProof(
-        question.repository,
-        question.login,
-        RegistryVerdict(answer.verdict),
-        _LOGIN.get(answer.login),
-    )
+    return RegistryProof(question.repository, question.login, answer.verdict, answer.login)

@@ -24,9 +24,9 @@ from remediation.readiness.options import Options
 from remediation.readiness.proof import (
     AdmissionProof,
     RegistryProof,
-    RegistryVerdict,
 )
 from remediation.readiness.target import parse_target
+from remediation.registry.verdict import Verdict as RegistryVerdict
 
 REGISTRY = "registry.example.com"
 IMAGE = f"{REGISTRY}/team/app:1"

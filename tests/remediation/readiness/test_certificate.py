@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -24,11 +25,11 @@ TTL = timedelta(minutes=10)
 SNAPSHOT = Snapshot("prod", "uid-1", {"pods": "17", "serviceaccounts": "12"})
 
 
-def cluster(**options: object) -> Cluster:
+def cluster(**options: Any) -> Cluster:
     return Cluster(**options).secrets(docker="ours").account("docker").workload().pod("docker")
 
 
-def certificate(**options: object) -> Certificate:
+def certificate(**options: Any) -> Certificate:
     return certify([cluster(**options).judged()], [SNAPSHOT], NOW, TTL)
 
 

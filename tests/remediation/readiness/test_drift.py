@@ -8,7 +8,7 @@ from remediation.readiness.drift import Certainty, predict, signals_of
 from remediation.readiness.observation import DriftSignals
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
-OWNS = {"f:imagePullSecrets": {}}
+OWNS: dict[str, Any] = {"f:imagePullSecrets": {}}
 
 
 def managed(manager: str, operation: str = "Apply", fields: Any = OWNS, **more: str) -> Any:

@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -9,8 +10,10 @@ from remediation.readiness.coverage import Wanted
 from remediation.readiness.facts import Facts, WaiverRule
 from remediation.readiness.finding import Coverage, FindingClass, Severity, Waiver
 from remediation.readiness.observation import Container, ContainerState
-from remediation.readiness.proof import Level, RegistryProof, RegistryVerdict
+from remediation.readiness.proof import Level, RegistryProof
 from remediation.readiness.verdict import Verdict, summarise, verdict_of
+from remediation.registry.verdict import LoginAnswer
+from remediation.registry.verdict import Verdict as RegistryVerdict
 from tests.remediation.readiness.cluster import (
     IMAGE,
     LOGIN,
@@ -25,7 +28,7 @@ ALWAYS = Container("main", IMAGE, pull_policy="Always", state=ContainerState.RUN
 V = RegistryVerdict
 
 
-def good(**options: object) -> Cluster:
+def good(**options: Any) -> Cluster:
     """Return a cluster in which everything is covered."""
     cluster = Cluster(**options).secrets(docker="ours").account("docker").workload()
     return cluster.pod("docker")
@@ -83,10 +86,14 @@ def test_the_registry_has_to_show_what_was_asked_for(
 
 @pytest.mark.parametrize(
     ("accepted", "expected"),
-    [(True, Verdict.SAFE), (None, Verdict.UNKNOWN), (False, Verdict.NOT_SAFE)],
+    [
+        (LoginAnswer.ACCEPTED, Verdict.SAFE),
+        (LoginAnswer.NOT_CHECKED, Verdict.UNKNOWN),
+        (LoginAnswer.REFUSED, Verdict.NOT_SAFE),
+    ],
 )
 def test_what_a_public_registry_says_of_the_login_counts(
-    accepted: bool | None, expected: Verdict
+    accepted: LoginAnswer, expected: Verdict
 ) -> None:
     cluster = good(evidence=Level.LOGIN)
     proofs = [RegistryProof(f"{REGISTRY}/team/app", LOGIN, V.NOT_PROVEN_PUBLIC, accepted)]
