@@ -7,6 +7,10 @@ from flask import Flask, request
 
 from api import (
     cancellation,
+    check_findings,
+    check_gate,
+    check_list,
+    checks,
     docs,
     envelope,
     errors,
@@ -80,6 +84,14 @@ def _groups() -> tuple[Group, ...]:
             undo.blueprint,
             remediation_list.blueprint,
             results.blueprint,
+        ),
+        Group(
+            "readiness",
+            "Which pods would break if a registry went private.",
+            checks.blueprint,
+            check_list.blueprint,
+            check_findings.blueprint,
+            check_gate.blueprint,
         ),
         Group("inventory", "What can be named in a request.", inventory.blueprint),
         Group("service", "How the service is, and who the caller is to it.", system.blueprint),

@@ -17,6 +17,8 @@ _COMMANDS = {
     "retry": ("cli.follow_up", "Do again what failed or was cancelled."),
     "undo": ("cli.follow_up", "Take back what a remediation wrote."),
     "list": ("cli.remediations", "List remediations, newest first."),
+    "readiness": ("cli.readiness", "Judge which pods would break if a registry went private."),
+    "gate": ("cli.readiness", "Ask whether a readiness check still holds."),
     "clusters": ("cli.inventory", "List the clusters that can be named."),
     "credentials": ("cli.inventory", "List the registry credentials that can be named."),
     "whoami": ("cli.inventory", "Show who the service takes you for."),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from redis import Redis
 
 from store import keys
+from store.checks import Checks
 from store.connection import connect
 from store.events import Events
 from store.idempotency import Idempotency
@@ -26,6 +27,7 @@ class Store:
 
     redis: Redis
     remediations: Remediations
+    checks: Checks
     runs: Runs
     results: Results
     events: Events
@@ -45,6 +47,7 @@ class Store:
         return cls(
             redis=redis,
             remediations=Remediations(redis, retention_seconds),
+            checks=Checks(redis),
             runs=Runs(redis, retention_seconds),
             results=Results(redis),
             events=Events(redis),

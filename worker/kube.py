@@ -76,6 +76,12 @@ class Session:
         async with self.pace.writes:
             return await self._request("PATCH", path, call, params, body, content_type)
 
+    async def post(self, path: str, call: Call, body: bytes, **params: str) -> bytes:
+        """Ask for something to be made, as a write; here only what a dry run would make."""
+        async with self.pace.writes:
+            content_type = "application/json"
+            return (await self._request("POST", path, call, params, body, content_type)).body
+
     async def delete(self, path: str, call: Call, options: bytes) -> None:
         """Delete, as a write. Raises Stopped once the run is cancelled."""
         async with self.pace.writes:
