@@ -1,6 +1,6 @@
 """What must be true at the end of the demo, asked of the clusters themselves."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cli.demo.fleet import items, pods
@@ -18,7 +18,7 @@ class Check:
     held: bool
 
 
-def pod_uids(clusters: list[Cluster]) -> dict[str, set[str]]:
+def pod_uids(clusters: Sequence[Cluster]) -> dict[str, set[str]]:
     """Return the identities of all pods by cluster."""
     return {
         cluster.name: {item["metadata"]["uid"] for item in pods(cluster)} for cluster in clusters
@@ -26,7 +26,7 @@ def pod_uids(clusters: list[Cluster]) -> dict[str, set[str]]:
 
 
 def check(
-    clusters: list[Cluster], uids_before: Mapping[str, set[str]], registry: str
+    clusters: Sequence[Cluster], uids_before: Mapping[str, set[str]], registry: str
 ) -> list[Check]:
     """Look at the clusters and return what held; `registry` is where their images come from."""
     uids_after = pod_uids(clusters)
@@ -60,7 +60,7 @@ def _accounts(cluster: Cluster) -> Check:
     )
 
 
-def _others_entry(clusters: list[Cluster]) -> Check:
+def _others_entry(clusters: Sequence[Cluster]) -> Check:
     namespace, name = OTHERS_ACCOUNT
     found = [
         _entries(account)
@@ -74,7 +74,7 @@ def _others_entry(clusters: list[Cluster]) -> Check:
     )
 
 
-def _later_pods(clusters: list[Cluster], registry: str) -> Check:
+def _later_pods(clusters: Sequence[Cluster], registry: str) -> Check:
     like = WORKLOADS[0]
     created = []
     for cluster in clusters:

@@ -1,6 +1,7 @@
 """Whether pods get their images: those that run, and those that come when every one is replaced."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from rich.table import Table
 
@@ -15,10 +16,37 @@ from cli.demo.workloads import (
 )
 from controlplane.cluster import Cluster
 from controlplane.node_pull import Node, PodPull
+from controlplane.pull import PullOutcome
 
 _APPS = "/apis/apps/v1/namespaces"
 _CORE = "/api/v1/namespaces"
 _BATCH = "/apis/batch/v1/namespaces"
+
+
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """What came of pulls, by cluster. Where no pull was tried, nothing is proven: neither `ok` nor `refused`."""
+
+    by_cluster: Mapping[str, Sequence[PodPull]]
+
+    @property
+    def ok(self) -> bool:
+        """Whether every cluster had pulls and all ended well."""
+        return all(self.by_cluster.values()) and all(one.pull.ok for one in self._all())
+
+    @property
+    def refused(self) -> bool:
+        """Whether every cluster had pulls and the registry let none of them in."""
+        outcomes = {one.pull.outcome for one in self._all()}
+        return all(self.by_cluster.values()) and outcomes == {PullOutcome.UNAUTHORIZED}
+
+    @property
+    def told(self) -> str:
+        """How many of how many ended well."""
+        return f"{sum(one.pull.ok for one in self._all())} of {len(self._all())}"
+
+    def _all(self) -> list[PodPull]:
+        return [one for pulls in self.by_cluster.values() for one in pulls]
 
 
 def try_pulls(node: Node, clusters: Sequence[Cluster]) -> dict[str, list[PodPull]]:
@@ -27,6 +55,18 @@ def try_pulls(node: Node, clusters: Sequence[Cluster]) -> dict[str, list[PodPull
         cluster.name: node.pull(live_pods(cluster), items(cluster, "/api/v1/secrets"))
         for cluster in clusters
     }
+
+
+def pull_anonymously(node: Node, registry: str) -> list[PodPull]:
+    """Pull every image of the workloads as a pod that names no Secret."""
+    bare = [
+        {
+            "metadata": {"namespace": one.namespace, "name": one.name},
+            "spec": {"containers": [{"name": "app", "image": f"{registry}/{one.image}"}]},
+        }
+        for one in WORKLOADS
+    ]
+    return node.pull(bare, [])
 
 
 def recreate_pods(clusters: Sequence[Cluster], registry: str) -> None:

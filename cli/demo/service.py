@@ -23,22 +23,30 @@ START_SECONDS = 60.0
 STOP_SECONDS = 40.0
 
 
-def write_credential(directory: Path, registry: str) -> Login:
-    """Write a login of the registry as workers read it, and return it.
+def make_login() -> Login:
+    """Return the login of the registry; its password is made up here and now."""
+    return Login(USERNAME, secrets.token_urlsafe(24))
 
-    Its password is made up here and now.
-    """
-    login = Login(USERNAME, secrets.token_urlsafe(24))
+
+def write_credential(directory: Path, registry: str, login: Login, shadow: str) -> None:
+    """Write the login as workers read it; `shadow` is the host that proves it while the registry is public."""
     entry = directory / CREDENTIAL
     entry.mkdir(mode=0o700, parents=True)
     write_private(entry / "registry", registry)
     write_private(entry / "username", login.username)
     write_private(entry / "password", login.password)
-    return login
+    write_private(entry / "shadow", f"http://{shadow}")
+
+
+def write_registries(path: Path, registry: str) -> None:
+    """Write what the operator says of the registry: that it is asked without TLS, which never leaves this machine."""
+    write_private(path, json.dumps({"registries": {registry: {"plain_http": True}}}))
 
 
 @contextmanager
-def service(directory: Path, kubeconfig: Path, credentials: Path, port: int) -> Iterator[Target]:
+def service(
+    directory: Path, kubeconfig: Path, credentials: Path, registries: Path, port: int
+) -> Iterator[Target]:
     """Yield the running service; it ends with the context. Raises CliError if it does not come up."""
     command = [sys.executable, "-P", "-m", "cli", "up", "--json"]
     command += ["--data-dir", str(directory / "data"), "--port", str(port)]
@@ -47,7 +55,7 @@ def service(directory: Path, kubeconfig: Path, credentials: Path, port: int) -> 
     with log.open("wb") as errors:
         process = subprocess.Popen(
             tied(command),
-            env=_environment(),
+            env=_environment() | {"REMEDIATOR_REGISTRIES_FILE": str(registries)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=errors,

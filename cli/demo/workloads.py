@@ -39,7 +39,7 @@ WORKLOADS = (
     Workload("Deployment", "payments", "ledger", "team/ledger:2.0"),
     Workload("CronJob", "payments", "statements", "team/statements:1.1", pods=0),
     Workload("Deployment", "checkout", "web", "team/web:5.3.0", pods=2),
-    Workload("Deployment", "checkout", "mailer", "team/mailer:1.0", "mailer"),
+    Workload("Deployment", "checkout", "mailer", "team/mailer:latest", "mailer"),
     Workload("Pod", "checkout", "load-test", "team/load-test:0.9"),
     Workload("StatefulSet", "search", "index", "team/search:8.1", "indexer", 2),
     Workload("DaemonSet", "platform", "log-agent", "platform/log-agent:3.2"),
