@@ -1,7 +1,7 @@
 """Findings about ServiceAccounts themselves: those without users yet, and those that somebody will overwrite."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from remediation.readiness import drift, fixes
 from remediation.readiness.call import Call
@@ -31,6 +31,28 @@ def drifting(kept: Reduction, covering: Iterable[tuple[str, str]]) -> Iterator[F
         )
         owner = Owner("ServiceAccount", name)
         yield from rows(kept.options.cluster, namespace, owner, [Decision("", call)], number=number)
+
+
+def renewing(kept: Reduction, badly: Mapping[tuple[str, str], Sequence[str]]) -> Iterator[Finding]:
+    """Yield the ServiceAccounts of pods that are well and would not be if somebody made them anew.
+
+    `badly` has those pods, which no controller makes again, by (namespace, name) of their ServiceAccount.
+    """
+    for (namespace, name), pods in sorted(badly.items()):
+        if (namespace, name) not in kept.accounts:
+            continue
+        call = Call(
+            FindingClass.SA_UNUSED_UNPATCHED,
+            Severity.WARNING,
+            f"{len(pods)} pods that no controller makes again use this ServiceAccount ({', '.join(pods[:_EXAMPLES])})."
+            " They are well, but made anew, with what it names now, they could not pull: unless their own manifests"
+            " name the Secret.",
+            fixes.remediate(kept.options.cluster, namespace, kept.options.wanted),
+        )
+        owner = Owner("ServiceAccount", name)
+        yield from rows(
+            kept.options.cluster, namespace, owner, [Decision("", call)], examples=[name]
+        )
 
 
 def unused(kept: Reduction, used: set[tuple[str, str]]) -> Iterator[Finding]:

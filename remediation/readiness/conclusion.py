@@ -55,6 +55,7 @@ class Conclusion:
         self._images: dict[str, str] = {}
         self._left_out: dict[str, list[int]] = {}
         self._renewals: list[Renewal] = []
+        self._renewed_badly: dict[tuple[str, str], list[str]] = {}
         self._pods = self._workloads = 0
 
     def judgement(self, now: datetime) -> Judgement:
@@ -64,6 +65,7 @@ class Conclusion:
             *self._judge_futures(),
             *self._judge_pods(),
             *account_findings.drifting(kept, self._covering),
+            *account_findings.renewing(kept, self._renewed_badly),
             *account_findings.unused(kept, accounts_in_use(kept, self._makers)),
             *self._judge_registry(),
             *place_findings.mentioned(kept, self._makers),
@@ -125,6 +127,10 @@ class Conclusion:
             self._note_images(use.image for use in key.uses)
             self._note_renewal(group, tally, decisions)
             worse = [d for d in decisions if d.call.finding_class not in _GOOD]
+            covered = any(d.call.finding_class is FindingClass.P_COVERED for d in decisions)
+            if group.bare and covered and not worse and not group.recreated_well:
+                place = (key.namespace, key.account or DEFAULT_ACCOUNT)
+                self._renewed_badly.setdefault(place, []).extend(tally.names)
             yield from rows(
                 group.cluster,
                 key.namespace,

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 from remediation.readiness.call import Call
 from remediation.readiness.coverage import Cover
-from remediation.readiness.finding import Coverage, Finding, FindingClass
+from remediation.readiness.finding import Coverage, Finding, FindingClass, Severity
 from remediation.readiness.observation import Owner
 from remediation.readiness.proof import Level
 
 NO_COVER = Cover(Coverage.NONE)
+_GRAVEST_FIRST = (Severity.BLOCKING, Severity.WARNING, Severity.INFO)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ def rows(
     number: int = 1,
     examples: Sequence[str] = (),
 ) -> tuple[Finding, ...]:
-    """Return the findings about an object; the first image of a class stands for the others."""
+    """Return the findings about an object; of a class the image that matters most stands for the others."""
     by_class: dict[FindingClass, list[Decision]] = {}
     for decision in decisions:
         by_class.setdefault(decision.call.finding_class, []).append(decision)
@@ -49,7 +50,8 @@ def _row(
     number: int,
     examples: tuple[str, ...],
 ) -> Finding:
-    first = alike[0]
+    # The first of the worst: one image that is only worth a look must not hide another that blocks.
+    first = min(alike, key=lambda decision: _GRAVEST_FIRST.index(decision.call.severity))
     images = len({decision.image for decision in alike})
     more = f" So are {images - 1} more of its images." if images > 1 else ""
     return Finding(

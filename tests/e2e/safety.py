@@ -16,7 +16,9 @@ Manifest = dict[str, Any]
 Row = dict[str, Any]
 
 # Where the verdict may be safe although a pull would fail: each is named, as a warning.
-TOLERATED = frozenset({"P_RISK_LOW", "P_UNKNOWN", "W_DORMANT", "W_SA_MISSING"})
+TOLERATED = frozenset(
+    {"P_RISK_LOW", "P_UNKNOWN", "W_DORMANT", "W_SA_MISSING", "SA_UNUSED_UNPATCHED"}
+)
 _ENDED = ("Succeeded", "Failed")
 
 
@@ -24,8 +26,9 @@ _ENDED = ("Succeeded", "Failed")
 class Subject:
     """A pod whose images were pulled after the flip, and what it is judged by: rows of `kind` and `name`.
 
-    `prefix` tells which rows: P_ for a pod that ran when it was judged, W_ for one that came after the flip. `needed`
-    are the images that it will pull again, `always` those of them that every start of a container pulls.
+    `prefix` tells which rows: P_ for a pod that ran when it was judged, W_ for one that came after the flip. A pod that
+    somebody made anew by hand is judged by what was said of the one before it, and of its ServiceAccount (`account`).
+    `needed` are the images that it will pull again, `always` those of them that every start of a container pulls.
     """
 
     namespace: str
@@ -35,6 +38,7 @@ class Subject:
     pulls: tuple[PodPull, ...]
     needed: frozenset[str]
     always: frozenset[str] = frozenset()
+    account: str = ""
 
     @property
     def failing(self) -> set[str]:
@@ -78,7 +82,7 @@ class Tally:
         worrying = [row for row in rows if row not in covering and row["severity"] != "info"]
         for reason in _lies(verdict, subject, covering, worrying):
             classes = ", ".join(f"{row['class']} {row['image']}" for row in rows) or "no finding"
-            pulls = "; ".join(map(str, subject.pulls))
+            pulls = "; ".join(f"{one.pull.image} {one.pull.outcome}" for one in subject.pulls)
             self.false_safety.append(f"{subject} ({verdict}; {classes}): {reason}\n    {pulls}")
         if not subject.failing:
             self.alarms.update({row["class"] for row in worrying})
@@ -87,16 +91,28 @@ class Tally:
         alarms = ", ".join(f"{name} {number}" for name, number in sorted(self.alarms.items()))
         verdicts = ", ".join(f"{number} {name}" for name, number in sorted(self.verdicts.items()))
         return (
-            f"{self.pods} pods judged, {self.covered} of them covered; {self.pulls} pulls, {self.failed} of them failed;"
-            f" verdicts: {verdicts}; false safety: {len(self.false_safety)}; false alarms: {alarms or 'none'}"
+            f"{self.pods} pods judged, {self.covered} of them covered; {self.pulls} pulls, {self.failed} of them"
+            f" failed; verdicts: {verdicts}; false safety: {len(self.false_safety)}; false alarms: {alarms or 'none'}"
         )
+
+
+def _is_account(row: Row, subject: Subject) -> bool:
+    mine = (row["namespace"], row["kind"]) == (subject.namespace, "ServiceAccount")
+    return mine and subject.account in row["examples"]
 
 
 def _lies(
     verdict: str, subject: Subject, covering: Sequence[Row], worrying: Sequence[Row]
 ) -> Iterable[str]:
     bad = {one.pull.image for one in subject.pulls if not one.pull.ok}
-    if covered := bad & {row["image"] for row in covering}:
+    covered = bad & {row["image"] for row in covering}
+    if subject.account:
+        # That the one before it was covered says something of this one, unless there was a warning; that it needed no
+        # pull says nothing.
+        if covered and not worrying:
+            yield f"the pod before it was covered, and nobody was warned: {', '.join(sorted(covered))}"
+        return
+    if covered:
         yield f"said to be covered: {', '.join(sorted(covered))}"
     if not subject.failing:
         return

@@ -150,11 +150,18 @@ def made_again(node: Node, cluster: Cluster, host: str, planned: Plan, pods: Pod
     for label, pod in pods.taken:
         kind, namespace, name = label.split("/")
         needed = frozenset(images(pod["spec"]))
-        if (
-            kind == "Pod"
-        ):  # nobody makes it again by itself: a new one is as good as its ServiceAccount
-            kind, name = "ServiceAccount", pod["spec"]["serviceAccountName"]
-        found.append(Subject(namespace, kind, name, "W_", tuple(pulls.get(key(pod), ())), needed))
+        by_hand = kind == "Pod"
+        found.append(
+            Subject(
+                namespace,
+                kind,
+                name,
+                "P_" if by_hand else "W_",
+                tuple(pulls.get(key(pod), ())),
+                needed,
+                account=pod["spec"]["serviceAccountName"] if by_hand else "",
+            )
+        )
     return found
 
 
