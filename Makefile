@@ -1,5 +1,5 @@
 # Every target does its own set-up. Variables: PYTHON (which Python makes .venv), ARGS (for the command that runs), UV;
-# for chaos also ROUNDS, for oracle CASES, and SEED to repeat a run.
+# for chaos also ROUNDS, for oracle CASES, for safety CLUSTERS, and SEED to repeat a run.
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 BIN := .venv/bin
@@ -7,12 +7,13 @@ ARGS ?=
 UV ?= uv
 ROUNDS ?= 50
 CASES ?= 50000
+CLUSTERS ?= 200
 SEED ?=
 
 # What the tests and the demo start; anything else of controlplane/ is built when it is first asked for.
 BINARIES := etcd kube-apiserver kube-controller-manager kube-scheduler kwok registry keyring ctrpull
 
-.PHONY: help demo up test bench chaos oracle lint format check setup control-plane openapi requirements clean
+.PHONY: help demo up test bench chaos oracle safety lint format check setup control-plane openapi requirements clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
@@ -40,6 +41,10 @@ oracle: setup ## Compare our matching of Secrets with the kubelet's in CASES gen
 	@$(BIN)/python -m controlplane build keyring
 	@echo "oracle: pytest tests/remediation/readiness/test_oracle.py, $(CASES) cases"
 	@ORACLE_SEED="$(SEED)" ORACLE_CASES="$(CASES)" $(BIN)/python -m pytest tests/remediation/readiness/test_oracle.py --capture=no $(ARGS)
+
+safety: setup control-plane ## Judge CLUSTERS random clusters, flip the registry, try every pull; SEED repeats a run
+	@echo "safety: pytest tests/e2e/test_false_safety.py, $(CLUSTERS) clusters"
+	@SAFETY_SEED="$(SEED)" SAFETY_CLUSTERS="$(CLUSTERS)" $(BIN)/python -m pytest tests/e2e/test_false_safety.py --capture=no $(ARGS)
 
 lint: setup ## Check format, style, types and the arrows between the packages
 	@echo "lint: ruff format" && $(BIN)/ruff format --check --quiet
