@@ -78,7 +78,8 @@ def decode_check_request(text: str) -> CheckRequest:
         for name, value in loads(text).items()
         if name in known
     }
-    return CheckRequest(**{**raw, "evidence": Level(raw["evidence"])})
+    evidence = raw.get("evidence")
+    return CheckRequest(**{**raw, "evidence": Level(evidence) if evidence else None})
 
 
 def encode_judged(judged: Judged) -> str:

@@ -98,7 +98,9 @@ def calls(app: Flask) -> Iterator[str]:
     for rule in app.url_map.iter_rules():
         if not rule.rule.startswith(PUBLIC):
             for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
-                path = rule.rule.replace("<remediation_id>", "{id}").replace("<check_id>", "{check}")
+                path = rule.rule.replace("<remediation_id>", "{id}").replace(
+                    "<check_id>", "{check}"
+                )
                 yield f"{method} {path}"
 
 
@@ -142,7 +144,6 @@ class World:
             failed = a_row("team-b", Outcome.FAILED, error=Error(ErrorCode.TIMEOUT, "too slow"))
             self.work.run(identity, [a_row("team-a"), failed])
         return identity
-
 
     def make_check(self, kind: Object) -> str:
         """Return the id of a new readiness check of a kind; who asked for it makes no difference."""
