@@ -15,8 +15,8 @@ class CheckRequest:
     """One readiness check, checked and with its defaults.
 
     `registries` are `HOST[:PORT][/PATH]`; none means those of the credential. Without a `credential` nobody knows which
-    login has to be in place. `evidence` is the level that has to be reached; with None the registry is asked as far as it
-    answers, and what it cannot show does not count against the verdict. `timeout_seconds` covers the whole check.
+    login has to be in place. `evidence` is the level that has to be reached; with None the registry is asked as far as
+    it answers, and what it cannot show does not count against the verdict. `timeout_seconds` covers the whole check.
     """
 
     clusters: tuple[str, ...]
