@@ -20,7 +20,7 @@ from remediation.readiness.facts_file import parse_facts
 from remediation.registry.rules import parse_rules
 from remediation.request import InlineCredential
 from tests.docs.pages import PAGES, ROOT, Example, examples_of
-from tests.e2e.fleet import ACCESS, READINESS_ACCESS, PASSWORD
+from tests.e2e.fleet import ACCESS, PASSWORD, READINESS_ACCESS
 from tests.e2e.service import Service
 from tests.worker.registry_lab import MANIFEST, Lab, push
 from worker.kubeconfigs import load
