@@ -12,7 +12,8 @@ from typing import Any, TypeVar, cast
 
 from flask import g, request
 
-from api.access_file import AccessFileError, Key, read_keys
+from api.access_file import AccessFileError, Key, read_access
+from api.guard_rails import GuardRails
 from api.problems import Problem
 from api.services import services
 from remediation.api_key import digest, parse_api_key
@@ -22,6 +23,7 @@ _NOBODY = digest(
     ""
 )  # what an unknown key id is compared with, so that it takes as long as a known one
 _SCHEME = "bearer"
+_ROLE_OF_EVERY_KEY = "admin"
 
 log = logging.getLogger(__name__)
 View = TypeVar("View", bound=Callable[..., Any])
@@ -35,6 +37,9 @@ class Permission(StrEnum):
     CANCEL_REMEDIATIONS = "remediations:cancel"
     READ_INVENTORY = "inventory:read"
     READ_SYSTEM = "system:read"
+    APPROVE_REMEDIATIONS = "remediations:approve"
+    PAUSE_SERVICE = "service:pause"
+    READ_AUDIT = "audit:read"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,7 @@ class Access:
         self._lock = threading.Lock()
         self._seen: object = None
         self._keys: Mapping[str, Key] = {}
+        self._rails = GuardRails()
 
     def caller(self, token: str) -> Caller | None:
         """Return whose token it is, None if it is nobody's."""
@@ -65,6 +71,11 @@ class Access:
         if key is None or not matches:
             return None
         return Caller(key.subject, key.id, frozenset(Permission))
+
+    def guard_rails(self) -> GuardRails:
+        """Return the guard rails as the file has them now."""
+        self._current()
+        return self._rails
 
     def _current(self) -> Mapping[str, Key]:
         with self._lock:
@@ -85,10 +96,10 @@ class Access:
     def _read(self) -> None:
         """Read the file. One that is gone lets nobody in; one that is broken changes nothing, which is logged."""
         if self._path is None or self._seen is None:
-            self._keys = {}
+            self._keys = {}  # and the guard rails stay: a file that vanishes must not lift any
             return
         try:
-            self._keys = read_keys(self._path)
+            self._keys, self._rails = read_access(self._path)
         except AccessFileError as error:
             log.error("the access file is not used as it stands: %s", error)  # noqa: TRY400
 
@@ -118,6 +129,11 @@ def public(view: View) -> View:
 def caller() -> Caller:
     """Return who sent the request that is being answered."""
     return cast(Caller, g.caller)
+
+
+def roles_of(who: Caller) -> frozenset[str]:
+    """Return the roles that a caller has, for the limits of each."""
+    return frozenset({_ROLE_OF_EVERY_KEY})
 
 
 def _authenticate() -> Caller:

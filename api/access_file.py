@@ -1,4 +1,4 @@
-"""The form of the access file: `{"keys": [{"id", "subject", "sha256"}]}` in YAML or JSON."""
+"""The form of the access file: `{"keys": [{"id", "subject", "sha256"}]}` in YAML or JSON, and the guard rails."""
 
 import re
 from collections.abc import Mapping
@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
+from api.guard_rails import SECTIONS, GuardRails, GuardRailsError, guard_rails
 
 _ID = re.compile(r"[a-z2-7]{8}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -28,6 +30,20 @@ class Key:
 
 def read_keys(path: Path) -> Mapping[str, Key]:
     """Return the keys by id. Raises AccessFileError."""
+    return read_access(path)[0]
+
+
+def read_access(path: Path) -> tuple[Mapping[str, Key], GuardRails]:
+    """Return the keys by id, and the guard rails. Raises AccessFileError."""
+    document = _document(path)
+    try:
+        rails = guard_rails(document)
+    except GuardRailsError as error:
+        raise AccessFileError(f"{path}: {error}") from error
+    return _keys(path, document), rails
+
+
+def _document(path: Path) -> Mapping[str, Any]:
     try:
         document = yaml.safe_load(path.read_text("utf-8"))
     except OSError as error:
@@ -36,8 +52,13 @@ def read_keys(path: Path) -> Mapping[str, Key]:
         raise AccessFileError(f"{path} is neither YAML nor JSON") from error
     if document is None:
         return {}
-    if not isinstance(document, dict) or set(document) - {"keys"}:
-        raise AccessFileError(f"{path} must hold one list, under 'keys'")
+    if not isinstance(document, dict) or set(document) - {"keys", *SECTIONS}:
+        known = ", ".join(repr(name) for name in SECTIONS)
+        raise AccessFileError(f"{path} must hold a list 'keys', and besides it only {known}")
+    return document
+
+
+def _keys(path: Path, document: Mapping[str, Any]) -> Mapping[str, Key]:
     entries = document.get("keys") or []
     if not isinstance(entries, list):
         raise AccessFileError(f"{path}: 'keys' must be a list")

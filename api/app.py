@@ -6,12 +6,14 @@ from types import TracebackType
 from flask import Flask, request
 
 from api import (
+    approval,
     cancellation,
     docs,
     envelope,
     errors,
     health,
     inventory,
+    pause,
     remediation_create,
     remediation_list,
     remediations,
@@ -73,11 +75,17 @@ def _groups() -> tuple[Group, ...]:
             remediation_create.blueprint,
             remediations.blueprint,
             cancellation.blueprint,
+            approval.blueprint,
             retry.blueprint,
             undo.blueprint,
             remediation_list.blueprint,
             results.blueprint,
         ),
         Group("inventory", "What can be named in a request.", inventory.blueprint),
-        Group("service", "How the service is, and who the caller is to it.", system.blueprint),
+        Group(
+            "service",
+            "How the service is, and who the caller is to it.",
+            system.blueprint,
+            pause.blueprint,
+        ),
     )

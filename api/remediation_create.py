@@ -41,7 +41,7 @@ blueprint = Blueprint("create")
     RemediationSchema,
     headers=ACCEPTED_HEADERS,
 )
-@blueprint.problems(400, 401, 406, 413, 415, 422, 503)
+@blueprint.problems(400, 401, 403, 406, 413, 415, 422, 429, 503)
 def create(query: dict[str, Any]) -> Response:
     """Start a remediation.
 

@@ -29,7 +29,7 @@ blueprint = Blueprint("retry")
 @permission(Permission.CREATE_REMEDIATIONS)
 @blueprint.query(WaitQuery)
 @blueprint.answers(202, RemediationSchema, headers=ACCEPTED_HEADERS)
-@blueprint.problems(400, 401, 404, 406, 409, 413, 415, 422, 503)
+@blueprint.problems(400, 401, 403, 404, 406, 409, 413, 415, 422, 429, 503)
 def retry(query: dict[str, Any], remediation_id: str) -> Response:
     """Retry what failed or was cancelled.
 

@@ -8,6 +8,7 @@ from marshmallow import fields
 import remediation
 from api.access import Permission, caller, permission
 from api.answers import json_answer
+from api.pause import PausedSchema, paused_body
 from api.schemas import Answer, flag, number, text, texts
 from api.services import services
 from api.spec import Blueprint
@@ -69,6 +70,12 @@ class SystemSchema(Answer):
     workers = fields.List(fields.Nested(WorkerSchema), required=True)
     queues = fields.List(fields.Nested(QueueSchema), required=True)
     runs = fields.Nested(RunsSchema, required=True)
+    paused = fields.Nested(
+        PausedSchema,
+        required=True,
+        allow_none=True,
+        metadata={"description": "Why no run begins at present; null while it works."},
+    )
     retention_days = number("How long a remediation that has ended is kept.")
 
 
@@ -106,6 +113,7 @@ def system() -> Response:
             "workers": [_worker(worker) for worker in workers],
             "queues": [{"pool": pool, "waiting": store.queue.waiting(pool)} for pool in pools],
             "runs": {"active": len(active)},
+            "paused": paused_body(store.pause.current()),
             "retention_days": services().settings.retention_days,
         }
     )

@@ -8,7 +8,7 @@ def now() -> str:
     return _text(datetime.now(UTC))
 
 
-def later(text: str, seconds: int) -> str:
+def later(text: str, seconds: float) -> str:
     """Return the time so many seconds after another."""
     return _text(parse(text) + timedelta(seconds=seconds))
 

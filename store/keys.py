@@ -8,6 +8,13 @@ OPEN = PREFIX + "open"  # set: remediations that have not ended
 ACTIVE = PREFIX + "active"  # set: runs that have not ended
 WORKERS = PREFIX + "workers"  # zset: worker id by the time of its last heartbeat
 REAPER = PREFIX + "reaper"  # string: who looks for lost runs at this moment
+PAUSE = PREFIX + "pause"  # hash: who paused the service, when and why; not there while it works
+APPROVALS = (
+    PREFIX + "approvals"
+)  # zset: remediations that wait for a second person, by when that ends
+QUOTAS = (
+    PREFIX + "quotas"
+)  # what begins so is kept by the library `limits`: a caller's requests of the last minute
 PROBE = PREFIX + "probe"  # string: written by the readiness probe
 
 
@@ -59,6 +66,11 @@ def rows(run_id: str, outcome: Outcome) -> str:
 def all_rows(run_id: str) -> list[str]:
     """The row keys of a run, in the order of `Outcome`."""
     return [rows(run_id, outcome) for outcome in Outcome]
+
+
+def open_of(caller: str) -> str:
+    """Set: the remediations of one caller that have not ended; `caller` is a digest of the subject."""
+    return f"{PREFIX}open-of:{caller}"
 
 
 def idempotency(digest: str) -> str:

@@ -5,12 +5,15 @@ from dataclasses import dataclass
 from redis import Redis
 
 from store import keys
+from store.approvals import Approvals
 from store.connection import connect
 from store.events import Events
 from store.idempotency import Idempotency
 from store.inventory import Inventory
 from store.journal import Journal
+from store.pause import Pause
 from store.queue import Queue
+from store.quotas import Quotas
 from store.remediations import Remediations
 from store.results import Results
 from store.runs import Runs
@@ -31,6 +34,9 @@ class Store:
     inventory: Inventory
     idempotency: Idempotency
     queue: Queue
+    pause: Pause
+    approvals: Approvals
+    quotas: Quotas
 
     @classmethod
     def open(
@@ -48,6 +54,9 @@ class Store:
             inventory=Inventory(redis),
             idempotency=Idempotency(redis),
             queue=Queue(connect(url, retries=retries, text=False)),
+            pause=Pause(redis),
+            approvals=Approvals(redis),
+            quotas=Quotas(redis),
         )
 
     def ping(self) -> None:

@@ -95,7 +95,7 @@ class _Job:
         asked = self._store.remediations.request(run.remediation_id)
         if asked is None:
             raise LeaseLost(run.id)
-        request, created_at = asked
+        request, _ = asked
         context = self._contexts.usable.get(run.cluster)
         if context is None:
             why = self._contexts.broken.get(run.cluster, "no kubeconfig of this worker has it")
@@ -105,7 +105,8 @@ class _Job:
             )
         task = self._task_of(request)
         concurrency = self._settings.concurrency
-        return Execution.of(self._store, self._claim, task, context, created_at, concurrency)
+        most = self._store.remediations.terms(run.remediation_id).most_namespaces
+        return Execution.of(self._store, self._claim, task, context, most, concurrency)
 
     def _task_of(self, request: RemediationRequest) -> Task | UndoTask:
         run = self._claim.run

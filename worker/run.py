@@ -5,7 +5,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import NoReturn
 
 import remediation
@@ -33,6 +33,7 @@ from worker.reporter import Reporter
 
 REACH_SECONDS = 8.0
 _LAST_WRITES_SECONDS = 5.0
+_LEFT_ALONE = (Outcome.IGNORED, Outcome.SKIPPED)
 _NO_ANSWER = (ErrorCode.UNREACHABLE, ErrorCode.TIMEOUT)
 
 log = logging.getLogger(__name__)
@@ -58,6 +59,7 @@ class Execution:
     deadline: datetime
     concurrency: int
     cancelled: asyncio.Event
+    most_namespaces: int | None = None
 
     @classmethod
     def of(
@@ -66,12 +68,13 @@ class Execution:
         claim: Claim,
         task: Task | UndoTask,
         context: Context,
-        created: str,
+        most_namespaces: int | None,
         concurrency: int,
     ) -> "Execution":
-        """Wire an execution; the deadline counts from the creation of the remediation."""
-        deadline = clock.parse(created) + timedelta(seconds=task.request.timeout_seconds)
-        return cls(store, claim, task, context, deadline, concurrency, asyncio.Event())
+        """Wire an execution; `most_namespaces` is the most that it may touch, None for any number."""
+        deadline = clock.parse(claim.run.deadline)
+        event = asyncio.Event()
+        return cls(store, claim, task, context, deadline, concurrency, event, most_namespaces)
 
 
 async def carry_out(execution: Execution) -> None:
@@ -116,6 +119,7 @@ async def _plans(execution: Execution, session: Session) -> list[NamespacePlan]:
     else:
         gone = sorted(task.exactly - observation.present)
         plans += [NamespacePlan(name, gone_result(name)) for name in gone]
+    _check_number(execution, plans)
     names = {plan.namespace for plan in plans}
     run_id = claim.run.id
     if claim.attempt > 1:
@@ -132,6 +136,22 @@ async def _plans(execution: Execution, session: Session) -> list[NamespacePlan]:
         intents_now = [(plan.namespace, plan.intent) for plan in plans if not plan.settled]
         await asyncio.to_thread(store.journal.note, claim, intents_now)
     return plans
+
+
+def _check_number(execution: Execution, plans: Sequence[NamespacePlan]) -> None:
+    """Raise RunFailed for more namespaces than the caller may have touched; nothing is written yet."""
+    most = execution.most_namespaces
+    touched = sum(
+        1 for plan in plans if plan.settled is None or plan.settled.outcome not in _LEFT_ALONE
+    )
+    if most is not None and touched > most:
+        raise RunFailed(
+            Error(
+                ErrorCode.TOO_MANY_NAMESPACES,
+                f"the request is about {touched} namespaces here, and the caller's role allows {most} on a cluster",
+                "name fewer with 'namespaces', leave some out with 'ignore', or ask somebody with another role",
+            )
+        )
 
 
 def _status_of(execution: Execution, error: Error) -> RunStatus:
