@@ -9,6 +9,7 @@ from flask import Response
 from ulid import ULID
 
 from api.access import caller
+from api.audit import decided, summary
 from api.body import Body
 from api.idempotency import REPLAYED, replay, request_key
 from api.parameters import seconds_to_wait
@@ -87,6 +88,7 @@ def _recorded(plan: Plan, admission: Admission, key: RequestKey | None) -> Remed
         plan.origin,
         admission.terms,
     )
+    _note(remediation_id, plan, admission)
     log.info("accepted %s", remediation_id, extra={"fields": {"subject": caller().subject}})
     try:
         for run in () if admission.terms.approval else runs:
@@ -96,6 +98,20 @@ def _recorded(plan: Plan, admission: Admission, key: RequestKey | None) -> Remed
         log.warning("%s is recorded; recovery will wake its workers: %s", remediation_id, error)
         stored = None
     return stored or _as_recorded(remediation_id, plan, admission, runs)
+
+
+def _note(remediation_id: str, plan: Plan, admission: Admission) -> None:
+    """Note in the audit trail what was taken in."""
+    approval = admission.terms.approval
+    decided(
+        remediation_id=remediation_id,
+        reason=plan.request.reason,
+        **summary(plan.request),
+        resolved_clusters=len(plan.places),
+        **({"retry_of": plan.origin.retry_of} if plan.origin.retry_of else {}),
+        **({"undo_of": plan.origin.undo_of} if plan.origin.undo_of else {}),
+        **({"needs_approval": approval.digest} if approval else {}),
+    )
 
 
 def _held(remediation: Remediation, seconds: int) -> Remediation:

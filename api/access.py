@@ -17,6 +17,7 @@ from api.guard_rails import GuardRails
 from api.problems import Problem
 from api.services import services
 from remediation.api_key import digest, parse_api_key
+from remediation.audit import Verdict
 
 PUBLIC = "public"
 _NOBODY = digest(
@@ -54,8 +55,12 @@ class Caller:
 class Access:
     """The keys of the access file, read again when the file changes."""
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(
+        self, path: Path | None, told: Callable[[Verdict, str], object] = lambda *_: None
+    ) -> None:
+        """`told` learns of each reading of the file: how it went, and what there is to say of it."""
         self._path = path
+        self._told = told
         self._lock = threading.Lock()
         self._seen: object = None
         self._keys: Mapping[str, Key] = {}
@@ -97,11 +102,16 @@ class Access:
         """Read the file. One that is gone lets nobody in; one that is broken changes nothing, which is logged."""
         if self._path is None or self._seen is None:
             self._keys = {}  # and the guard rails stay: a file that vanishes must not lift any
+            if self._path:
+                self._told(Verdict.DONE, "the access file is gone: nobody gets in")
             return
         try:
             self._keys, self._rails = read_access(self._path)
         except AccessFileError as error:
             log.error("the access file is not used as it stands: %s", error)  # noqa: TRY400
+            self._told(Verdict.REFUSED, str(error))
+        else:
+            self._told(Verdict.DONE, f"{len(self._keys)} keys")
 
 
 def permission(needed: Permission) -> Callable[[View], View]:

@@ -7,6 +7,8 @@ from flask import Flask, request
 
 from api import (
     approval,
+    audit,
+    audit_events,
     cancellation,
     docs,
     envelope,
@@ -23,6 +25,7 @@ from api import (
     undo,
 )
 from api.access import Access
+from api.audit import Strangers, access_loaded
 from api.services import Services, provide
 from api.settings import Settings
 from api.spec import Api, Group
@@ -56,8 +59,13 @@ def create_app(settings: Settings, store: Store) -> Flask:
     """Make the application. Nothing is read and nothing is sent until a request comes."""
     app = Application(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
-    provide(app, Services(settings, store, Access(settings.access_file), Waits()))
+    access = Access(
+        settings.access_file,
+        lambda outcome, reason: store.audit.record(access_loaded(outcome, reason)),
+    )
+    provide(app, Services(settings, store, access, Waits(), Strangers()))
     envelope.register(app)
+    audit.register(app)
     api = Api(app, settings.public_url or "/")
     errors.register(app)
     for group in _groups():
@@ -88,4 +96,5 @@ def _groups() -> tuple[Group, ...]:
             system.blueprint,
             pause.blueprint,
         ),
+        Group("audit", "Who decided what, and what was written.", audit_events.blueprint),
     )

@@ -6,6 +6,7 @@ from flask import Response
 from marshmallow import fields, validate
 
 from api.access import Permission, caller, permission
+from api.audit import audited, decided
 from api.body import read_body
 from api.problems import Problem, invalid
 from api.remediation_request import reason_field
@@ -16,6 +17,7 @@ from api.services import services
 from api.spec import Blueprint
 from api.terms import digest_now
 from remediation.approval import Approval, ApprovalState, Refusal, Verdict
+from remediation.audit import Action
 from store.connection import StoreUnavailable
 from store.records import Remediation
 from store.recovery import end_unbegun
@@ -52,6 +54,7 @@ _BODY = {"required": True, "content": {"application/json": {"schema": DecisionSc
     parameters=[ID_PARAMETER],
     requestBody=_BODY,
 )
+@audited(Action.APPROVE)
 @permission(Permission.APPROVE_REMEDIATIONS)
 @blueprint.answers(202, RemediationSchema, headers=ENTITY_HEADERS)
 @blueprint.answers(200, description="You approved it already.", schema=RemediationSchema)
@@ -79,6 +82,7 @@ def approve(remediation_id: str) -> Response:
     parameters=[ID_PARAMETER],
     requestBody=_BODY,
 )
+@audited(Action.REJECT)
 @permission(Permission.APPROVE_REMEDIATIONS)
 @blueprint.answers(202, RemediationSchema, headers=ENTITY_HEADERS)
 @blueprint.answers(200, description="You rejected it already.", schema=RemediationSchema)
@@ -108,6 +112,7 @@ def _decided(remediation_id: str, state: ApprovalState) -> tuple[Remediation, bo
         raise _refused(after, find(remediation_id))
     if changed:
         log.info("%s %s", state, remediation_id, extra={"fields": {"subject": caller().subject}})
+        decided(remediation_id=remediation_id, reason=verdict.comment, digest=verdict.digest)
     return remediation, changed
 
 

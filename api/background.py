@@ -64,6 +64,7 @@ def _recover(store: Store, state: RedisState, pause: Pause) -> None:
     while True:
         try:
             woken = recover(store)
+            store.audit.flush()
             state.ready(store)
         except StoreUnavailable as error:
             state.away(error)

@@ -8,12 +8,14 @@ from marshmallow import fields
 
 from api.access import Permission, caller, permission
 from api.answers import json_answer
+from api.audit import audited, decided
 from api.body import read_body
 from api.problems import Problem, invalid
 from api.remediation_request import reason_field
 from api.schemas import Answer, Strict, text
 from api.services import services
 from api.spec import Blueprint
+from remediation.audit import Action
 from store.records import Paused
 
 log = logging.getLogger(__name__)
@@ -51,6 +53,7 @@ class PauseSchema(Strict):
     "pauseService",
     requestBody={"required": True, "content": {"application/json": {"schema": PauseSchema}}},
 )
+@audited(Action.PAUSE)
 @permission(Permission.PAUSE_SERVICE)
 @blueprint.answers(200, PauseAnswerSchema)
 @blueprint.problems(400, 401, 403, 406, 413, 415, 422, 503)
@@ -66,10 +69,12 @@ def pause() -> Response:
     held, changed = services().store.pause.begin(body.fields["reason"], caller().subject)
     if changed:
         log.warning("paused: %s", held.reason, extra={"fields": {"subject": held.by}})
+        decided(reason=held.reason)
     return json_answer({"paused": paused_body(held)})
 
 
 @blueprint.operation("POST", "/system/resume", "resumeService")
+@audited(Action.RESUME)
 @permission(Permission.PAUSE_SERVICE)
 @blueprint.answers(200, PauseAnswerSchema)
 @blueprint.problems(401, 403, 406, 409, 503)
@@ -80,6 +85,7 @@ def resume() -> Response:
     """
     if services().store.pause.end(caller().subject) is None:
         raise Problem("invalid-state", "The service is not paused.")
+    decided()
     log.warning("resumed", extra={"fields": {"subject": caller().subject}})
     return json_answer({"paused": None})
 

@@ -7,6 +7,7 @@ from flask import Response
 from api import remediation_request, scope
 from api.acceptance import ACCEPTED_HEADERS, Plan, accept
 from api.access import Permission, permission
+from api.audit import audited
 from api.body import Body, read_body
 from api.idempotency import KEY_HEADER
 from api.problems import invalid
@@ -15,6 +16,7 @@ from api.remediation_schemas import RemediationSchema
 from api.remediations import WaitQuery
 from api.services import services
 from api.spec import Blueprint
+from remediation.audit import Action
 
 blueprint = Blueprint("create")
 
@@ -34,6 +36,7 @@ blueprint = Blueprint("create")
         },
     },
 )
+@audited(Action.CREATE)
 @permission(Permission.CREATE_REMEDIATIONS)
 @blueprint.query(WaitQuery)
 @blueprint.answers(

@@ -6,6 +6,7 @@ from flask import Response
 
 from api.acceptance import ACCEPTED_HEADERS, Plan, accept
 from api.access import Permission, permission
+from api.audit import audited
 from api.body import Body, read_optional_body
 from api.follow_up import FollowUpSchema, body_of, followed, places_of, request_for
 from api.idempotency import KEY_HEADER
@@ -13,6 +14,7 @@ from api.problems import Problem
 from api.remediation_schemas import RemediationSchema
 from api.remediations import ID_PARAMETER, WaitQuery
 from api.spec import Blueprint
+from remediation.audit import Action
 from store.lineage import leaves_something, parents_for_retry
 from store.records import Origin
 
@@ -26,6 +28,7 @@ blueprint = Blueprint("retry")
     parameters=[ID_PARAMETER, KEY_HEADER],
     requestBody=body_of(FollowUpSchema()),
 )
+@audited(Action.RETRY)
 @permission(Permission.CREATE_REMEDIATIONS)
 @blueprint.query(WaitQuery)
 @blueprint.answers(202, RemediationSchema, headers=ACCEPTED_HEADERS)

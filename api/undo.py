@@ -8,6 +8,7 @@ from flask import Response
 
 from api.acceptance import ACCEPTED_HEADERS, Plan, accept
 from api.access import Permission, permission
+from api.audit import audited
 from api.body import Body, read_optional_body
 from api.follow_up import FollowUpSchema, body_of, followed, places_of, request_for
 from api.idempotency import KEY_HEADER
@@ -17,6 +18,7 @@ from api.remediations import ID_PARAMETER, WaitQuery
 from api.schemas import StrictBoolean
 from api.services import services
 from api.spec import Blueprint
+from remediation.audit import Action
 from store.lineage import standing_on, wrote
 from store.records import Origin, Remediation, Run
 from store.remediations import AlreadyUndone, owner_of
@@ -41,6 +43,7 @@ class UndoSchema(FollowUpSchema):
     parameters=[ID_PARAMETER, KEY_HEADER],
     requestBody=body_of(UndoSchema()),
 )
+@audited(Action.UNDO)
 @permission(Permission.CREATE_REMEDIATIONS)
 @blueprint.query(WaitQuery)
 @blueprint.answers(202, RemediationSchema, headers=ACCEPTED_HEADERS)

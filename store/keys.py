@@ -1,5 +1,6 @@
 """Every key of the service. Ids are ours, so no key is ever built of a caller's text."""
 
+from remediation.audit import Trail
 from remediation.outcome import Outcome
 
 PREFIX = "rmd:"
@@ -71,6 +72,16 @@ def all_rows(run_id: str) -> list[str]:
 def open_of(caller: str) -> str:
     """Set: the remediations of one caller that have not ended; `caller` is a digest of the subject."""
     return f"{PREFIX}open-of:{caller}"
+
+
+def audit(trail: Trail) -> str:
+    """Stream: the newest entries of a trail, each with the hash of the one before it."""
+    return f"{PREFIX}audit:{trail}"
+
+
+def audit_head(trail: Trail) -> str:
+    """Hash: the hash and the number of the newest entry of a trail."""
+    return f"{PREFIX}audit:{trail}:head"
 
 
 def idempotency(digest: str) -> str:

@@ -69,6 +69,15 @@ FREE = Terms()
 
 
 @dataclass(frozen=True, slots=True)
+class Orders:
+    """On whose behalf a worker carries out a run, and what it has to keep to; members as in `Terms`."""
+
+    requested_by: str
+    request_id: str = ""
+    most_namespaces: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Remediation:
     """A request and its outcome; `revision` changes with every change, times are RFC 3339 UTC.
 

@@ -5,9 +5,11 @@ Every worker and the API do it, one of them at a time.
 
 from collections.abc import Iterable
 
+from remediation.audit import Action, Verdict
 from remediation.outcome import Error, ErrorCode
 from remediation.status import RunStatus
 from store import clock, keys
+from store.audit import entry
 from store.records import Run
 from store.remediations import WAKE_MS
 from store.runs import MAX_ATTEMPTS, LeaseLost
@@ -22,7 +24,9 @@ def recover(store: Store) -> list[Run]:
     if not store.redis.set(keys.REAPER, 1, nx=True, px=_TURN_MS):
         return []
     woken = []
-    store.approvals.expire()
+    for remediation_id in store.approvals.expire():
+        done = entry(Action.EXPIRE, Verdict.DONE, remediation_id=remediation_id)
+        store.audit.record(done)
     idle = end_unbegun(store, store.runs.without_lease(store.runs.active()))
     waiting = {pool: store.queue.waiting_runs(pool) for pool in {run.pool for run in idle}}
     resting = _resting(store, idle)

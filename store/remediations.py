@@ -13,7 +13,7 @@ from store import clock, codec, events, keys
 from store.idempotency import LIFE_SECONDS, Known, RequestKey, decode, encode
 from store.lines import in_line, place
 from store.lua import script
-from store.records import FREE, NEW, Origin, Paused, Remediation, Run, Terms
+from store.records import FREE, NEW, Orders, Origin, Paused, Remediation, Run, Terms
 
 _LIST_CHUNK = 50
 WAKE_MS = 2000
@@ -171,12 +171,12 @@ class Remediations:
         )
         return (codec.decode_request(text), created_at) if text else None
 
-    def terms(self, remediation_id: str) -> Terms:
-        """Return what a worker has to keep to; the approval is not part of it."""
-        request_id, most = self._redis.hmget(
-            keys.remediation(remediation_id), "request_id", "most_namespaces"
+    def orders(self, remediation_id: str) -> Orders:
+        """Return what a worker has to keep to, and on whose behalf it works."""
+        requested_by, request_id, most = self._redis.hmget(
+            keys.remediation(remediation_id), "requested_by", "request_id", "most_namespaces"
         )
-        return Terms(request_id or "", int(most) if most else None)
+        return Orders(requested_by or "", request_id or "", int(most) if most else None)
 
     def get_many(self, remediation_ids: Sequence[str]) -> list[Remediation]:
         """Return those of the remediations that are there, in the same order, in two round trips."""

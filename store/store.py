@@ -6,6 +6,7 @@ from redis import Redis
 
 from store import keys
 from store.approvals import Approvals
+from store.audit import Audit
 from store.connection import connect
 from store.events import Events
 from store.idempotency import Idempotency
@@ -37,6 +38,7 @@ class Store:
     pause: Pause
     approvals: Approvals
     quotas: Quotas
+    audit: Audit
 
     @classmethod
     def open(
@@ -57,6 +59,7 @@ class Store:
             pause=Pause(redis),
             approvals=Approvals(redis),
             quotas=Quotas(redis),
+            audit=Audit(redis),
         )
 
     def ping(self) -> None:

@@ -105,8 +105,8 @@ class _Job:
             )
         task = self._task_of(request)
         concurrency = self._settings.concurrency
-        most = self._store.remediations.terms(run.remediation_id).most_namespaces
-        return Execution.of(self._store, self._claim, task, context, most, concurrency)
+        orders = self._store.remediations.orders(run.remediation_id)
+        return Execution.of(self._store, self._claim, task, context, orders, concurrency)
 
     def _task_of(self, request: RemediationRequest) -> Task | UndoTask:
         run = self._claim.run

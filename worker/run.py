@@ -22,6 +22,7 @@ from remediation.selection import missing_names
 from remediation.status import RunStatus
 from remediation.undo import UndoTask
 from store import clock
+from store.records import Orders
 from store.runs import Claim
 from store.store import Store
 from worker.apply import carry_out_plan
@@ -30,6 +31,7 @@ from worker.kube import Session, open_session
 from worker.kubeconfigs import Context, Unusable
 from worker.observe import observe
 from worker.reporter import Reporter
+from worker.witness import Witness
 
 REACH_SECONDS = 8.0
 _LAST_WRITES_SECONDS = 5.0
@@ -59,6 +61,7 @@ class Execution:
     deadline: datetime
     concurrency: int
     cancelled: asyncio.Event
+    witness: Witness
     most_namespaces: int | None = None
 
     @classmethod
@@ -68,13 +71,22 @@ class Execution:
         claim: Claim,
         task: Task | UndoTask,
         context: Context,
-        most_namespaces: int | None,
+        orders: Orders,
         concurrency: int,
     ) -> "Execution":
-        """Wire an execution; `most_namespaces` is the most that it may touch, None for any number."""
+        """Wire an execution on somebody's orders."""
         deadline = clock.parse(claim.run.deadline)
-        event = asyncio.Event()
-        return cls(store, claim, task, context, deadline, concurrency, event, most_namespaces)
+        return cls(
+            store,
+            claim,
+            task,
+            context,
+            deadline,
+            concurrency,
+            asyncio.Event(),
+            Witness(store.audit, claim.run, orders, claim.attempt),
+            orders.most_namespaces,
+        )
 
 
 async def carry_out(execution: Execution) -> None:
@@ -82,7 +94,11 @@ async def carry_out(execution: Execution) -> None:
     agent = f"remediator/{remediation.__version__} (remediation={execution.task.remediation_id})"
     try:
         async with open_session(
-            execution.context, agent, execution.concurrency, execution.cancelled
+            execution.context,
+            agent,
+            execution.concurrency,
+            execution.cancelled,
+            execution.witness,
         ) as session:
             await _in_session(execution, session)
     except Unusable as error:
@@ -94,11 +110,18 @@ async def _in_session(execution: Execution, session: Session) -> None:
     plans = await _plans(execution, session)
     current = asyncio.current_task()
     assert current  # noqa: S101 -- this is a coroutine
-    reporter = Reporter(execution.store.runs, execution.claim, current.cancel)
+    reporter = Reporter(
+        execution.store.runs, execution.claim, current.cancel, execution.witness.publish
+    )
     try:
+        if not execution.task.request.dry_run:
+            await asyncio.to_thread(execution.witness.began)
         await _carry_out_all(execution, session, plans, reporter)
     finally:
-        await reporter.close()
+        try:
+            await reporter.close()
+        finally:
+            execution.witness.publish_rest()
 
 
 async def _plans(execution: Execution, session: Session) -> list[NamespacePlan]:

@@ -113,7 +113,7 @@ def test_a_request_is_about_so_many_clusters_and_named_namespaces(
     assert "3 namespaces" in too_wide["detail"]
     taken = client.post(f"{API}/remediations", json={**named, "namespaces": ["a", "b", "c*"]})
     assert taken.status_code == 202
-    assert store.remediations.terms(taken.get_json()["id"]).most_namespaces == 2
+    assert store.remediations.orders(taken.get_json()["id"]).most_namespaces == 2
 
 
 def test_the_pause_is_shown_everywhere(

@@ -6,7 +6,7 @@ import pytest
 
 from remediation.request import RemediationRequest
 from store import keys
-from store.records import Terms
+from store.records import Orders, Terms
 from store.remediations import TooManyActive
 from store.store import Store
 from tests.store.values import ID, REQUEST, a_claim, all_keys
@@ -80,4 +80,4 @@ def test_what_a_worker_has_to_keep_to_is_recorded(store: Store) -> None:
 
     store.remediations.create(ID, request, "alice", [("eu-1", "main")], terms=terms)
 
-    assert store.remediations.terms(ID) == terms
+    assert store.remediations.orders(ID) == Orders("alice", "req-1", 7)
