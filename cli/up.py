@@ -100,8 +100,10 @@ def up(settings: Settings) -> None:
             environment = environment.with_redis(redis.url)
             supervisor.run_until(redis.answers)
         if not supervisor.stopping:
-            supervisor.start(_child("worker", environment.worker, lock.inherited))
-            supervisor.start(_child("api", environment.api, lock.inherited))
+            supervisor.start(
+                _child("worker", environment.worker, lock.inherited, data_dir.audit_file)
+            )
+            supervisor.start(_child("api", environment.api, lock.inherited, data_dir.audit_file))
         if not supervisor.run_until(address.ready):
             return
         data_dir.write_url(address.url)
@@ -145,7 +147,7 @@ def _environment(settings: Settings, data_dir: DataDir, address: Address) -> Env
     return Environment(plain, worker, api)
 
 
-def _child(name: str, environment: dict[str, str], lock: int) -> ChildSpec:
+def _child(name: str, environment: dict[str, str], lock: int, audit: Path) -> ChildSpec:
     return ChildSpec(
         name=name,
         command=python_module(name),
@@ -153,6 +155,8 @@ def _child(name: str, environment: dict[str, str], lock: int) -> ChildSpec:
         environment={**environment, "PYTHONUNBUFFERED": "1"},
         # All keep the lock: if this process is killed, the next one waits until they have ended.
         descriptors=(lock,),
+        # Nothing but the audit trail goes to standard output: not for the terminal, and not for who reads --json.
+        output=audit,
     )
 
 

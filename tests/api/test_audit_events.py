@@ -217,8 +217,9 @@ def test_the_trail_can_be_verified(client: FlaskClient, store: Store) -> None:
     assert (anchored["verified"], anchored["anchored"]) == (True, True)
     assert (strange["verified"], strange["anchored"]) == (False, False)
 
-    oldest = store.redis.xrange(keys.audit(Trail.DECISIONS), count=1)[0][0]  # type: ignore[index]
-    store.redis.xdel(keys.audit(Trail.DECISIONS), oldest)
+    redis: Any = store.redis
+    oldest = redis.xrange(keys.audit(Trail.DECISIONS), count=1)[0][0]
+    redis.xdel(keys.audit(Trail.DECISIONS), oldest)
     broken = client.get(f"{API}/audit-events/verification").get_json()
     assert broken["verified"] is False
     assert "the first entry is 2" in broken["problem"]
