@@ -134,7 +134,9 @@ def _environment(settings: Settings, data_dir: DataDir, address: Address) -> Env
     inherited = {name: value for name, value in os.environ.items() if name != "REMEDIATOR_TOKEN"}
     secret = ("REMEDIATOR_", "REDIS_URL", "KUBECONFIG")
     plain = {name: value for name, value in inherited.items() if not name.startswith(secret)}
-    worker = {**inherited, "REMEDIATOR_CREDENTIALS_DIR": str(credentials.absolute())}
+    # Its own user's kubeconfigs: `kubectl` runs whatever they name too.
+    worker = {"REMEDIATOR_EXEC_PLUGINS": "*", **inherited}
+    worker["REMEDIATOR_CREDENTIALS_DIR"] = str(credentials.absolute())
     if settings.kubeconfigs:
         files = (str(path.absolute()) for path in settings.kubeconfigs)
         worker["REMEDIATOR_KUBECONFIG"] = os.pathsep.join(files)

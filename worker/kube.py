@@ -85,6 +85,7 @@ class Session:
         self._config: Any = None
         self._http: aiohttp.ClientSession
         self._folder: str | None = None
+        self._apis: list[Any] = []
 
     async def get(self, path: str, call: Call, **params: str) -> bytes:
         """Read."""
@@ -162,6 +163,16 @@ class Session:
     async def open(self) -> None:
         """Load the credential and make the connection pool. Raises Unusable."""
         self._config = await self._load()
+        self._connect()
+
+    async def close(self) -> None:
+        """End all connections."""
+        for api in self._apis:
+            await api.close()
+        self._forget_files()
+
+    def _connect(self) -> None:
+        """Make a connection pool with the present certificates. Raises Unusable."""
         try:
             api = client.ApiClient(self._config)
         except (ssl.SSLError, ValueError, OSError):
@@ -170,13 +181,8 @@ class Session:
             self._forget_files()
         self._http = api.rest_client._create_pool_manager()
         api.rest_client.pool_manager = self._http
-        self._api = api
-
-    async def close(self) -> None:
-        """End all connections."""
-        if self._config is not None and hasattr(self, "_api"):
-            await self._api.close()
-        self._forget_files()
+        # An earlier one stays until the end: calls may be under way on it.
+        self._apis.append(api)
 
     async def _request(
         self,
@@ -255,14 +261,25 @@ class Session:
             return response.status, response.headers, await response.read()
 
     async def _renew(self, generation: int) -> None:
-        """Get a new token, once for all the calls that were refused with the old one, and not again at once."""
+        """Get a new token or certificate, once for all the calls that were refused with the old one, and not again at
+        once.
+        """
         async with self._refreshing:
             if self._generation != generation or time.monotonic() < self._next_renewal:
                 return
             with suppress(Unusable):
                 fresh = await self._load()
-                self._config.api_key = fresh.api_key
-                self._config.refresh_api_key_hook = fresh.refresh_api_key_hook
+                if fresh.cert_file or self._config.cert_file:
+                    # A certificate belongs to the connections that were made with it.
+                    before, self._config = self._config, fresh
+                    try:
+                        self._connect()
+                    except Unusable:
+                        self._config = before
+                        raise
+                else:
+                    self._config.api_key = fresh.api_key
+                    self._config.refresh_api_key_hook = fresh.refresh_api_key_hook
             self._forget_files()
             self._generation += 1
             self._next_renewal = time.monotonic() + _RENEWAL_SECONDS

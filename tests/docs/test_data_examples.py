@@ -82,7 +82,7 @@ def test_the_served_kubeconfig_is_served(tmp_path: Path) -> None:
     file = tmp_path / "fleet.yaml"
     file.write_text(the("kubeconfig served").text)
 
-    contexts = load((file,), ("*",))
+    contexts = load((file,), ("*",), ("get-token",))
 
     assert set(contexts.usable) == {"eu-prod", "eu-stage"}
     assert contexts.problems == ()
