@@ -44,6 +44,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
     def __init__(self, name: str) -> None:
         super().__init__(name, __name__)
         self.before_request(formats.negotiate)
+        self._prepare_doc_cbks.append(_headers_of)
 
     def operation(
         self,
@@ -53,13 +54,16 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         parameters: Sequence[Mapping[str, Any]] = (),
         **document: Any,
     ) -> Callable[[View], View]:
-        """Serve `method` on `rule`; `parameters` are those of the path, `document` goes into the OpenAPI operation."""
+        """Serve `method` on `rule`; `document` goes into the OpenAPI operation.
+
+        `parameters` are those of the path, and headers, which belong to this method of it alone.
+        """
 
         def decorate(view: View) -> View:
             documented = self.doc(operationId=operation_id, **document)(view)
-            self.add_url_rule(
-                rule, view.__name__, documented, methods=[method], parameters=list(parameters)
-            )
+            documented._apidoc["headers"] = [each for each in parameters if each["in"] == "header"]
+            of_path = [each for each in parameters if each["in"] == "path"]
+            self.add_url_rule(rule, view.__name__, documented, methods=[method], parameters=of_path)
             return view
 
         return decorate
@@ -83,6 +87,13 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
             return view
 
         return decorate
+
+
+def _headers_of(document: dict[str, Any], known: Mapping[str, Any], **_: Any) -> dict[str, Any]:
+    """Add the headers that an operation takes to its document."""
+    if headers := known.get("headers"):
+        document["parameters"] = [*document.get("parameters", []), *headers]
+    return document
 
 
 class Group(flask_smorest.Blueprint):  # type: ignore[misc]

@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ import pytest
 import yaml
 
 from api.access_file import read_keys
+from api.guard_rails import GuardRails, Limits, guard_rails
 from api.remediation_request import RemediationRequestSchema, to_request
 from controlplane.cluster import Cluster
+from remediation.audit import Action, Entry, Verdict
 from remediation.credential import credential_from_docker_config
 from tests.docs.pages import PAGES, ROOT, Example, examples_of
 from tests.e2e.fleet import ACCESS
@@ -69,6 +72,32 @@ def test_the_access_file_lets_a_key_in(tmp_path: Path) -> None:
     file.write_text(the("access file").text)
 
     assert [key.subject for key in read_keys(file).values()] == ["ci"]
+
+
+def test_the_guard_rails_are_those_of_the_page() -> None:
+    rails = guard_rails(yaml.safe_load(the("guard rails").text))
+
+    assert rails.limits_of(["requester"]) == Limits(5, 200, 10, 3)
+    assert rails.protected_clusters == ("prod-*",)
+    assert rails.approval_minutes == GuardRails().approval_minutes
+
+
+def test_the_approval_is_as_the_reference_says() -> None:
+    described = OPENAPI["components"]["schemas"]["Approval"]
+    value = orjson.loads(the("Approval").text)
+
+    jsonschema.validate(value, {**described, "components": OPENAPI["components"]})
+    assert set(described["required"]) == set(value)
+
+
+def test_the_audit_line_is_one_of_ours() -> None:
+    value = orjson.loads(the("audit line").text)
+    entry = Entry(**value)
+
+    assert set(value) <= {item.name for item in fields(Entry)}
+    assert Action(entry.action) is Action.WRITE
+    assert Verdict(entry.outcome) is Verdict.DONE
+    assert orjson.loads(entry.text()) == value
 
 
 def test_the_docker_config_is_a_credential() -> None:
