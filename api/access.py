@@ -5,7 +5,6 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -18,6 +17,18 @@ from api.problems import Problem
 from api.services import services
 from remediation.api_key import digest, parse_api_key
 from remediation.audit import Verdict
+from remediation.permission import Permission
+
+__all__ = [
+    "PUBLIC",
+    "Access",
+    "Caller",
+    "Permission",
+    "caller",
+    "permission",
+    "public",
+    "roles_of",
+]
 
 PUBLIC = "public"
 _NOBODY = digest(
@@ -28,19 +39,6 @@ _ROLE_OF_EVERY_KEY = "admin"
 
 log = logging.getLogger(__name__)
 View = TypeVar("View", bound=Callable[..., Any])
-
-
-class Permission(StrEnum):
-    """What a caller may be allowed to do."""
-
-    CREATE_REMEDIATIONS = "remediations:create"
-    READ_REMEDIATIONS = "remediations:read"
-    CANCEL_REMEDIATIONS = "remediations:cancel"
-    READ_INVENTORY = "inventory:read"
-    READ_SYSTEM = "system:read"
-    APPROVE_REMEDIATIONS = "remediations:approve"
-    PAUSE_SERVICE = "service:pause"
-    READ_AUDIT = "audit:read"
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,6 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
     def __init__(self, name: str) -> None:
         super().__init__(name, __name__)
         self.before_request(formats.negotiate)
-        self._prepare_doc_cbks.append(_headers_of)
 
     def operation(
         self,
@@ -101,6 +100,7 @@ class Group(flask_smorest.Blueprint):  # type: ignore[misc]
 
     def __init__(self, tag: str, description: str, *resources: Blueprint) -> None:
         super().__init__(tag, __name__, url_prefix="/api/v1", description=description)
+        self._prepare_doc_cbks.append(_headers_of)
         for resource in resources:
             self.register_blueprint(resource)
 
