@@ -49,6 +49,8 @@ PLACEHOLDERS = {
     "outcome": "OUTCOME",
     "place": "PLACE",
     "digest": "DIGEST",
+    "caller": "CALLER",
+    "trail": "TRAIL",
     "line_key": "rmd:line:PLACE",
 }
 
@@ -74,10 +76,12 @@ def context() -> click.Context:
 
 
 def options_of(name: str) -> set[str]:
-    """Return the options of a command."""
+    """Return the options of a command, and of those below it."""
     command = remediator.get_command(context(), name)
     assert command, f"there is no command '{name}'"
-    return {option for parameter in command.params for option in parameter.opts} | {"--help"}
+    below = command.commands.values() if isinstance(command, click.Group) else ()
+    parameters = [parameter for each in (command, *below) for parameter in each.params]
+    return {option for parameter in parameters for option in parameter.opts} | {"--help"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
