@@ -164,3 +164,15 @@ def test_one_that_needs_nobody_cannot_be_approved(store: Store) -> None:
     a_remediation(store)
 
     assert store.approvals.decide(ID, YES) == (Refusal.NOT_NEEDED, False)
+
+
+def test_not_even_the_first_in_line_begins_before_somebody_approves(store: Store) -> None:
+    run_id = held(store)
+    run = store.runs.get(run_id)
+    assert run
+    assert run.line
+    store.redis.rpush(run.line, run_id)
+
+    assert store.runs.claim(run_id) is None
+    store.remediations.cancel(ID)
+    assert store.runs.claim(run_id) is None

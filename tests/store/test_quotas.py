@@ -5,10 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from remediation.request import RemediationRequest
-from store import keys
+from store import codec, keys
+from store.connection import PROMPT
 from store.records import Orders, Terms
 from store.remediations import TooManyActive
 from store.store import Store
+from tests.conftest import STORE_DATABASE
 from tests.store.values import ID, REQUEST, a_claim, all_keys
 
 
@@ -81,3 +83,25 @@ def test_what_a_worker_has_to_keep_to_is_recorded(store: Store) -> None:
     store.remediations.create(ID, request, "alice", [("eu-1", "main")], terms=terms)
 
     assert store.remediations.orders(ID) == Orders("alice", "req-1", 7)
+
+
+def test_a_request_that_comes_in_between_counts(
+    store: Store, redis_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Store.open(f"{redis_server}?db={STORE_DATABASE}", retries=PROMPT)
+    real = codec.encode_request
+    calls = iter([True])
+
+    def meanwhile(request: RemediationRequest) -> str:
+        """Called after the number was read, before anything is recorded."""
+        if next(calls, False):
+            ask(other, 2, most=None)
+        return real(request)
+
+    monkeypatch.setattr(codec, "encode_request", meanwhile)
+
+    with pytest.raises(TooManyActive):
+        ask(store, 1, most=1)
+
+    assert len(store.remediations.open_ids()) == 1
+    other.close()
