@@ -26,6 +26,7 @@ from api import (
 )
 from api.access import Access
 from api.audit import Strangers, access_loaded
+from api.publication import Publication
 from api.services import Services, provide
 from api.settings import Settings
 from api.spec import Api, Group
@@ -63,7 +64,8 @@ def create_app(settings: Settings, store: Store) -> Flask:
         settings.access_file,
         lambda outcome, reason: store.audit.record(access_loaded(outcome, reason)),
     )
-    provide(app, Services(settings, store, access, Waits(), Strangers()))
+    publication = Publication(access, store.policies)
+    provide(app, Services(settings, store, access, Waits(), publication, Strangers()))
     envelope.register(app)
     audit.register(app)
     api = Api(app, settings.public_url or "/")

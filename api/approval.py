@@ -7,6 +7,7 @@ from marshmallow import fields, validate
 
 from api.access import Permission, caller, permission
 from api.audit import audited, decided
+from api.authorization import check_decision
 from api.body import read_body
 from api.problems import Problem, invalid
 from api.remediation_request import reason_field
@@ -104,6 +105,7 @@ def _decided(remediation_id: str, state: ApprovalState) -> tuple[Remediation, bo
     if body.findings:
         raise invalid(body.findings)
     remediation = find(remediation_id)
+    check_decision(remediation)
     if state is ApprovalState.APPROVED and _pending(remediation):
         services().store.approvals.renew(remediation_id, digest_now(remediation))
     verdict = Verdict(state, caller().subject, body.fields["digest"], body.fields.get("comment"))

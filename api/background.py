@@ -51,18 +51,21 @@ class RedisState:
             )
 
 
-def start_recovery(store: Store, state: RedisState, pause: Pause) -> threading.Thread:
-    """Look for lost runs in the background until `pause` returns True."""
+def start_recovery(
+    store: Store, state: RedisState, pause: Pause, publish: Callable[[], None]
+) -> threading.Thread:
+    """Look for lost runs, and tell the workers who may do what, in the background until `pause` returns True."""
     thread = threading.Thread(
-        target=_recover, args=(store, state, pause), name="recovery", daemon=True
+        target=_recover, args=(store, state, pause, publish), name="recovery", daemon=True
     )
     thread.start()
     return thread
 
 
-def _recover(store: Store, state: RedisState, pause: Pause) -> None:
+def _recover(store: Store, state: RedisState, pause: Pause, publish: Callable[[], None]) -> None:
     while True:
         try:
+            publish()
             woken = recover(store)
             store.audit.flush()
             state.ready(store)

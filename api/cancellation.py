@@ -6,6 +6,7 @@ from flask import Response
 
 from api.access import Permission, caller, permission
 from api.audit import audited, decided
+from api.authorization import check_cancel
 from api.problems import Problem
 from api.remediation_schemas import RemediationSchema
 from api.remediations import ENTITY_HEADERS, ID_PARAMETER, answer_of, find, gone
@@ -31,7 +32,7 @@ blueprint = Blueprint("cancellation")
 @permission(Permission.CANCEL_REMEDIATIONS)
 @blueprint.answers(202, RemediationSchema, headers=ENTITY_HEADERS)
 @blueprint.answers(200, description="It is cancelled already.", schema=RemediationSchema)
-@blueprint.problems(401, 404, 406, 409, 503)
+@blueprint.problems(401, 403, 404, 406, 409, 503)
 def cancel(remediation_id: str) -> Response:
     """Cancel a remediation.
 
@@ -39,6 +40,7 @@ def cancel(remediation_id: str) -> Response:
     `cancelled`.
     """
     before = find(remediation_id)
+    check_cancel(before)
     store = services().store
     status = store.remediations.cancel(remediation_id)
     if status is None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from remediation.approval import Approval, ApprovalState
 from remediation.outcome import Error, Summary
+from remediation.registry.check import CheckResult
 from remediation.status import RunStatus
 from store.records import Remediation, Run
 
@@ -109,7 +110,15 @@ def _run_body(run: Run, remediation: Remediation) -> dict[str, Any]:
         "summary": summary_body(run.summary),
         "error": error_body(run.error),
         "reason": _reason(run, remediation),
+        "registry_check": _check_body(run.registry_check),
     }
+
+
+def _check_body(result: CheckResult | None) -> dict[str, Any] | None:
+    if result is None:
+        return None
+    reports = [asdict(report) for report in result.reports]
+    return {**reports[0], "checked_at": result.checked_at, "registries": reports}
 
 
 def _reason(run: Run, remediation: Remediation) -> str | None:

@@ -8,6 +8,7 @@ from api import remediation_request, scope
 from api.acceptance import ACCEPTED_HEADERS, Plan, accept
 from api.access import Permission, permission
 from api.audit import audited
+from api.authorization import check_new
 from api.body import Body, read_body
 from api.idempotency import KEY_HEADER
 from api.problems import invalid
@@ -56,7 +57,8 @@ def create(query: dict[str, Any]) -> Response:
 
 def _admitted(body: Body) -> Plan:
     """Return the request of the body and where to carry it out. Raises Problem with everything that is wrong."""
-    fleet = scope.Fleet.of(services().store.inventory.workers())
+    check_new(body.fields, inline="inline_credential" in body.given)
+    fleet = scope.Fleet.of(services().store.inventory.workers()).seen()
     findings = [*body.findings, *scope.findings(body.fields, fleet)]
     findings += scope.credential_choice(body.given, fleet)
     if findings:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from api import scope
-from api.access import caller, roles_of
+from api.access import caller
 from api.envelope import request_id
 from api.guard_rails import GuardRails, Limits
 from api.problems import Problem
@@ -31,8 +31,8 @@ class Admission:
 
 def admitted(request: RemediationRequest, clusters: Sequence[str], origin: Origin) -> Admission:
     """Return the terms for what the present caller asks for. Raises Problem where it is more than allowed."""
-    rails = services().access.guard_rails()
-    limits = rails.limits_of(roles_of(caller()))
+    rails = services().access.rails
+    limits = rails.limits_of(caller().rights.roles)
     _check_size(limits, request, clusters)
     headers = _quota(limits)
     terms = Terms(

@@ -32,6 +32,7 @@ class ErrorCode(StrEnum):
     CREDENTIAL_REJECTED = "credential_rejected"
     CREDENTIAL_UNAVAILABLE = "credential_unavailable"
     TOO_MANY_NAMESPACES = "too_many_namespaces"
+    NOT_PERMITTED = "not_permitted"
     WORKER_LOST = "worker_lost"
     INTERNAL = "internal"
 

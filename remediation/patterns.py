@@ -75,10 +75,11 @@ def subsumes(wider: str, pattern: str) -> bool:
 
     True is always right. False may be too careful, where two patterns mean the same in different words.
     """
-    wider = _ordered(wider)
+    # Of the ways to write the same, those that let the most be seen.
+    wider, pattern = _wildcards(wider, "*", "?*"), _wildcards(pattern, "*", "?")
     # The places in `wider` that may be reached when `pattern` has been read up to here.
     places = _past_stars(wider, {0})
-    for char in _ordered(pattern):
+    for char in pattern:
         stay = {place for place in places if wider[place : place + 1] == "*"}
         # What a star stands for is not known, so only a star can take it.
         go = {
@@ -93,9 +94,9 @@ def literals(patterns: Iterable[str]) -> tuple[str, ...]:
     return tuple(pattern for pattern in patterns if is_literal(pattern))
 
 
-def _ordered(pattern: str) -> str:
-    """Write each run of wildcards in one way: `?` first, then one star."""
-    return re.sub(r"[*?]*\*[*?]*", lambda run: "?" * run[0].count("?") + "*", pattern)
+def _wildcards(pattern: str, before: str, each: str) -> str:
+    """Write each run of wildcards that has a star in one way: `before`, and `each` for every `?` in it."""
+    return re.sub(r"[*?]*\*[*?]*", lambda run: before + each * run[0].count("?"), pattern)
 
 
 def _past_stars(pattern: str, places: set[int]) -> set[int]:

@@ -79,6 +79,14 @@ class Requester:
 
 
 @dataclass(frozen=True, slots=True)
+class Warrant:
+    """On whose behalf work is done, and the permission that it needs wherever it is done."""
+
+    requester: Requester
+    needs: Permission = Permission.CREATE_REMEDIATIONS
+
+
+@dataclass(frozen=True, slots=True)
 class Binding:
     """Gives a grant to some subjects: names with their prefix, or globs."""
 
@@ -140,6 +148,14 @@ class Rights:
             for grant in self._giving(permission)
             if matcher(grant.clusters)(cluster)
         )
+
+    def uses_cluster(self, permission: Permission, pattern: str) -> bool:
+        """Tell whether the permission counts on all clusters of a pattern, be it in one namespace of each only."""
+        return any(_within(pattern, grant.clusters) for grant in self._giving(permission))
+
+    def uses_namespace(self, permission: Permission, pattern: str) -> bool:
+        """Tell whether the permission counts in all namespaces of a pattern, be it on one cluster only."""
+        return any(_within(pattern, grant.namespaces) for grant in self._giving(permission))
 
     def credentials(self, permission: Permission) -> Callable[[str], bool]:
         """Return a test for the credentials that go with the permission, be it on one cluster only."""

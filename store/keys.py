@@ -16,6 +16,7 @@ APPROVALS = (
 QUOTAS = (
     PREFIX + "quotas"
 )  # what begins so is kept by the library `limits`: a caller's requests of the last minute
+POLICY = PREFIX + "policy"  # string: who may do what, where, as the API published it last
 PROBE = PREFIX + "probe"  # string: written by the readiness probe
 
 

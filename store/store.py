@@ -13,6 +13,7 @@ from store.idempotency import Idempotency
 from store.inventory import Inventory
 from store.journal import Journal
 from store.pause import Pause
+from store.policy import Policies
 from store.queue import Queue
 from store.quotas import Quotas
 from store.remediations import Remediations
@@ -34,6 +35,7 @@ class Store:
     journal: Journal
     inventory: Inventory
     idempotency: Idempotency
+    policies: Policies
     queue: Queue
     pause: Pause
     approvals: Approvals
@@ -55,6 +57,7 @@ class Store:
             journal=Journal(redis),
             inventory=Inventory(redis),
             idempotency=Idempotency(redis),
+            policies=Policies(redis),
             queue=Queue(connect(url, retries=retries, text=False)),
             pause=Pause(redis),
             approvals=Approvals(redis),

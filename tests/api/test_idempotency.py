@@ -12,10 +12,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from remediation.api_key import ENTROPY_BYTES, digest, new_api_key
+from remediation.api_key import ENTROPY_BYTES, new_api_key
 from store import keys
 from store.store import Store
-from tests.api.conftest import API, CREDENTIAL, Announce, Work, a_row
+from tests.api.conftest import API, CREDENTIAL, Announce, Work, a_row, an_entry
 
 KEY = "8e03978e-40d5-43dd-bc93-6894a57f9324"
 BODY: dict[str, Any] = {"clusters": ["eu-1"], "credential": CREDENTIAL}
@@ -118,7 +118,7 @@ def test_a_replay_does_not_depend_on_what_is_known_by_now(
 def test_a_key_belongs_to_its_caller(app: Flask, client: FlaskClient, access_file: Path) -> None:
     other = new_api_key(os.urandom(ENTROPY_BYTES))
     access = json.loads(access_file.read_text())
-    access["keys"].append({"id": other.id, "subject": "portal", "sha256": digest(other.token)})
+    access["keys"].append(an_entry(other, "portal"))
     access_file.write_text(json.dumps(access))
     own = app.test_client()
     own.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {other.token}"

@@ -11,7 +11,7 @@ import orjson
 import pytest
 import yaml
 
-from api.access_file import read_keys
+from api.access_file import read_access_file
 from api.guard_rails import GuardRails, Limits, guard_rails
 from api.remediation_request import RemediationRequestSchema, to_request
 from controlplane.cluster import Cluster
@@ -71,7 +71,7 @@ def test_the_access_file_lets_a_key_in(tmp_path: Path) -> None:
     file = tmp_path / "access.yaml"
     file.write_text(the("access file").text)
 
-    assert [key.subject for key in read_keys(file).values()] == ["ci"]
+    assert [key.subject for key in read_access_file(file).keys.values()] == ["ci"]
 
 
 def test_the_guard_rails_are_those_of_the_page() -> None:
