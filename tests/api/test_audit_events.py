@@ -38,7 +38,7 @@ def test_what_is_taken_in_is_noted(
     (event,) = events(client, action="remediation.create")
 
     assert event["outcome"] == "done"
-    assert event["subject"] == "ci"
+    assert event["subject"] == "client:ci"
     assert event["key_id"]
     assert event["address"] == "127.0.0.1"
     assert event["request_id"] == "incident-7"
@@ -58,7 +58,7 @@ def test_the_request_id_goes_along_to_the_worker(
     answer = client.post(f"{API}/remediations", json=BODY, headers={"X-Request-Id": "req-9"})
 
     orders = store.remediations.orders(answer.get_json()["id"])
-    assert (orders.requested_by, orders.request_id) == ("ci", "req-9")
+    assert (orders.requested_by, orders.request_id) == ("client:ci", "req-9")
 
 
 def test_a_replay_decides_nothing(client: FlaskClient, announce: Announce) -> None:
@@ -81,9 +81,9 @@ def test_refusals_are_noted(client: FlaskClient, anonymous: FlaskClient) -> None
     ]
     assert found == [
         ("access.authenticate", "unauthenticated", None),
-        ("service.resume", "invalid-state", "ci"),
-        ("remediation.cancel", "not-found", "ci"),
-        ("remediation.create", "validation-error", "ci"),
+        ("service.resume", "invalid-state", "client:ci"),
+        ("remediation.cancel", "not-found", "client:ci"),
+        ("remediation.create", "validation-error", "client:ci"),
     ]
 
 
@@ -117,8 +117,8 @@ def test_the_access_file_is_noted_when_it_is_read(
     found = events(client, action="access.load")
 
     assert [event["outcome"] for event in found] == ["refused", "done"]
-    assert found[1]["reason"] == "1 keys"
-    assert "'keys' must be a list" in found[0]["reason"]
+    assert found[1]["reason"] == "1 keys, 1 bindings"
+    assert "keys" in found[0]["reason"]
 
 
 def test_strangers_do_not_push_out_what_others_did(

@@ -11,11 +11,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from api.guard_rails import GuardRails, GuardRailsError, Limits, guard_rails
-from remediation.api_key import ENTROPY_BYTES, ApiKey, digest, new_api_key
+from remediation.api_key import ENTROPY_BYTES, ApiKey, new_api_key
 from store import clock, keys
 from store.recovery import recover
 from store.store import Store
-from tests.api.conftest import API, CREDENTIAL, Announce, Work, a_row
+from tests.api.conftest import API, CREDENTIAL, Announce, Work, a_row, an_entry
 
 BODY = {"clusters": ["*"], "credential": CREDENTIAL}
 
@@ -38,11 +38,12 @@ def rails(access_file: Path, key: ApiKey) -> Rails:
     """Return a function that writes guard rails into the access file, which lets 'ci' and 'bob' in."""
 
     def write(**sections: Any) -> None:
-        entries = [
-            {"id": known.id, "subject": subject, "sha256": digest(known.token)}
-            for known, subject in ((key, "ci"), (BOB, "bob"))
-        ]
-        access_file.write_text(json.dumps({"keys": entries, **sections}))
+        entries = [an_entry(known, subject) for known, subject in ((key, "ci"), (BOB, "bob"))]
+        bound = {"subjects": ["client:ci", "client:bob"], "role": "admin"}
+        everywhere = {name: ["*"] for name in ("clusters", "namespaces", "credentials")}
+        access_file.write_text(
+            json.dumps({"keys": entries, "bindings": [bound | everywhere], **sections})
+        )
 
     return write
 
@@ -125,14 +126,14 @@ def test_the_pause_is_shown_everywhere(
 
     held = paused.get_json()["paused"]
     assert paused.status_code == 200
-    assert (held["reason"], held["by"]) == ("registry is down", "ci")
+    assert (held["reason"], held["by"]) == ("registry is down", "client:ci")
     assert client.get(f"{API}/system").get_json()["paused"] == held
     probe = anonymous.get("/readyz?verbose").text
     assert f"[+]pause warning: paused since {held['since']}" in probe
     assert "registry is down" not in probe
     assert accepted.status_code == 202
     why = accepted.get_json()["clusters"][0]["reason"]
-    assert why == f"the service is paused since {held['since']} by ci: registry is down"
+    assert why == f"the service is paused since {held['since']} by client:ci: registry is down"
 
     assert client.post(f"{API}/system/resume").get_json() == {"paused": None}
     assert client.get(f"{API}/system").get_json()["paused"] is None
@@ -172,9 +173,9 @@ def test_a_remediation_of_a_protected_cluster_waits(held: dict[str, Any], store:
     assert held["status"] == "queued"
     assert approval["required"] is True
     assert approval["state"] == "pending"
-    assert approval["requested_by"] == "ci"
+    assert approval["requested_by"] == "client:ci"
     assert approval["expires_at"] > clock.later(clock.now(), 200)
-    assert "waits for somebody else than ci" in held["clusters"][0]["reason"]
+    assert "waits for somebody else than client:ci" in held["clusters"][0]["reason"]
     assert store.queue.waiting("default") == 0
     assert store.runs.claim(f"{held['id']}-0") is None
 
@@ -187,7 +188,7 @@ def test_a_second_person_lets_it_begin(
 
     assert answer.status_code == 202
     approval = answer.get_json()["approval"]
-    assert (approval["state"], approval["decided_by"]) == ("approved", "bob")
+    assert (approval["state"], approval["decided_by"]) == ("approved", "client:bob")
     assert approval["comment"] == "CHG-1881"
     assert again.status_code == 200
     assert store.queue.waiting("default") == 2
@@ -207,7 +208,7 @@ def test_what_is_rejected_ends_as_cancelled(held: dict[str, Any], second: FlaskC
     body = answer.get_json()
     assert answer.status_code == 202
     assert (body["status"], body["approval"]["state"]) == ("cancelled", "rejected")
-    assert body["clusters"][0]["reason"] == "bob rejected it: not before the weekend"
+    assert body["clusters"][0]["reason"] == "client:bob rejected it: not before the weekend"
     problem(decide(second, held, "approve"), 409, "invalid-state")
 
 

@@ -39,8 +39,18 @@ class Guarded:
         path = self.service.directory / "data" / "access.yaml"
         document = yaml.safe_load(path.read_text())
         others = [entry for entry in document["keys"] if entry["subject"] != "bob"]
-        entry = {"id": self.bob.id, "subject": "bob", "sha256": digest(self.bob.token)}
-        path.write_text(yaml.safe_dump({"keys": [*others, entry], **sections}))
+        entry = {
+            "id": self.bob.id,
+            "subject": "bob",
+            "sha256": digest(self.bob.token),
+            "expires_at": "never",
+        }
+        bound = {name: ["*"] for name in ("clusters", "namespaces", "credentials")}
+        bob = {"subjects": ["client:bob"], "role": "operator", **bound}
+        bindings = [each for each in document["bindings"] if each["role"] != "operator"]
+        path.write_text(
+            yaml.safe_dump({"keys": [*others, entry], "bindings": [*bindings, bob], **sections})
+        )
 
     def second(self, method: str, path: str, **more: Any) -> httpx.Response:
         """Ask as bob."""
@@ -101,7 +111,7 @@ def test_every_write_is_in_the_audit_trail(own: Guarded, space: Space):
             assert line["details"]["verb"] == "patch"
             assert line["details"]["fields"]
             assert line["outcome"] == "done"
-            assert line["subject"] == "local"
+            assert line["subject"] == "client:local"
             assert line["cluster"] == "alpha"
             assert line["request_id"] == "incident-4711"
             assert line["remediation_id"] == answer.json()["id"]
@@ -236,15 +246,15 @@ def test_a_protected_cluster_is_written_only_when_a_second_person_agrees(
     assert together.returncode == 0, together.stderr
     done = own.service.wait(held["id"])
     assert done.status == "succeeded"
-    assert done.body["approval"]["decided_by"] == "bob"
+    assert done.body["approval"]["decided_by"] == "client:bob"
     assert space.pull_secrets(name, "default") == ["docker"]
     decided = [
         (line["action"], line["outcome"], line["subject"])
         for line in own.trail("remediation.approve")
     ]
     assert decided == [
-        ("remediation.approve", "refused", "local"),
-        ("remediation.approve", "done", "bob"),
+        ("remediation.approve", "refused", "client:local"),
+        ("remediation.approve", "done", "client:bob"),
     ]
 
 
