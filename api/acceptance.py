@@ -12,6 +12,7 @@ from api.access import Permission, caller
 from api.audit import decided, summary
 from api.body import Body
 from api.idempotency import REPLAYED, replay, request_key
+from api.inline import Seal
 from api.parameters import seconds_to_wait
 from api.remediation_body import BASE
 from api.remediations import ENTITY_HEADERS, answer_of, ended, pause
@@ -35,12 +36,16 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A request that is right, where to carry it out (cluster, pool), what it goes back to, and what it needs."""
+    """A request that is right, where to carry it out (cluster, pool), what it goes back to, and what it needs.
+
+    `seal` returns the login that came in the request, sealed for the remediation of an id.
+    """
 
     request: RemediationRequest
     places: Sequence[tuple[str, str]]
     origin: Origin = NEW
     needs: Permission = Permission.CREATE_REMEDIATIONS
+    seal: Seal | None = None
 
 
 def accept(route: str, body: Body, query: dict[str, Any], admit: Callable[[], Plan]) -> Response:
@@ -91,6 +96,7 @@ def _recorded(plan: Plan, admission: Admission, key: RequestKey | None) -> Remed
         terms=admission.terms,
         groups=caller().requester.groups,
         needs=plan.needs,
+        sealed=plan.seal(remediation_id) if plan.seal else None,
     )
     _note(remediation_id, plan, admission)
     log.info("accepted %s", remediation_id, extra={"fields": {"subject": caller().subject}})

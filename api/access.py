@@ -158,7 +158,8 @@ class Access:
             )
             self._told(Verdict.REFUSED, str(error))
             return
-        self._loaded, self._known = _Loaded(file, Identities(file)), True
+        self._loaded = _Loaded(file, Identities(file, self._loaded.identities))
+        self._known = True
         log.info(
             "the access file is read: %d keys, %d bindings",
             len(file.keys),

@@ -93,7 +93,7 @@ def read_access_file(path: Path) -> AccessFile:
         raise AccessFileError(f"{path} cannot be read: {error.strerror}") from error
     except _DuplicateKey as error:
         raise AccessFileError(f"{path}: {error}") from None
-    except (UnicodeDecodeError, ValueError, yaml.YAMLError) as error:
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
         raise AccessFileError(f"{path} is neither YAML nor JSON") from error
     document = {} if document is None else document
     if not isinstance(document, dict):
@@ -183,8 +183,10 @@ class _Loader(yaml.SafeLoader):
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         """Make a mapping. Raises _DuplicateKey."""
-        seen = set()
+        seen: set[str] = set()
         for name, _ in node.value:
+            if not isinstance(name, yaml.ScalarNode):
+                continue  # which cannot be a member's name, as is said later
             if name.value in seen:
                 line = name.start_mark.line + 1
                 raise _DuplicateKey(f"'{name.value}' is there twice (line {line})")

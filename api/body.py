@@ -13,6 +13,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from api.findings import findings_of
 from api.problems import Finding, Problem
+from api.secret import without_secrets
 
 _MEDIA_TYPE = "application/json"
 _CHARSET = "utf-8"
@@ -24,7 +25,8 @@ _LONGEST_NAME = 60
 class Body:
     """The fields of a body that are right, and what is wrong with the others; `given` are the names of both.
 
-    `digest` is the SHA-256 of the document, whatever the order of its members.
+    `digest` is the SHA-256 of the document, whatever the order of its members and without those that are secret: it is
+    stored, and whoever reads it must not be able to try passwords on it.
     """
 
     fields: Mapping[str, Any]
@@ -96,7 +98,8 @@ def _once_each(pairs: list[tuple[str, Any]]) -> None:
 
 def _checked(document: Any, schema: Schema) -> Body:
     given = frozenset(document) if isinstance(document, dict) else frozenset()
-    digest = hashlib.sha256(orjson.dumps(document, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    shown = without_secrets(document, schema)
+    digest = hashlib.sha256(orjson.dumps(shown, option=orjson.OPT_SORT_KEYS)).hexdigest()
     try:
         return Body(schema.load(document), given, (), digest)
     except ValidationError as error:

@@ -111,6 +111,7 @@ def _run_body(run: Run, remediation: Remediation) -> dict[str, Any]:
         "error": error_body(run.error),
         "reason": _reason(run, remediation),
         "registry_check": _check_body(run.registry_check),
+        "credential_fingerprint": run.credential_fingerprint,
     }
 
 

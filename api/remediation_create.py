@@ -11,6 +11,7 @@ from api.audit import audited
 from api.authorization import check_new
 from api.body import Body, read_body
 from api.idempotency import KEY_HEADER
+from api.inline import login_of, sealer, sealing_key
 from api.problems import invalid
 from api.remediation_request import RemediationRequestSchema, to_request
 from api.remediation_schemas import RemediationSchema
@@ -60,8 +61,14 @@ def _admitted(body: Body) -> Plan:
     check_new(body.fields, inline="inline_credential" in body.given)
     fleet = scope.Fleet.of(services().store.inventory.workers()).seen()
     findings = [*body.findings, *scope.findings(body.fields, fleet)]
-    findings += scope.credential_choice(body.given, fleet)
+    key = sealing_key() if "inline_credential" in body.given else None
+    findings += scope.credential_choice(body.given, fleet, key.id if key else None)
     if findings:
         raise invalid(findings)
     wanted = to_request(body.fields)
-    return Plan(wanted, scope.placements(wanted.clusters, wanted.credential, fleet))
+    holders = fleet.holders(wanted, key.id if key else None)
+    return Plan(
+        wanted,
+        scope.placements(wanted.clusters, holders, fleet),
+        seal=sealer(key, login_of(body.fields)),
+    )

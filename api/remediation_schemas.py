@@ -109,6 +109,17 @@ class RunSchema(Answer):
         allow_none=True,
         metadata={"description": "None if no registry was asked: skipped, or nothing to write."},
     )
+    credential_fingerprint = maybe_text(
+        "Of the credential that was used, as `GET /credentials` shows it. Null before, and where workers have no "
+        "sealing key."
+    )
+
+
+class StoredLoginSchema(Answer):
+    """A login that came in the request, without its password."""
+
+    registry = text()
+    username = text()
 
 
 class StoredRequestSchema(Answer):
@@ -120,7 +131,13 @@ class StoredRequestSchema(Answer):
     namespace_selector = maybe_text()
     service_accounts = texts()
     ignore_service_accounts = texts()
-    credential = text()
+    credential = maybe_text("The name of a credential that workers hold.")
+    inline_credential = fields.Nested(
+        StoredLoginSchema,
+        required=True,
+        allow_none=True,
+        metadata={"description": "What is kept of a login that came in the request."},
+    )
     secret_name = text()
     on_conflict = one_of(OnConflict)
     dry_run = flag()

@@ -64,9 +64,9 @@ def digest_now(remediation: Remediation) -> str:
         raise Problem(
             "cluster-unavailable", f"No live worker serves {', '.join(unserved)} at present."
         )
-    credential = fleet.credentials.get(remediation.request.credential)
-    if credential is None and not remediation.undo_of:
-        name = remediation.request.credential
+    name = remediation.request.credential
+    credential = fleet.credentials.get(name) if name else None
+    if credential is None and name and not remediation.undo_of:
         raise Problem(
             "cluster-unavailable", f"No live worker holds the credential '{name}' at present."
         )
@@ -121,7 +121,8 @@ def _approval(
     if request.dry_run or not protected(clusters, rails.protected_clusters):
         return None
     fleet = scope.Fleet.of(services().store.inventory.workers())
-    credential = None if origin.undo_of else fleet.credentials.get(request.credential)
+    name = None if origin.undo_of else request.credential
+    credential = fleet.credentials.get(name) if name else None
     digest = digest_of(
         request, clusters, _login(credential), retry_of=origin.retry_of, undo_of=origin.undo_of
     )
@@ -134,4 +135,5 @@ def _login(known: KnownCredential | None) -> list[str]:
     if known is None:
         return []
     credential = known.credential
-    return [*credential.registries, *credential.usernames]
+    fingerprint = [credential.fingerprint] if credential.fingerprint else []
+    return [*credential.registries, *credential.usernames, *fingerprint]

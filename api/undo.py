@@ -11,7 +11,7 @@ from api.access import Permission, permission
 from api.audit import audited
 from api.authorization import check_follow_up
 from api.body import Body, read_optional_body
-from api.follow_up import FollowUpSchema, body_of, followed, places_of, request_for
+from api.follow_up import FollowUpSchema, body_of, fleet_now, followed, places_of, request_for
 from api.idempotency import KEY_HEADER
 from api.problems import Problem
 from api.remediation_schemas import RemediationSchema
@@ -76,7 +76,7 @@ def _admitted(remediation_id: str, body: Body) -> Plan:
         kept_secrets=sum(run.summary.secrets_updated for run in runs),
         undoes={run.cluster: run.id for run in runs},
     )
-    return Plan(wanted, places_of(runs, credential=None), origin, needs)
+    return Plan(wanted, places_of(runs, fleet_now()), origin, needs)
 
 
 def _undoable(original: Remediation) -> list[Run]:

@@ -27,6 +27,7 @@ _COMMANDS = {
     "resume": ("cli.guard_rails", "End the pause."),
     "audit": ("cli.audit", "Show and verify the audit trail."),
     "token": ("cli.token", "Make API keys."),
+    "keys": ("cli.keys", "Make the keys that seal logins."),
     "api": ("cli.processes", "Run the API process (configured by environment)."),
     "worker": ("cli.processes", "Run the worker process (configured by environment)."),
 }

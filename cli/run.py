@@ -1,6 +1,7 @@
 """`remediator run` and `remediator plan`."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -9,6 +10,7 @@ from cli.call import Call, client_command
 from cli.client import ApiClient
 from cli.exit_codes import exit_code
 from cli.follow import follow
+from cli.login import Login, login_options, take_login
 from cli.render import Output
 from cli.request import JsonObject, post
 from cli.summary import print_as, print_failures, print_remediation
@@ -94,19 +96,24 @@ def _request_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.command("run")
 @_request_options
+@login_options
 @click.option("--dry-run", is_flag=True, help="Show what would be done; write nothing.")
 @client_command
 def run_command(call: Call, no_wait: bool, **options: Any) -> None:
     """Put the pull Secret in place and wait for the outcome."""
-    remediate(call, "/remediations", request_body(options), no_wait=no_wait)
+    login, others = take_login(options)
+    remediate(call, "/remediations", request_body(others), login, no_wait=no_wait)
 
 
 @click.command("plan")
 @_request_options
+@login_options
 @client_command
 def plan_command(call: Call, no_wait: bool, **options: Any) -> None:
     """Show what `run` with the same options would do; write nothing."""
-    remediate(call, "/remediations", request_body({**options, "dry_run": True}), no_wait=no_wait)
+    login, others = take_login(options)
+    body = request_body({**others, "dry_run": True})
+    remediate(call, "/remediations", body, login, no_wait=no_wait)
 
 
 def request_body(options: dict[str, Any]) -> JsonObject:
@@ -122,10 +129,16 @@ def request_body(options: dict[str, Any]) -> JsonObject:
     return body
 
 
-def remediate(call: Call, path: str, body: JsonObject, *, no_wait: bool) -> None:
+def remediate(
+    call: Call, path: str, body: JsonObject, login: Login | None = None, *, no_wait: bool
+) -> None:
     """Send a request that makes a remediation; follow that to its end unless `no_wait`, and exit by its status."""
     request = post(path, body)
+    if login:
+        request = replace(request, body={**body, "inline_credential": login.to_member()})
     call.show(request)
+    if login:
+        request = replace(request, password=login.read_password())
     with call.connect() as client:
         remediation = client.send(request).body
         if no_wait:

@@ -133,6 +133,13 @@ def check_registry(text: str) -> str:
     raise InvalidCredential("must be a registry like 'registry.example.com[:port][/path]'")
 
 
+def check_username(text: str) -> str:
+    """Return a user name. Raises InvalidCredential for one that cannot be sent to a registry."""
+    if ":" in text:
+        raise InvalidCredential("must not hold a ':', which cannot be sent to a registry")
+    return text
+
+
 def effective_key(key: str) -> str | None:
     """Return a registry key as the kubelet compares it, None if it cannot be read.
 

@@ -9,6 +9,7 @@ from redis import Redis
 from remediation.approval import Approval, ApprovalState, Refusal, Verdict, decide
 from remediation.status import RemediationStatus
 from store import clock, codec, events, keys
+from store.sealed import MARGIN_SECONDS
 
 _EVENTS = {
     ApprovalState.APPROVED: "remediation.approved",
@@ -43,6 +44,7 @@ class Approvals:
                 return after, False
             _store(pipe, remediation_id, after)
             timeout = codec.decode_request(raw["request"]).timeout_seconds
+            pipe.expire(keys.sealed(remediation_id), timeout + MARGIN_SECONDS)
             for run_id, line in runs.items():
                 pipe.hset(keys.run(run_id), "deadline", clock.later(now, timeout))
                 if line:

@@ -13,6 +13,11 @@ def later(before: str, seconds: float) -> str:
     return text(parse(before) + timedelta(seconds=seconds))
 
 
+def seconds_until(text: str) -> int:
+    """Return the whole seconds from now to a time, 0 if it has passed."""
+    return max(0, int((parse(text) - datetime.now(UTC)).total_seconds()))
+
+
 def parse(text: str) -> datetime:
     """Read a time that `now` wrote."""
     return datetime.fromisoformat(text)

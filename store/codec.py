@@ -19,7 +19,12 @@ from remediation.outcome import (
 )
 from remediation.registry.check import CheckResult, RegistryReport
 from remediation.registry.verdict import LoginAnswer, Verdict
-from remediation.request import OnConflict, RegistryCheck, RemediationRequest
+from remediation.request import (
+    InlineCredential,
+    OnConflict,
+    RegistryCheck,
+    RemediationRequest,
+)
 from remediation.status import RunStatus
 from store.records import Paused, Run
 
@@ -53,6 +58,8 @@ def decode_request(text: str) -> RemediationRequest:
     raw["on_conflict"] = OnConflict(raw["on_conflict"])
     # A request that was accepted before there was a check asked for none.
     raw["registry_check"] = RegistryCheck(raw.get("registry_check", RegistryCheck.SKIP))
+    if inline := raw.get("inline_credential"):
+        raw["inline_credential"] = InlineCredential(inline["registry"], inline["username"])
     return RemediationRequest(**raw)
 
 
@@ -158,6 +165,7 @@ def decode_run(run_id: str, raw: Mapping[str, str]) -> Run:
         undoes=raw.get("undoes"),
         undone_by=raw.get("undone_by"),
         registry_check=decode_check(raw["registry_check"]) if "registry_check" in raw else None,
+        credential_fingerprint=raw.get("credential_fingerprint"),
     )
 
 
@@ -212,8 +220,10 @@ def decode_announcement(text: str) -> Announcement:
                 tuple(credential["usernames"]),
                 credential["since"],
                 credential["problem"],
+                credential.get("fingerprint"),
             )
             for credential in raw["credentials"]
         ),
         problems=tuple(raw["problems"]),
+        sealing_keys=tuple(raw.get("sealing_keys", ())),
     )

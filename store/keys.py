@@ -30,6 +30,11 @@ def events(remediation_id: str) -> str:
     return f"{PREFIX}remediation:{remediation_id}:events"
 
 
+def sealed(remediation_id: str) -> str:
+    """String with a time to live: the sealed login that came in the request, until the remediation ends."""
+    return f"{PREFIX}sealed:{remediation_id}"
+
+
 def run(run_id: str) -> str:
     """Hash: one remediation on one cluster, with its counters."""
     return f"{PREFIX}run:{run_id}"

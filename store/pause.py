@@ -6,6 +6,8 @@ from redis import Redis
 
 from store import clock, codec, events, keys
 from store.records import Paused
+from store.remediations import owner_of
+from store.sealed import MARGIN_SECONDS
 
 
 class Pause:
@@ -29,6 +31,8 @@ class Pause:
             if known:
                 return known, False
             pipe.hset(keys.PAUSE, mapping={"reason": reason, "by": by, "since": fresh.since})
+            for remediation_id in pending:
+                pipe.persist(keys.sealed(remediation_id))  # a login that came along is needed later
             _tell(pipe, pending, "remediation.paused", reason=reason, by=by)
             return fresh, True
 
@@ -50,6 +54,8 @@ class Pause:
             pipe.delete(keys.PAUSE)
             for run_id, deadline in later.items():
                 pipe.hset(keys.run(run_id), "deadline", deadline)
+                life = clock.seconds_until(deadline) + MARGIN_SECONDS
+                pipe.expire(keys.sealed(owner_of(run_id)), life)
             _tell(pipe, pending, "remediation.resumed", by=by)
             return known
 

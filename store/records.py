@@ -20,6 +20,7 @@ class Run:
     remediation that goes first; `missing` are named namespaces the cluster does not have (None: not observed yet).
     `parents` are the runs whose leftovers it retries, the oldest first; `undoes` is the run it takes back, `undone_by`
     the run that takes it back. `registry_check` is what the registry said of the credential (None: not asked).
+    `credential_fingerprint` is that of the credential which its last attempt works with.
     """
 
     id: str
@@ -41,6 +42,7 @@ class Run:
     undoes: str | None = None
     undone_by: str | None = None
     registry_check: CheckResult | None = None
+    credential_fingerprint: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from store.idempotency import LIFE_SECONDS, Known, RequestKey, decode, encode
 from store.lines import in_line, place
 from store.lua import script
 from store.records import FREE, NEW, Orders, Origin, Paused, Remediation, Run, Terms
+from store.sealed import MARGIN_SECONDS
 
 _LIST_CHUNK = 50
 WAKE_MS = 2000
@@ -60,10 +61,12 @@ class Remediations:
         groups: Sequence[str] = (),
         needs: Permission = Permission.CREATE_REMEDIATIONS,
         terms: Terms = FREE,
+        sealed: str | None = None,
     ) -> list[Run]:
         """Record a remediation and one queued run for each (cluster, pool), all or nothing; return the runs.
 
-        `groups` are those of who asked, `needs` is the permission for it: the worker looks at both again.
+        `groups` are those of who asked, `needs` is the permission for it: the worker looks at both again. `sealed` is
+        the sealed login that came in the request; it is gone when the remediation ends.
         What is there already stays: the client sends again what got no answer, and work may have begun by then.
         Having recorded nothing, raises KeyTaken if something was made of the idempotency key before, AlreadyUndone if a
         run that is to be taken back has been since, and TooManyActive beyond the terms.
@@ -96,9 +99,14 @@ class Remediations:
                 active = len(pipe.sinter(callers, keys.OPEN))
                 if active >= terms.most_active:
                     raise TooManyActive(active)
+            paused = bool(pipe.exists(keys.PAUSE))  # nobody knows for how long
             pipe.multi()
             if key:
                 pipe.set(key.record, encode(key, remediation_id), ex=LIFE_SECONDS)
+            if sealed:
+                wait = clock.seconds_until(terms.approval.expires_at) if terms.approval else 0
+                life = request.timeout_seconds + MARGIN_SECONDS + wait
+                pipe.set(keys.sealed(remediation_id), sealed, ex=None if paused else life)
             pipe.hset(
                 head,
                 mapping={
@@ -282,6 +290,7 @@ class Remediations:
         remediation = self.get(remediation_id)
         if remediation is None:
             self._redis.srem(keys.OPEN, remediation_id)
+            self._redis.delete(keys.sealed(remediation_id))
             return False
         statuses = [run.status for run in remediation.runs]
         if not all(status.terminal for status in statuses):
@@ -295,6 +304,7 @@ class Remediations:
                     keys.OPEN,
                     keys.open_of(caller_digest(remediation.requested_by)),
                     keys.APPROVALS,
+                    keys.sealed(remediation_id),
                 ],
                 args=[remediation_id, status, clock.now(), events.change(status=status)],
                 client=pipe,

@@ -50,6 +50,7 @@ class Runs:
         self._retention = retention_seconds
         self._claim = script(redis, "claim")
         self._renew = script(redis, "renew")
+        self._credential = script(redis, "credential")
         self._observed = script(redis, "observed")
         self._checked = script(redis, "checked")
         self._report = script(redis, "report")
@@ -98,6 +99,11 @@ class Runs:
     def hand_back(self, claim: Claim) -> None:
         """Give the lease back at once, so that somebody else may go on."""
         self._set_lease(claim, 0)
+
+    def uses_credential(self, claim: Claim, fingerprint: str) -> None:
+        """Note the fingerprint of the credential that the run works with. Raises LeaseLost."""
+        answer = self._credential(keys=[keys.run(claim.run.id)], args=[claim.attempt, fingerprint])
+        self._fenced(answer, lost=0)
 
     def observed(self, claim: Claim, total: int, missing: Sequence[str]) -> None:
         """Note how many namespaces the run will report. Raises LeaseLost."""

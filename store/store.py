@@ -19,6 +19,7 @@ from store.quotas import Quotas
 from store.remediations import Remediations
 from store.results import Results
 from store.runs import Runs
+from store.sealed import Sealed
 
 DEFAULT_RETENTION_SECONDS = 30 * 24 * 3600
 
@@ -36,6 +37,7 @@ class Store:
     inventory: Inventory
     idempotency: Idempotency
     policies: Policies
+    sealed: Sealed
     queue: Queue
     pause: Pause
     approvals: Approvals
@@ -58,6 +60,7 @@ class Store:
             inventory=Inventory(redis),
             idempotency=Idempotency(redis),
             policies=Policies(redis),
+            sealed=Sealed(redis),
             queue=Queue(connect(url, retries=retries, text=False)),
             pause=Pause(redis),
             approvals=Approvals(redis),

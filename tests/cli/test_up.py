@@ -165,15 +165,20 @@ def test_the_audit_trail_goes_to_a_file_of_the_data_directory(
     assert "a test" not in up.log.read_text()
 
 
-def test_the_api_sees_what_it_needs_and_no_more(start_up: StartUp) -> None:
-    """No kubeconfig, no token; the same Redis as the worker's."""
-    up = start_up(KUBECONFIG="/nowhere", REMEDIATOR_TOKEN="geheim")
+def test_the_api_sees_what_it_needs_and_no_more(start_up: StartUp, tmp_path: Path) -> None:
+    """No kubeconfig, no token, no private key; the same Redis as the worker's."""
+    up = start_up(
+        KUBECONFIG="/nowhere", REMEDIATOR_TOKEN="geheim", REMEDIATOR_CREDENTIALS_DIR=str(tmp_path)
+    )
 
     seen = fetch(up.ready["url"])["environment"]
 
     assert "KUBECONFIG" not in seen
     assert up.ready["token"] not in str(seen)
     assert "geheim" not in str(seen)
+    assert "REMEDIATOR_SEALING_KEY_FILE" not in seen
+    assert "REMEDIATOR_CREDENTIALS_DIR" not in seen
+    assert seen["REMEDIATOR_SEALING_PUBLIC_KEY_FILE"].endswith("data/sealing.pub")
     assert seen["REMEDIATOR_PUBLIC_URL"] == up.ready["url"]
     assert seen["REMEDIATOR_ACCESS_FILE"].endswith("data/access.yaml")
     eventually(lambda: f"worker | REDIS_URL {seen['REDIS_URL']}" in up.log.read_text())
@@ -278,6 +283,20 @@ def test_callers_of_ones_own(start_up: StartUp, tmp_path: Path) -> None:
 
     assert up.ready["token"] is None
     assert fetch(up.ready["url"])["environment"]["REMEDIATOR_ACCESS_FILE"] == str(access)
+
+
+def test_a_sealing_key_of_ones_own(start_up: StartUp, tmp_path: Path) -> None:
+    """Each process gets its own half; no pair is made."""
+    up = start_up(
+        REMEDIATOR_SEALING_KEY_FILE="/keys/private",
+        REMEDIATOR_SEALING_PUBLIC_KEY_FILE="/keys/public",
+    )
+
+    seen = fetch(up.ready["url"])["environment"]
+
+    assert seen["REMEDIATOR_SEALING_PUBLIC_KEY_FILE"] == "/keys/public"
+    assert "REMEDIATOR_SEALING_KEY_FILE" not in seen
+    assert not (tmp_path / "data" / "sealing.key").exists()
 
 
 def test_a_redis_of_ones_own(start_up: StartUp) -> None:

@@ -80,7 +80,7 @@ def options_of(name: str) -> set[str]:
     command = remediator.get_command(context(), name)
     assert command, f"there is no command '{name}'"
     below = command.commands.values() if isinstance(command, click.Group) else ()
-    parameters = [parameter for each in (command, *below) for parameter in each.params]
+    parameters = (parameter for each in (command, *below) for parameter in each.params)
     return {option for parameter in parameters for option in parameter.opts} | {"--help"}
 
 
