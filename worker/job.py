@@ -113,7 +113,7 @@ class _Job:
         asked = self._store.remediations.request(run.remediation_id)
         if asked is None:
             raise LeaseLost(run.id)
-        request, created_at = asked
+        request, _ = asked
         self._check_permission(request)
         context = self._contexts.usable.get(run.cluster)
         if context is None:
@@ -124,12 +124,13 @@ class _Job:
             )
         task = self._task_of(request)
         concurrency = self._settings.concurrency
+        orders = self._store.remediations.orders(run.remediation_id)
         return Execution.of(
             self._store,
             self._claim,
             task,
             context,
-            created_at,
+            orders,
             concurrency,
             self._registries,
         )

@@ -15,7 +15,7 @@ from remediation.registry.check import CheckResult, RegistryReport
 from remediation.registry.rules import Registries
 from remediation.registry.verdict import Verdict
 from remediation.request import RegistryCheck, RemediationRequest
-from store import clock
+from store.records import Orders
 from store.store import Store
 from tests.store.values import A_CHECK, ID, a_claim, a_later_claim, a_remediation
 from worker.kubeconfigs import Context
@@ -40,7 +40,7 @@ def resumed(store: Store, check: CheckResult, wanted: RegistryCheck) -> Executio
         a_later_claim(store),
         task,
         Context("eu-1", "https://127.0.0.1:1"),
-        clock.now(),
+        Orders("client:ci"),
         1,
         Registries(),
     )
