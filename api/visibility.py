@@ -104,8 +104,10 @@ class Sight:
         def kept_accounts(names: tuple[str, ...]) -> tuple[str, ...]:
             return tuple(name for name in names if "/" not in name or kept((name,)))
 
+        own = self.who.rights.credentials(_READ)
         return replace(
             request,
+            credential=request.credential if own(request.credential or "") else None,
             clusters=tuple(
                 name for name in request.clusters if not is_literal(name) or name in clusters
             ),

@@ -17,6 +17,9 @@ from api.settings import open_store
 from cli.exit_codes import ExitCode, exit_code
 from cli.main import remediator
 from remediation.outcome import ErrorCode, Outcome, SecretAction
+from remediation.readiness.finding import Coverage, FindingClass
+from remediation.readiness.proof import Level
+from remediation.readiness.verdict import Verdict as ReadinessVerdict
 from remediation.status import RemediationStatus, RunStatus
 from store import keys
 from tests.docs.pages import (
@@ -37,6 +40,7 @@ README = ROOT / "README.md"
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
 CONFIGURATION = ROOT / "docs" / "configuration.md"
 ERRORS = ROOT / "docs" / "errors.md"
+READINESS = ROOT / "docs" / "readiness.md"
 API = ROOT / "docs" / "api.md"
 VARIABLE = re.compile(r"\b(?:REMEDIATOR_[A-Z_]*[A-Z]|REDIS_URL|KUBECONFIG|KUBEBUILDER_ASSETS)\b")
 SETTINGS = re.compile(r"^(?:REMEDIATOR_\w+|REDIS_URL)$")
@@ -174,6 +178,21 @@ def test_outcomes_statuses_and_codes_are_those_of_the_code(
     titles: tuple[str, ...], kind: type[StrEnum]
 ) -> None:
     assert listed(ERRORS, *titles) == set(kind)
+
+
+@pytest.mark.parametrize(
+    ("titles", "kind"),
+    [
+        (("verdict", "means"), ReadinessVerdict),
+        (("coverage", "means"), Coverage),
+        (("class", "severity", "example"), FindingClass),
+        (("level", "shows"), Level),
+    ],
+)
+def test_what_readiness_answers_is_that_of_the_code(
+    titles: tuple[str, ...], kind: type[StrEnum]
+) -> None:
+    assert listed(READINESS, *titles) == {member for member in kind if member}
 
 
 def test_exit_codes_of_statuses_are_those_of_the_code() -> None:
