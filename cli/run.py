@@ -14,6 +14,7 @@ from cli.login import Login, login_options, take_login
 from cli.render import Output
 from cli.request import JsonObject, post
 from cli.summary import print_as, print_failures, print_remediation
+from cli.text import clean
 
 _PATTERNS = "names or globs, comma-separated"
 
@@ -142,8 +143,10 @@ def remediate(
         remediation = client.send(request).body
         if no_wait:
             _print_accepted(call, remediation)
+            _say_why_it_waits(remediation)
             return
         click.echo(f"{remediation['id']} accepted, {_clusters(remediation)}", err=True)
+        _say_why_it_waits(remediation)
         remediation = follow(client, remediation)
         print_outcome(client, remediation, call.output)
     raise click.exceptions.Exit(exit_code(remediation))
@@ -167,6 +170,15 @@ def _print_accepted(call: Call, remediation: JsonObject) -> None:
         click.echo(f"to follow it: remediator wait {remediation['id']}", err=True)
 
     print_as(remediation, call.output, table)
+
+
+def _say_why_it_waits(remediation: JsonObject) -> None:
+    """Say on standard error what somebody has to do before it begins."""
+    for reason in {clean(each.get("reason")) for each in remediation.get("clusters") or ()} - {""}:
+        click.echo(f"it {reason}" if reason.startswith("waits") else reason, err=True)
+    approval = remediation.get("approval") or {}
+    if approval.get("state") == "pending":
+        click.echo(f"for them: remediator approve {remediation['id']}", err=True)
 
 
 def _clusters(remediation: JsonObject) -> str:
