@@ -9,6 +9,7 @@ from flask import Response
 from ulid import ULID
 
 from api.access import Permission, caller
+from api.audit import decided, summary
 from api.body import Body
 from api.idempotency import REPLAYED, replay, request_key
 from api.inline import Seal
@@ -16,12 +17,14 @@ from api.parameters import seconds_to_wait
 from api.remediation_body import BASE
 from api.remediations import ENTITY_HEADERS, answer_of, ended, pause
 from api.services import services
+from api.terms import Admission, admitted, too_many_active
 from remediation.request import RemediationRequest
 from remediation.status import RemediationStatus
 from store import clock
 from store.connection import StoreUnavailable
 from store.idempotency import KeyTaken, RequestKey
 from store.records import NEW, Origin, Remediation, Run
+from store.remediations import TooManyActive
 
 ACCEPTED_HEADERS = {
     **ENTITY_HEADERS,
@@ -51,10 +54,10 @@ def accept(route: str, body: Body, query: dict[str, Any], admit: Callable[[], Pl
     Raises Problem.
     """
     key = request_key(route, body.digest)
-    remediation, replayed = _once(key, admit)
+    remediation, headers = _once(key, admit)
     seconds, applied = seconds_to_wait(query)
     latest = _held(remediation, seconds)
-    answer = answer_of(latest, applied | replayed)
+    answer = answer_of(latest, applied | headers)
     answer.status_code = 202
     answer.headers["Location"] = services().settings.url(f"{BASE}/{remediation.id}")
     answer.headers["Retry-After"] = str(pause(latest))
@@ -62,20 +65,23 @@ def accept(route: str, body: Body, query: dict[str, Any], admit: Callable[[], Pl
 
 
 def _once(key: RequestKey | None, admit: Callable[[], Plan]) -> tuple[Remediation, dict[str, str]]:
-    """Return the remediation of the request, made now unless its key is known, and headers that say so."""
+    """Return the remediation of the request, made now unless its key is known, and headers that go with it."""
     if key and (known := services().store.idempotency.known(key)):
         return replay(known), REPLAYED
     plan = admit()
+    admission = admitted(plan.request, [cluster for cluster, _ in plan.places], plan.origin)
     try:
-        return _recorded(plan, key), {}
+        return _recorded(plan, admission, key), dict(admission.headers)
+    except TooManyActive as refused:
+        raise too_many_active(refused) from None
     except KeyTaken as taken:  # by the same request, a moment ago
         return replay(taken.known), REPLAYED
 
 
-def _recorded(plan: Plan, key: RequestKey | None) -> Remediation:
+def _recorded(plan: Plan, admission: Admission, key: RequestKey | None) -> Remediation:
     """Record the remediation and wake its workers; from the record on nothing can go wrong.
 
-    Raises KeyTaken and AlreadyUndone.
+    Raises KeyTaken, AlreadyUndone and TooManyActive.
     """
     store = services().store
     services().publication.refresh()  # the workers go by it
@@ -87,19 +93,35 @@ def _recorded(plan: Plan, key: RequestKey | None) -> Remediation:
         plan.places,
         key,
         plan.origin,
+        terms=admission.terms,
         groups=caller().requester.groups,
         needs=plan.needs,
         sealed=plan.seal(remediation_id) if plan.seal else None,
     )
+    _note(remediation_id, plan, admission)
     log.info("accepted %s", remediation_id, extra={"fields": {"subject": caller().subject}})
     try:
-        for run in runs:
+        for run in () if admission.terms.approval else runs:
             store.queue.wake(run.pool, run.id)
         stored = store.remediations.get(remediation_id)
     except StoreUnavailable as error:
         log.warning("%s is recorded; recovery will wake its workers: %s", remediation_id, error)
         stored = None
-    return stored or _as_recorded(remediation_id, plan, runs)
+    return stored or _as_recorded(remediation_id, plan, admission, runs)
+
+
+def _note(remediation_id: str, plan: Plan, admission: Admission) -> None:
+    """Note in the audit trail what was taken in."""
+    approval = admission.terms.approval
+    decided(
+        remediation_id=remediation_id,
+        reason=plan.request.reason,
+        **summary(plan.request),
+        resolved_clusters=len(plan.places),
+        **({"retry_of": plan.origin.retry_of} if plan.origin.retry_of else {}),
+        **({"undo_of": plan.origin.undo_of} if plan.origin.undo_of else {}),
+        **({"needs_approval": approval.digest} if approval else {}),
+    )
 
 
 def _held(remediation: Remediation, seconds: int) -> Remediation:
@@ -112,7 +134,9 @@ def _held(remediation: Remediation, seconds: int) -> Remediation:
     return held or remediation
 
 
-def _as_recorded(remediation_id: str, plan: Plan, runs: Sequence[Run]) -> Remediation:
+def _as_recorded(
+    remediation_id: str, plan: Plan, admission: Admission, runs: Sequence[Run]
+) -> Remediation:
     """Return what was recorded a moment ago, for when it cannot be read back."""
     return Remediation(
         id=remediation_id,
@@ -125,4 +149,6 @@ def _as_recorded(remediation_id: str, plan: Plan, runs: Sequence[Run]) -> Remedi
         retry_of=plan.origin.retry_of,
         undo_of=plan.origin.undo_of,
         kept_secrets=plan.origin.kept_secrets,
+        request_id=admission.terms.request_id,
+        approval=admission.terms.approval,
     )

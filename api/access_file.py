@@ -10,6 +10,7 @@ import yaml
 from marshmallow import ValidationError
 
 from api.access_schema import AccessSchema
+from api.guard_rails import GuardRails, GuardRailsError, guard_rails
 from remediation.permission import Binding, Grant, Policy
 
 _MOST_TOLD = 5
@@ -74,6 +75,7 @@ class AccessFile:
     policy: Policy = field(default_factory=Policy)
     oidc: Oidc | None = None
     kubernetes: Kubernetes | None = None
+    rails: GuardRails = field(default_factory=GuardRails)
     document: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -100,10 +102,16 @@ def read_access_file(path: Path) -> AccessFile:
         found = AccessSchema().load(document)
     except ValidationError as error:
         raise AccessFileError(f"{path}: {_told(error)}") from None
-    return _access_file(path, document, found)
+    try:
+        rails = guard_rails(document)
+    except GuardRailsError as error:
+        raise AccessFileError(f"{path}: {error}") from None
+    return _access_file(path, document, found, rails)
 
 
-def _access_file(path: Path, document: dict[str, Any], found: dict[str, Any]) -> AccessFile:
+def _access_file(
+    path: Path, document: dict[str, Any], found: dict[str, Any], rails: GuardRails
+) -> AccessFile:
     keys: dict[str, Key] = {}
     for index, entry in enumerate(found["keys"]):
         key = Key(
@@ -122,6 +130,7 @@ def _access_file(path: Path, document: dict[str, Any], found: dict[str, Any]) ->
         Policy(tuple(map(_binding, found["bindings"]))),
         Oidc(**_with_paths(oidc, path.parent)) if oidc else None,
         Kubernetes(**_with_paths(kubernetes, path.parent)) if kubernetes else None,
+        rails,
         document,
     )
 

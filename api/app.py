@@ -6,6 +6,9 @@ from types import TracebackType
 from flask import Flask, request
 
 from api import (
+    approval,
+    audit,
+    audit_events,
     cancellation,
     check_findings,
     check_gate,
@@ -16,6 +19,7 @@ from api import (
     errors,
     health,
     inventory,
+    pause,
     remediation_create,
     remediation_list,
     remediations,
@@ -25,6 +29,7 @@ from api import (
     undo,
 )
 from api.access import Access
+from api.audit import Strangers, access_loaded
 from api.publication import Publication
 from api.services import Services, provide
 from api.settings import Settings
@@ -59,10 +64,14 @@ def create_app(settings: Settings, store: Store) -> Flask:
     """Make the application. Nothing is read and nothing is sent until a request comes."""
     app = Application(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
-    access = Access(settings.access_file)
+    access = Access(
+        settings.access_file,
+        lambda outcome, reason: store.audit.record(access_loaded(outcome, reason)),
+    )
     publication = Publication(access, store.policies)
-    provide(app, Services(settings, store, access, Waits(), publication))
+    provide(app, Services(settings, store, access, Waits(), publication, Strangers()))
     envelope.register(app)
+    audit.register(app)
     api = Api(app, settings.public_url or "/")
     errors.register(app)
     for group in _groups():
@@ -80,6 +89,7 @@ def _groups() -> tuple[Group, ...]:
             remediation_create.blueprint,
             remediations.blueprint,
             cancellation.blueprint,
+            approval.blueprint,
             retry.blueprint,
             undo.blueprint,
             remediation_list.blueprint,
@@ -94,5 +104,11 @@ def _groups() -> tuple[Group, ...]:
             check_gate.blueprint,
         ),
         Group("inventory", "What can be named in a request.", inventory.blueprint),
-        Group("service", "How the service is, and who the caller is to it.", system.blueprint),
+        Group(
+            "service",
+            "How the service is, and who the caller is to it.",
+            system.blueprint,
+            pause.blueprint,
+        ),
+        Group("audit", "Who decided what, and what was written.", audit_events.blueprint),
     )

@@ -82,6 +82,13 @@ def check_cancel(remediation: Remediation) -> None:
         check_all(needed, remediation)
 
 
+def check_decision(remediation: Remediation) -> None:
+    """Refuse a decision of somebody who may not approve all that a remediation is about. Raises Problem."""
+    credential = credential_needed(remediation.request, undo=bool(remediation.undo_of))
+    clusters = [run.cluster for run in remediation.runs]
+    check_all(Permission.APPROVE_REMEDIATIONS, remediation, clusters, credential)
+
+
 def check_everywhere(needed: Permission) -> None:
     """Refuse what is about the whole service to who has the permission in some places only. Raises Problem."""
     who = caller()

@@ -67,6 +67,7 @@ def _recover(store: Store, state: RedisState, pause: Pause, publish: Callable[[]
         try:
             publish()
             woken = recover(store)
+            store.audit.flush()
             state.ready(store)
         except StoreUnavailable as error:
             state.away(error)

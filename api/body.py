@@ -1,6 +1,7 @@
 """Reading a JSON body, with everything that is wrong with it."""
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,11 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from api.findings import findings_of
 from api.problems import Finding, Problem
 from api.secret import without_secrets
+
+_MEDIA_TYPE = "application/json"
+_CHARSET = "utf-8"
+_MOST_LEVELS = 16
+_LONGEST_NAME = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,26 +36,64 @@ class Body:
 
 
 def read_body(schema: Schema) -> Body:
-    """Read the body of the present request. Raises Problem for one that is not JSON."""
-    if not request.is_json:
+    """Read the body of the present request. Raises Problem for one that is not JSON, or JSON that is doubtful."""
+    charset = request.mimetype_params.get("charset", _CHARSET)
+    if request.mimetype != _MEDIA_TYPE or charset.lower() != _CHARSET:
         raise Problem(
             "unsupported-media-type",
-            "Send the body as JSON, with the header 'Content-Type: application/json'.",
+            "Send the body as JSON in UTF-8, with the header 'Content-Type: application/json'.",
         )
+    if encoding := request.headers.get("Content-Encoding"):
+        raise Problem(
+            "unsupported-media-type", f"Send the body as it is, without {encoding!r} around it."
+        )
+    return _checked(_document(_content()), schema)
+
+
+def read_optional_body(schema: Schema) -> Body:
+    """Read the body of the present request, where there may be none: all its members are optional. Raises Problem."""
+    return read_body(schema) if _content() else _checked({}, schema)
+
+
+def _document(content: bytes) -> Any:
+    """Return the one thing that a body says. Raises Problem."""
     try:
-        document = orjson.loads(_content())
+        document = orjson.loads(content)
     except orjson.JSONDecodeError as error:
         # Its place only: the text around it may hold a password.
         raise Problem(
             "malformed-request",
             f"The body is not valid JSON: line {error.lineno}, column {error.colno}.",
         ) from None
-    return _checked(document, schema)
+    if not _shallow(document):
+        raise Problem(
+            "malformed-request", f"The body is nested more than {_MOST_LEVELS} levels deep."
+        )
+    # Which of two members with one name counts is for each reader to choose: one that stands before us may choose
+    # otherwise. orjson does not tell, so they are looked for on a second pass; numbers are of no interest to it.
+    json.loads(content, object_pairs_hook=_once_each, parse_int=str, parse_float=str)
+    return document
 
 
-def read_optional_body(schema: Schema) -> Body:
-    """Read the body of the present request, where there may be none: all its members are optional. Raises Problem."""
-    return read_body(schema) if _content() else _checked({}, schema)
+def _shallow(document: Any) -> bool:
+    level = [document]
+    for _ in range(_MOST_LEVELS):
+        level = [
+            inner
+            for each in level
+            if isinstance(each, (dict, list))
+            for inner in (each.values() if isinstance(each, dict) else each)
+        ]
+    return not any(isinstance(each, (dict, list)) for each in level)
+
+
+def _once_each(pairs: list[tuple[str, Any]]) -> None:
+    seen: set[str] = set()
+    for name, _ in pairs:
+        if name in seen:
+            shown = name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…"
+            raise Problem("malformed-request", f"The body says {shown!r} more than once.")
+        seen.add(name)
 
 
 def _checked(document: Any, schema: Schema) -> Body:

@@ -43,7 +43,7 @@ def check_body(check: Check, link: Link) -> dict[str, Any]:
             "timeout_seconds": request.timeout_seconds,
         },
         "registries": _registries(check),
-        "evidence": request.evidence,
+        "evidence": request.required,
         "summary": _summary(check.runs),
         "clusters": [_run_body(run) for run in check.runs],
         "valid_until": valid_until(check),
@@ -171,7 +171,7 @@ class StoredCheckRequestSchema(Answer):
     registry = maybe_text("Null for a check that followed a remediation: see `registries`.")
     credential = maybe_text()
     secret_name = text()
-    evidence = one_of(Level)
+    evidence = maybe_text("Null if nothing was asked for.")
     timeout_seconds = number()
 
 
@@ -199,7 +199,9 @@ class CheckSchema(Answer):
     requested_by = text("The subject of the API key.")
     request = fields.Nested(StoredCheckRequestSchema, required=True)
     registries = texts("Those that were judged.")
-    evidence = one_of(Level, "The highest level that was tried; each finding says its own.")
+    evidence = one_of(
+        Level, "The level that had to be reached; each finding says what it rests on."
+    )
     summary = fields.Nested(CheckCountsSchema, required=True)
     clusters = fields.List(fields.Nested(CheckedClusterSchema), required=True)
     valid_until = time("When the verdict stops to count.")

@@ -64,7 +64,8 @@ class CheckRequestSchema(RemediationRequestSchema):
         metadata={
             "description": "How far the judgement is proved: `L0` by the objects of the cluster; `L1` the registry "
             "accepts the credential; `L2` it gives every repository to it while refusing strangers; `L3` the API "
-            "server is asked what it would inject. Default: `L1` with a credential, else `L0`.",
+            "server is asked what it would inject. Left out: the registry is asked as far as it answers; what it "
+            "refuses counts, what it cannot show does not.",
             "type": "string",
         },
     )
@@ -90,15 +91,14 @@ EXAMPLES: Mapping[str, Any] = {
 
 def to_check(body: Mapping[str, Any]) -> CheckRequest:
     """Return the request of a body that is right."""
-    credential = body.get("credential")
     return CheckRequest(
         clusters=tuple(body["clusters"]),
         registries=(body["registry"],),
-        credential=credential,
+        credential=body.get("credential"),
         namespaces=tuple(body["namespaces"]),
         ignore=tuple(body.get("ignore", ())),
         namespace_selector=body.get("namespace_selector"),
         secret_name=body["secret_name"],
-        evidence=body.get("evidence", Level.LOGIN if credential else Level.GRAPH),
+        evidence=body.get("evidence"),
         timeout_seconds=body["timeout_seconds"],
     )

@@ -7,6 +7,7 @@ from flask import Response
 from api import remediation_request, scope
 from api.acceptance import ACCEPTED_HEADERS, Plan, accept
 from api.access import Permission, permission
+from api.audit import audited
 from api.authorization import check_new
 from api.body import Body, read_body
 from api.idempotency import KEY_HEADER
@@ -17,6 +18,7 @@ from api.remediation_schemas import RemediationSchema
 from api.remediations import WaitQuery
 from api.services import services
 from api.spec import Blueprint
+from remediation.audit import Action
 
 blueprint = Blueprint("create")
 
@@ -36,6 +38,7 @@ blueprint = Blueprint("create")
         },
     },
 )
+@audited(Action.CREATE)
 @permission(Permission.CREATE_REMEDIATIONS)
 @blueprint.query(WaitQuery)
 @blueprint.answers(
@@ -43,7 +46,7 @@ blueprint = Blueprint("create")
     RemediationSchema,
     headers=ACCEPTED_HEADERS,
 )
-@blueprint.problems(400, 401, 403, 406, 413, 415, 422, 503)
+@blueprint.problems(400, 401, 403, 406, 413, 415, 422, 429, 503)
 def create(query: dict[str, Any]) -> Response:
     """Start a remediation.
 

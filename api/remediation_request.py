@@ -83,11 +83,12 @@ def timeout_field(**options: Any) -> fields.Integer:
     )
 
 
-def reason_field() -> fields.String:
+def reason_field(**options: Any) -> fields.String:
     """Return the field of a reason."""
     return fields.String(
         validate=[_length(_MAX_REASON), _printable],
         metadata={"description": "Why; kept in the record."},
+        **options,
     )
 
 

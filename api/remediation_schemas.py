@@ -13,6 +13,7 @@ from api.schemas import (
     texts,
     time,
 )
+from remediation.approval import ApprovalState
 from remediation.outcome import ErrorCode
 from remediation.readiness.verdict import Verdict as Readiness
 from remediation.registry.verdict import LoginAnswer, Verdict
@@ -102,7 +103,7 @@ class RunSchema(Answer):
     finished_at = time()
     summary = fields.Nested(SummarySchema, required=True)
     error = fields.Nested(ErrorSchema, required=True, allow_none=True)
-    reason = maybe_text("Why it waits.")
+    reason = maybe_text("Why it waits, or why it never began.")
     registry_check = fields.Nested(
         RegistryCheckSchema,
         required=True,
@@ -146,6 +147,19 @@ class StoredRequestSchema(Answer):
     timeout_seconds = number()
     reason = maybe_text()
     labels = fields.Dict(keys=fields.String(), values=fields.String(), required=True)
+
+
+class ApprovalSchema(Answer):
+    """A second person's decision; a remediation of protected clusters begins only when it is approved."""
+
+    required = flag()
+    state = one_of(ApprovalState)
+    digest = text("Names exactly what would be done; a decision has to send it back.")
+    expires_at = text("When it ends as cancelled, unless it was decided.", format="date-time")
+    requested_by = text("Who may not decide.")
+    decided_by = maybe_text()
+    decided_at = time()
+    comment = maybe_text()
 
 
 class WarningSchema(Answer):
@@ -202,6 +216,12 @@ class RemediationSchema(Answer):
         required=True,
         allow_none=True,
         metadata={"description": "Null as long as there is none."},
+    )
+    approval = fields.Nested(
+        ApprovalSchema,
+        required=True,
+        allow_none=True,
+        metadata={"description": "null where no second person is needed."},
     )
     warnings = fields.List(fields.Nested(WarningSchema), required=True)
     retry_of = maybe_text("The remediation that this one repeats.")

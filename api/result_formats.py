@@ -112,7 +112,7 @@ def _cells(row: dict[str, Any]) -> list[Any]:
 
 
 def cell(value: Any) -> Any:
-    """Return a value of a row as its cell, harmless in a spreadsheet."""
+    """Return a value for CSV; a text that a spreadsheet would take for a formula is none any more."""
     if isinstance(value, bool):
         return str(value).lower()
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value

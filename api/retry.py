@@ -8,6 +8,7 @@ from flask import Response
 
 from api.acceptance import ACCEPTED_HEADERS, Plan, accept
 from api.access import Permission, permission
+from api.audit import audited
 from api.authorization import check_follow_up
 from api.body import Body, read_optional_body
 from api.follow_up import FollowUpSchema, body_of, fleet_now, followed, places_of, request_for
@@ -19,6 +20,7 @@ from api.remediations import ID_PARAMETER, WaitQuery
 from api.scope import Fleet, inline_refusal
 from api.sealing import SealingKey
 from api.spec import Blueprint
+from remediation.audit import Action
 from remediation.request import RemediationRequest
 from remediation.sealing import InlineLogin
 from store.lineage import leaves_something, parents_for_retry
@@ -43,10 +45,11 @@ class RetrySchema(FollowUpSchema):
     parameters=[ID_PARAMETER, KEY_HEADER],
     requestBody=body_of(RetrySchema()),
 )
+@audited(Action.RETRY)
 @permission(Permission.CREATE_REMEDIATIONS)
 @blueprint.query(WaitQuery)
 @blueprint.answers(202, RemediationSchema, headers=ACCEPTED_HEADERS)
-@blueprint.problems(400, 401, 403, 404, 406, 409, 413, 415, 422, 503)
+@blueprint.problems(400, 401, 403, 404, 406, 409, 413, 415, 422, 429, 503)
 def retry(query: dict[str, Any], remediation_id: str) -> Response:
     """Retry what failed or was cancelled.
 

@@ -96,7 +96,7 @@ def check_id(text: str) -> str:
 @click.option(
     "--evidence",
     type=click.Choice(["L0", "L1", "L2", "L3"]),
-    help="How far to prove it.  [default: L1 with a credential, else L0]",
+    help="How far it has to be proved.  [default: as far as the registry answers]",
 )
 @click.option("--no-wait", is_flag=True, help="Do not wait for the verdict: print the id and end.")
 @client_command

@@ -14,6 +14,7 @@ from cli.login import Login, login_options, take_login
 from cli.render import Output
 from cli.request import JsonObject, post
 from cli.summary import print_as, print_failures, print_remediation
+from cli.text import clean
 
 _PATTERNS = "names or globs, comma-separated"
 
@@ -97,11 +98,14 @@ def _request_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @_request_options
 @login_options
 @click.option("--dry-run", is_flag=True, help="Show what would be done; write nothing.")
+@click.option("--no-readiness", is_flag=True, help="Have no readiness check follow.")
 @client_command
-def run_command(call: Call, no_wait: bool, **options: Any) -> None:
+def run_command(call: Call, no_wait: bool, no_readiness: bool, **options: Any) -> None:
     """Put the pull Secret in place and wait for the outcome."""
     login, others = take_login(options)
-    remediate(call, "/remediations", request_body(others), login, no_wait=no_wait)
+    unfollowed: JsonObject = {"readiness": False} if no_readiness else {}
+    body = request_body(others) | unfollowed
+    remediate(call, "/remediations", body, login, no_wait=no_wait)
 
 
 @click.command("plan")
@@ -142,8 +146,10 @@ def remediate(
         remediation = client.send(request).body
         if no_wait:
             _print_accepted(call, remediation)
+            _say_why_it_waits(remediation)
             return
         click.echo(f"{remediation['id']} accepted, {_clusters(remediation)}", err=True)
+        _say_why_it_waits(remediation)
         remediation = follow(client, remediation)
         print_outcome(client, remediation, call.output)
     raise click.exceptions.Exit(exit_code(remediation))
@@ -167,6 +173,15 @@ def _print_accepted(call: Call, remediation: JsonObject) -> None:
         click.echo(f"to follow it: remediator wait {remediation['id']}", err=True)
 
     print_as(remediation, call.output, table)
+
+
+def _say_why_it_waits(remediation: JsonObject) -> None:
+    """Say on standard error what somebody has to do before it begins."""
+    for reason in {clean(each.get("reason")) for each in remediation.get("clusters") or ()} - {""}:
+        click.echo(f"it {reason}" if reason.startswith("waits") else reason, err=True)
+    approval = remediation.get("approval") or {}
+    if approval.get("state") == "pending":
+        click.echo(f"for them: remediator approve {remediation['id']}", err=True)
 
 
 def _clusters(remediation: JsonObject) -> str:

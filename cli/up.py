@@ -103,8 +103,10 @@ def up(settings: Settings) -> None:
             environment = environment.with_redis(redis.url)
             supervisor.run_until(redis.answers)
         if not supervisor.stopping:
-            supervisor.start(_child("worker", environment.worker, lock.inherited))
-            supervisor.start(_child("api", environment.api, lock.inherited))
+            supervisor.start(
+                _child("worker", environment.worker, lock.inherited, data_dir.audit_file)
+            )
+            supervisor.start(_child("api", environment.api, lock.inherited, data_dir.audit_file))
         if not supervisor.run_until(address.ready):
             return
         data_dir.write_url(address.url)
@@ -135,7 +137,9 @@ def _environment(settings: Settings, data_dir: DataDir, address: Address) -> Env
     inherited = {name: value for name, value in os.environ.items() if name != "REMEDIATOR_TOKEN"}
     secret = ("REMEDIATOR_", "REDIS_URL", "KUBECONFIG")
     plain = {name: value for name, value in inherited.items() if not name.startswith(secret)}
-    worker = {**inherited, "REMEDIATOR_CREDENTIALS_DIR": str(credentials.absolute())}
+    # Its own user's kubeconfigs: `kubectl` runs whatever they name too.
+    worker = {"REMEDIATOR_EXEC_PLUGINS": "*", **inherited}
+    worker["REMEDIATOR_CREDENTIALS_DIR"] = str(credentials.absolute())
     if settings.kubeconfigs:
         files = (str(path.absolute()) for path in settings.kubeconfigs)
         worker["REMEDIATOR_KUBECONFIG"] = os.pathsep.join(files)
@@ -157,7 +161,7 @@ def _holds(name: str, parts: tuple[str, ...]) -> bool:
     return any(part in name for part in parts)
 
 
-def _child(name: str, environment: dict[str, str], lock: int) -> ChildSpec:
+def _child(name: str, environment: dict[str, str], lock: int, audit: Path) -> ChildSpec:
     return ChildSpec(
         name=name,
         command=python_module(name),
@@ -165,6 +169,8 @@ def _child(name: str, environment: dict[str, str], lock: int) -> ChildSpec:
         environment={**environment, "PYTHONUNBUFFERED": "1"},
         # All keep the lock: if this process is killed, the next one waits until they have ended.
         descriptors=(lock,),
+        # Nothing but the audit trail goes to standard output: not for the terminal, and not for who reads --json.
+        output=audit,
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from remediation.approval import Approval, ApprovalState
 from remediation.inventory import AnnouncedCluster, AnnouncedCredential, Announcement
 from remediation.outcome import (
     AccountCounts,
@@ -28,7 +29,7 @@ from remediation.request import (
     RemediationRequest,
 )
 from remediation.status import RunStatus
-from store.records import Judged, Run
+from store.records import Judged, Paused, Run
 
 _NUL = "\0"
 COUNT_PREFIX = "n."
@@ -78,7 +79,8 @@ def decode_check_request(text: str) -> CheckRequest:
         for name, value in loads(text).items()
         if name in known
     }
-    return CheckRequest(**{**raw, "evidence": Level(raw["evidence"])})
+    evidence = raw.get("evidence")
+    return CheckRequest(**{**raw, "evidence": Level(evidence) if evidence else None})
 
 
 def encode_judged(judged: Judged) -> str:
@@ -96,6 +98,25 @@ def decode_judged(text: str) -> Judged:
         tuple(raw["registries"]),
         raw["certificate"],
     )
+
+
+def encode_approval(approval: Approval) -> dict[str, str]:
+    """Return the fields of a remediation's hash; the scripts look at the state alone."""
+    return {"approval": dumps(asdict(approval)), "approval_state": approval.state}
+
+
+def decode_approval(raw: Mapping[str, str]) -> Approval | None:
+    """Read what `encode_approval` wrote, None if there is none."""
+    if "approval" not in raw:
+        return None
+    known = {item.name for item in fields(Approval)}
+    found = {name: value for name, value in loads(raw["approval"]).items() if name in known}
+    return Approval(**{**found, "state": ApprovalState(found["state"])})
+
+
+def decode_pause(raw: Mapping[str, str]) -> Paused | None:
+    """Read the hash of the pause, None if there is none."""
+    return Paused(raw["reason"], raw["by"], raw["since"]) if raw else None
 
 
 def encode_error(error: Error | None) -> list[Any] | None:

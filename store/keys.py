@@ -1,5 +1,6 @@
 """Every key of the service. Ids are ours, so no key is ever built of a caller's text."""
 
+from remediation.audit import Trail
 from remediation.outcome import Outcome
 
 PREFIX = "rmd:"
@@ -10,6 +11,13 @@ WORKERS = PREFIX + "workers"  # zset: worker id by the time of its last heartbea
 REAPER = PREFIX + "reaper"  # string: who looks for lost runs at this moment
 CHECKS = PREFIX + "checks"  # zset, score 0: ids of readiness checks in order of creation
 CHECKS_DUE = PREFIX + "checks:due"  # set: ended remediations that a check is to follow
+PAUSE = PREFIX + "pause"  # hash: who paused the service, when and why; not there while it works
+APPROVALS = (
+    PREFIX + "approvals"
+)  # zset: remediations that wait for a second person, by when that ends
+QUOTAS = (
+    PREFIX + "quotas"
+)  # what begins so is kept by the library `limits`: a caller's requests of the last minute
 POLICY = PREFIX + "policy"  # string: who may do what, where, as the API published it last
 PROBE = PREFIX + "probe"  # string: written by the readiness probe
 
@@ -77,6 +85,21 @@ def restarts(run_id: str) -> str:
 def all_rows(run_id: str) -> list[str]:
     """The row keys of a run, in the order of `Outcome`."""
     return [rows(run_id, outcome) for outcome in Outcome]
+
+
+def open_of(caller: str) -> str:
+    """Set: the remediations of one caller that have not ended; `caller` is a digest of the subject."""
+    return f"{PREFIX}open-of:{caller}"
+
+
+def audit(trail: Trail) -> str:
+    """Stream: the newest entries of a trail, each with the hash of the one before it."""
+    return f"{PREFIX}audit:{trail}"
+
+
+def audit_head(trail: Trail) -> str:
+    """Hash: the hash and the number of the newest entry of a trail."""
+    return f"{PREFIX}audit:{trail}:head"
 
 
 def idempotency(digest: str) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from remediation.approval import Approval
 from remediation.outcome import Error, NamespaceResult, Summary
 from remediation.readiness.request import CheckRequest, overall
 from remediation.readiness.verdict import Verdict
@@ -91,11 +92,47 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
+class Paused:
+    """Why no run begins at present, on whose word and since when (RFC 3339 UTC)."""
+
+    reason: str
+    by: str
+    since: str
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On which terms a remediation is taken in.
+
+    `request_id` names the HTTP request that asked for it; `most_namespaces` is the most that a run may touch on its
+    cluster, `most_active` the most remediations of the caller that may be open with it (None: any number); with an
+    `approval` nothing of it begins before a second person agrees.
+    """
+
+    request_id: str = ""
+    most_namespaces: int | None = None
+    most_active: int | None = None
+    approval: Approval | None = None
+
+
+FREE = Terms()
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """On whose behalf a worker carries out a run, and what it has to keep to; members as in `Terms`."""
+
+    requested_by: str
+    request_id: str = ""
+    most_namespaces: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Remediation:
     """A request and its outcome; `revision` changes with every change, times are RFC 3339 UTC.
 
-    `kept_secrets` is the number of Secrets that an undo leaves as they are; `check_id` is the readiness check that
-    followed, `verdict` what it came to.
+    `kept_secrets` is the number of Secrets that an undo leaves as they are; `paused` says why nothing of it begins,
+    None while the service works; `check_id` is the readiness check that followed, `verdict` what it came to.
     """
 
     id: str
@@ -110,6 +147,9 @@ class Remediation:
     retry_of: str | None = None
     undo_of: str | None = None
     kept_secrets: int = 0
+    request_id: str = ""
+    approval: Approval | None = None
+    paused: Paused | None = None
     check_id: str | None = None
     verdict: Verdict | None = None
 

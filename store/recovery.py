@@ -7,12 +7,14 @@ from collections.abc import Iterable
 from datetime import datetime
 from itertools import islice
 
+from remediation.audit import Action, Verdict
 from remediation.outcome import Error, ErrorCode
 from remediation.permission import Permission
 from remediation.readiness.proof import Level
 from remediation.readiness.request import CheckRequest
 from remediation.status import RunStatus
 from store import clock, keys
+from store.audit import entry
 from store.checks import check_after
 from store.inventory import known_credentials
 from store.records import Run
@@ -30,11 +32,17 @@ def recover(store: Store) -> list[Run]:
     if not store.redis.set(keys.REAPER, 1, nx=True, px=_TURN_MS):
         return []
     woken = []
+    for remediation_id in store.approvals.expire():
+        done = entry(Action.EXPIRE, Verdict.DONE, remediation_id=remediation_id)
+        store.audit.record(done)
     idle = end_unbegun(store, store.runs.without_lease(store.runs.active()))
     waiting = {pool: store.queue.waiting_runs(pool) for pool in {run.pool for run in idle}}
+    resting = _resting(store, idle)
     for run in idle:
         if run.attempt - run.handed_back >= MAX_ATTEMPTS:
             _give_up(store, run, _lost(run))
+        elif run.remediation_id in resting:
+            continue  # and its time does not run meanwhile
         elif run.deadline < clock.now():
             _give_up(store, run, _too_late(run))
         elif (
@@ -91,6 +99,15 @@ def last_remediation_of(store: Store, cluster: str) -> datetime | None:
             if run.cluster == cluster and run.finished_at:
                 return clock.parse(run.finished_at)
     return None
+
+
+def _resting(store: Store, idle: Iterable[Run]) -> set[str]:
+    """Return the remediations of these runs that nobody may begin: not approved, or the service is paused."""
+    ids = {run.remediation_id for run in idle}
+    resting = store.remediations.unapproved(ids)
+    if store.pause.current():
+        resting |= ids - store.remediations.cancelling(ids)
+    return resting
 
 
 def end_unbegun(store: Store, idle: Iterable[Run]) -> list[Run]:

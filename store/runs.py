@@ -62,7 +62,7 @@ class Runs:
         return codec.decode_run(run_id, raw) if raw else None
 
     def claim(self, run_id: str) -> Claim | None:
-        """Take the run, or return None: it has ended, is at work, was tried too often, or others go first."""
+        """Take the run, or return None: it has ended, is at work, was tried too often, or has to wait."""
         return self._take(run_id, MAX_ATTEMPTS, to_end=False)
 
     def claim_to_end(self, run_id: str) -> Claim | None:
@@ -80,6 +80,7 @@ class Runs:
                 keys.remediation(run.remediation_id),
                 keys.events(run.remediation_id),
                 keys.run(run_id) if to_end or not run.line else run.line,
+                keys.run(run_id) if to_end else keys.PAUSE,
             ],
             args=[
                 clock.now(),

@@ -54,7 +54,9 @@ def main() -> int:
         )
         return 2
     logs.set_up(settings.log_format, settings.log_level)
-    kubeconfigs = Kubeconfigs(settings.kubeconfigs, settings.contexts, settings.cluster_name)
+    kubeconfigs = Kubeconfigs(
+        settings.kubeconfigs, settings.contexts, settings.cluster_name, settings.exec_plugins
+    )
     contexts = kubeconfigs.current()
     for wrong in contexts.problems:
         log.warning("kubeconfig %s", wrong)

@@ -119,17 +119,18 @@ class _Job:
         asked = self._store.remediations.request(run.remediation_id)
         if asked is None:
             raise LeaseLost(run.id)
-        request, created_at = asked
+        request, _ = asked
         self._check_permission(request)
         context = self._context()
         task = self._task_of(request)
         concurrency = self._settings.concurrency
+        orders = self._store.remediations.orders(run.remediation_id)
         return Execution.of(
             self._store,
             self._claim,
             task,
             context,
-            created_at,
+            orders,
             concurrency,
             self._registries,
         )

@@ -28,8 +28,8 @@ class Settings:
     """The worker's settings.
 
     `kubeconfigs` are files or folders (empty: the account of the pod it runs in), `concurrency` the writes in
-    flight for each cluster, `processes` the runs carried out at the same time, `retention_seconds` how long the records
-    of an ended remediation live.
+    flight for each cluster, `exec_plugins` globs of the commands that kubeconfigs may have run, `processes` the runs
+    carried out at the same time, `retention_seconds` how long the records of an ended remediation live.
     """
 
     redis_url: str = field(repr=False)
@@ -43,6 +43,7 @@ class Settings:
     facts_file: Path | None = None
     processes: int = 4
     concurrency: int = 32
+    exec_plugins: tuple[str, ...] = ()
     retention_seconds: int = DEFAULT_RETENTION_SECONDS
     log_format: str = "text"
     log_level: str = "INFO"
@@ -70,6 +71,7 @@ class Settings:
             facts_file=Path(facts).expanduser() if facts else None,
             processes=_number(environment, "REMEDIATOR_PROCESSES", 4, _MOST_PROCESSES),
             concurrency=_number(environment, "REMEDIATOR_CONCURRENCY", 32, _MOST_CONCURRENCY),
+            exec_plugins=_exec_plugins(environment),
             retention_seconds=_number(
                 environment, "REMEDIATOR_RETENTION_DAYS", 30, _MOST_RETENTION_DAYS
             )
@@ -121,6 +123,17 @@ def _pool(environment: Mapping[str, str]) -> str:
             f"REMEDIATOR_POOL is {pool!r}; use lower-case letters, digits and '-', for example 'eu-west'"
         )
     return pool
+
+
+def _exec_plugins(environment: Mapping[str, str]) -> tuple[str, ...]:
+    text = environment.get("REMEDIATOR_EXEC_PLUGINS") or ""
+    names = tuple(name.strip() for name in text.split(",")) if text else ()
+    if not all(names):
+        raise SettingsError(
+            f"REMEDIATOR_EXEC_PLUGINS is {text!r}, where a name is empty; use commands or globs with commas, for "
+            "example aws,gke-gcloud-auth-plugin"
+        )
+    return names
 
 
 def _number(environment: Mapping[str, str], name: str, default: int, most: int) -> int:

@@ -15,7 +15,8 @@ class CheckRequest:
     """One readiness check, checked and with its defaults.
 
     `registries` are `HOST[:PORT][/PATH]`; none means those of the credential. Without a `credential` nobody knows which
-    login has to be in place. `evidence` is the highest level that is tried; `timeout_seconds` covers the whole check.
+    login has to be in place. `evidence` is the level that has to be reached; with None the registry is asked as far as
+    it answers, and what it cannot show does not count against the verdict. `timeout_seconds` covers the whole check.
     """
 
     clusters: tuple[str, ...]
@@ -25,8 +26,20 @@ class CheckRequest:
     ignore: tuple[str, ...] = ()
     namespace_selector: str | None = None
     secret_name: str = DEFAULT_SECRET_NAME
-    evidence: Level = Level.GRAPH
+    evidence: Level | None = None
     timeout_seconds: int = DEFAULT_TIMEOUT_SECONDS
+
+    @property
+    def required(self) -> Level:
+        """The level without which the verdict is not safe."""
+        return self.evidence or Level.GRAPH
+
+    @property
+    def asks_registry(self) -> bool:
+        """Tell whether the registry is asked."""
+        if self.evidence is None:
+            return self.credential is not None
+        return self.evidence.includes(Level.LOGIN)
 
 
 def overall(clusters: Iterable[Verdict | None]) -> Verdict:

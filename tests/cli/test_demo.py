@@ -163,6 +163,7 @@ def test_the_whole_story(tmp_path: Path) -> None:
     assert told.returncode == 0, told.stdout + told.stderr
     assert told.stdout.count("✔") == 21
     assert "✘" not in told.stdout
+    assert re.search(r"login at 127\.0\.0\.1:\d+: works, by its shadow", told.stdout)
     verdicts = [
         line.split("chk_")[0].split() for line in told.stdout.splitlines() if "chk_" in line
     ]

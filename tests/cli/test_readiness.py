@@ -92,6 +92,15 @@ def test_what_was_given_is_sent_and_nothing_else(api: StubApi, run: Remediator) 
     assert "Idempotency-Key" in api.seen[0].headers
 
 
+def test_a_run_can_do_without_a_check(api: StubApi, run: Remediator) -> None:
+    api.on("POST", "/remediations", Reply({"id": "rem_1", "terminal": True, "clusters": []}, 202))
+
+    run("run", "--clusters", "*", "--credential", "c", "--no-wait")
+    run("run", "--clusters", "*", "--credential", "c", "--no-wait", "--no-readiness")
+
+    assert [seen.body.get("readiness") for seen in api.seen] == [None, False]
+
+
 def test_what_blocks_is_shown_with_its_fix(api: StubApi, run: Remediator) -> None:
     waived = finding("accepted", waiver={"owner": "sre"})
     answers(api, "not_safe", finding(), waived)

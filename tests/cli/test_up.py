@@ -28,7 +28,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 http.server.ThreadingHTTPServer((host, int(port)), Handler).serve_forever()
 """
-WORKER = "import os, time; print('REDIS_URL', os.environ['REDIS_URL'], flush=True); time.sleep(300)"
+WORKER = """\
+import os, sys, time
+print('REDIS_URL', os.environ['REDIS_URL'], file=sys.stderr, flush=True)
+print('{"action": "a test"}', flush=True)
+time.sleep(300)
+"""
 
 
 @pytest.fixture
@@ -143,6 +148,23 @@ def test_one_line_says_where_it_is(start_up: StartUp, tmp_path: Path) -> None:
     assert up.ready["token"] not in up.log.read_text()
 
 
+def test_the_audit_trail_goes_to_a_file_of_the_data_directory(
+    start_up: StartUp, tmp_path: Path
+) -> None:
+    """Neither to the terminal nor between the one line of --json and whoever reads it."""
+    up = start_up()
+    trail = Path(fetch(up.ready["url"])["environment"]["REMEDIATOR_ACCESS_FILE"]).parent
+    trail /= "audit.jsonl"
+
+    eventually(lambda: '{"action": "a test"}\n' in trail.read_text())
+
+    assert trail.stat().st_mode & 0o777 == 0o600
+    up.process.terminate()
+    out, _ = up.process.communicate(timeout=60)
+    assert out in ("", b"")
+    assert "a test" not in up.log.read_text()
+
+
 def test_the_api_sees_what_it_needs_and_no_more(start_up: StartUp, tmp_path: Path) -> None:
     """No kubeconfig, no token, no private key; the same Redis as the worker's."""
     up = start_up(
@@ -235,7 +257,7 @@ def test_a_taken_data_directory(start_up: StartUp, environment: dict[str, str]) 
 
 def test_a_process_that_does_not_come_up(environment: dict[str, str], tmp_path: Path) -> None:
     """Its last words, and nothing on standard output."""
-    refusal = "print('REMEDIATOR_KUBECONFIG: no such file'); raise SystemExit(2)"
+    refusal = "import sys; sys.stderr.write('REMEDIATOR_KUBECONFIG: no such file\\n'); sys.exit(2)"
     (tmp_path / "modules" / "worker" / "__main__.py").write_text(refusal)
 
     ended = subprocess.run(

@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,17 @@ import pytest
 import yaml
 
 from api.access_file import read_access_file
+from api.guard_rails import GuardRails, Limits, guard_rails
 from api.remediation_request import RemediationRequestSchema, to_request
 from controlplane.cluster import Cluster
+from remediation.audit import Action, Entry, Verdict
 from remediation.credential import credential_from_docker_config
 from remediation.permission import Permission, Requester, Rights
 from remediation.readiness.facts_file import parse_facts
 from remediation.registry.rules import parse_rules
 from remediation.request import InlineCredential
 from tests.docs.pages import PAGES, ROOT, Example, examples_of
-from tests.e2e.fleet import ACCESS, PASSWORD
+from tests.e2e.fleet import ACCESS, PASSWORD, READINESS_ACCESS
 from tests.e2e.service import Service
 from tests.worker.registry_lab import MANIFEST, Lab, push
 from worker.kubeconfigs import load
@@ -126,6 +129,32 @@ def test_the_facts_are_facts() -> None:
     assert [rule.waiver.owner for rule in facts.waivers] == ["platform@example.com"]
 
 
+def test_the_guard_rails_are_those_of_the_page() -> None:
+    rails = guard_rails(yaml.safe_load(the("guard rails").text))
+
+    assert rails.limits_of(["requester"]) == Limits(5, 200, 10, 3)
+    assert rails.protected_clusters == ("prod-*",)
+    assert rails.approval_minutes == GuardRails().approval_minutes
+
+
+def test_the_approval_is_as_the_reference_says() -> None:
+    described = OPENAPI["components"]["schemas"]["Approval"]
+    value = orjson.loads(the("Approval").text)
+
+    jsonschema.validate(value, {**described, "components": OPENAPI["components"]})
+    assert set(described["required"]) == set(value)
+
+
+def test_the_audit_line_is_one_of_ours() -> None:
+    value = orjson.loads(the("audit line").text)
+    entry = Entry(**value)
+
+    assert set(value) <= {item.name for item in fields(Entry)}
+    assert Action(entry.action) is Action.WRITE
+    assert Verdict(entry.outcome) is Verdict.DONE
+    assert orjson.loads(entry.text()) == value
+
+
 def test_the_docker_config_is_a_credential() -> None:
     credential = credential_from_docker_config("everything", the("docker config").text.encode())
 
@@ -137,7 +166,7 @@ def test_the_served_kubeconfig_is_served(tmp_path: Path) -> None:
     file = tmp_path / "fleet.yaml"
     file.write_text(the("kubeconfig served").text)
 
-    contexts = load((file,), ("*",))
+    contexts = load((file,), ("*",), ("get-token",))
 
     assert set(contexts.usable) == {"eu-prod", "eu-stage"}
     assert contexts.problems == ()
@@ -154,6 +183,12 @@ def test_the_refused_kubeconfig_is_refused(tmp_path: Path) -> None:
 
 def test_the_page_shows_the_role_that_is_used() -> None:
     assert documents(the("the role")) == list(yaml.safe_load_all(ACCESS.read_text()))
+
+
+def test_the_page_shows_the_roles_of_readiness() -> None:
+    shown = documents(the("the readiness roles"))
+
+    assert shown == list(yaml.safe_load_all(READINESS_ACCESS.read_text()))
 
 
 def test_the_rule_for_other_names_is_that_of_the_role() -> None:

@@ -53,6 +53,8 @@ PLACEHOLDERS = {
     "outcome": "OUTCOME",
     "place": "PLACE",
     "digest": "DIGEST",
+    "caller": "CALLER",
+    "trail": "TRAIL",
     "line_key": "rmd:line:PLACE",
 }
 
@@ -78,7 +80,7 @@ def context() -> click.Context:
 
 
 def options_of(name: str) -> set[str]:
-    """Return the options of a command."""
+    """Return the options of a command, and of those below it."""
     command = remediator.get_command(context(), name)
     assert command, f"there is no command '{name}'"
     below = command.commands.values() if isinstance(command, click.Group) else ()

@@ -379,6 +379,17 @@ def test_the_registry_is_asked(deep: Service, space: Space) -> None:
     assert unproven["verdict"] == "unknown"
 
 
+def test_without_a_wish_the_registry_is_asked_as_far_as_it_answers(
+    deep: Service, space: Space
+) -> None:
+    place = Place(space, ("docker",)).secret().workload()
+
+    check = judged(deep, namespaces=[place.name], evidence=None)
+
+    assert check["verdict"] == "safe"
+    assert "L1" in found(check, "W_COVERED_SA")["evidence"]
+
+
 def test_a_login_that_the_registry_refuses_is_told(
     tmp_path: Path, space: Space, clusters: tuple[Cluster, ...]
 ) -> None:
@@ -394,7 +405,7 @@ def test_a_login_that_the_registry_refuses_is_told(
         running = Service(tmp_path / "service", [kubeconfig], folder, environment)
         try:
             place = Place(space, ("docker",)).secret(wrong).workload()
-            check = judged(running, namespaces=[place.name], evidence="L1")
+            check = judged(running, namespaces=[place.name], evidence=None)
         finally:
             running.stop()
 

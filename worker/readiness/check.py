@@ -89,7 +89,7 @@ class CheckExecution:
                     target,
                     wanted,
                     self.facts,
-                    self.request.evidence,
+                    self.request.required,
                     self.remediated_at,
                 )
             )
@@ -128,16 +128,15 @@ async def _judge(execution: CheckExecution) -> None:
     ) as session:
         await session.reach(REACH_SECONDS)
         judges, found = await _read(execution, session)
-        level = execution.request.evidence
         proofs: list[RegistryProof] = []
         admissions: list[AdmissionProof] = []
-        if level.includes(Level.LOGIN):
+        if execution.request.asks_registry:
             questions = [question for judge in judges for question in judge.questions()]
             shadow = execution.credential.shadow if execution.credential else None
             proofs = await ask_registries(
                 questions, execution.registries, execution.user_agent, shadow
             )
-        if level.includes(Level.ADMISSION):
+        if execution.request.required.includes(Level.ADMISSION):
             admissions = await ask_admission(session, found.templates)
     await _conclude(execution, judges, found, proofs, admissions)
 
@@ -162,7 +161,7 @@ async def _read(execution: CheckExecution, session: Session) -> tuple[list[Judge
             selection,
             request.secret_name,
             [target.registry for target in execution.targets],
-            templates=request.evidence.includes(Level.ADMISSION),
+            templates=request.required.includes(Level.ADMISSION),
         )
         try:
             return judges, await reading.read()
