@@ -1,5 +1,6 @@
 """Running pods: one of every class, judged on its own list of Secrets."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -442,3 +443,37 @@ def test_images_with_the_same_trouble_are_one_finding() -> None:
 
     assert found.count == 1
     assert found.explanation.endswith("So are 1 more of its images.")
+
+
+def test_what_blocks_is_not_hidden_by_another_image_of_the_same_class() -> None:
+    """On the node and IfNotPresent: a warning. Always: it blocks. Of both, the pod blocks."""
+    second = replace(RUNNING, name="second", image=f"{REGISTRY}/other/app:1", pull_policy="Always")
+    cluster = Cluster().account("docker").secrets(docker="ours").workload()
+    cluster.pod("unreadable", containers=(RUNNING, second))
+
+    found = only(cluster.found(), "P_")
+
+    assert (found.finding_class, found.severity) == (
+        FindingClass.P_UNKNOWN,
+        Severity.BLOCKING,
+    )
+    assert found.image == second.image
+
+
+def test_a_covered_pod_that_nobody_makes_again_is_told_with_its_account() -> None:
+    """Its list is older than what its ServiceAccount has now: made anew, it would not be covered."""
+    cluster = Cluster().account("team").secrets(docker="ours", team="stale")
+    cluster.pod("docker", controller=None)
+
+    found = cluster.found()
+
+    assert only(found, "P_").finding_class is FindingClass.P_COVERED
+    told = only(found, "SA_")
+    assert (told.kind, told.name, told.severity) == ("ServiceAccount", "default", Severity.WARNING)
+    assert "web-1" in told.explanation
+
+
+def test_a_covered_pod_whose_account_covers_too_is_not() -> None:
+    cluster = Cluster().account("docker").secrets(docker="ours").pod("docker", controller=None)
+
+    assert not [f for f in cluster.found() if f.finding_class.startswith("SA_")]
