@@ -44,6 +44,11 @@ class Login:
     username: str
     password: str = field(repr=False)
 
+    @property
+    def sendable(self) -> bool:
+        """Whether a node can hand it on: JSON can say halves of characters that UTF-8 cannot, and so can base64."""
+        return not any("\ud800" <= char <= "\udfff" for char in self.username + self.password)
+
 
 @dataclass(frozen=True, slots=True)
 class DockerConfig:
@@ -192,7 +197,7 @@ def _check_login(login: Login) -> None:
         raise InvalidCredential("has a user name with a ':', which cannot be sent to a registry")
     if not login.password:
         raise InvalidCredential("has an entry without a password")
-    if not (_sendable(login.username) and _sendable(login.password)):
+    if not login.sendable:
         raise InvalidCredential("has a user name or password that is not UTF-8")
 
 
@@ -218,11 +223,6 @@ def _decode_auth(auth: str) -> Login:
     if not colon:
         raise InvalidCredential("has an 'auth' that is not 'user:password' in base64")
     return Login(username, password)
-
-
-def _sendable(text: str) -> bool:
-    """Tell whether the text can be sent: JSON can say halves of characters that UTF-8 cannot."""
-    return not any("\ud800" <= char <= "\udfff" for char in text)
 
 
 def _load(

@@ -136,6 +136,11 @@ def _judge_others(
             if near
             else next(n for n in ours_first if by_name[n].state is SecretState.READ)
         )
-        return Cover(Coverage.KEY_MISMATCH, name, near[0] if near else "")
+        return Cover(Coverage.KEY_MISMATCH, name, _tellable(near[0]) if near else "")
     name = ours_first[0]
     return Cover(trouble[by_name[name].state], name)
+
+
+def _tellable(key: str) -> str:
+    """Return a key as text: it may hold bytes that are none (`%ff` in an address), and those cannot be stored."""
+    return key.encode(errors="backslashreplace").decode()

@@ -24,14 +24,18 @@ class Coverer:
         return self._found[key]
 
     def unproven(self, namespace: str, names: tuple[str, ...], repository: str) -> set[Login]:
-        """Return logins other than the wanted one that are all a pod has for a repository."""
+        """Return logins other than the wanted one that are all a pod has for a repository.
+
+        One that is not UTF-8 is none of them: no node can send it, so no registry need be asked.
+        """
         found = self.cover(namespace, names, repository)
         secrets = self._kept.secrets_of(namespace, names)
         if found.code in COVERING or any(
             secret.state is SecretState.MALFORMED for secret in secrets.values()
         ):
             return set()
-        return {match.login for match in lookup(tuple(secrets.values()), repository)}
+        found_logins = (match.login for match in lookup(tuple(secrets.values()), repository))
+        return {login for login in found_logins if login.sendable}
 
     def place_for(self, namespace: str, names: tuple[str, ...]) -> str:
         """Return a Secret among these that could take one more login without a restart of pods, "" for none."""

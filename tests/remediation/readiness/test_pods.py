@@ -1,5 +1,7 @@
 """Running pods: one of every class, judged on its own list of Secrets."""
 
+import base64
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -477,3 +479,28 @@ def test_a_covered_pod_whose_account_covers_too_is_not() -> None:
     cluster = Cluster().account("docker").secrets(docker="ours").pod("docker", controller=None)
 
     assert not [f for f in cluster.found() if f.finding_class.startswith("SA_")]
+
+
+def test_a_login_that_no_node_can_send_is_not_asked_about_and_covers_nothing() -> None:
+    auth = base64.b64encode(b"robot:\xff\xfe").decode()
+    config = json.dumps({"auths": {REGISTRY: {"auth": auth}}}).encode()
+    cluster = Cluster().account("docker").workload()
+    cluster.judge.add_secret(PullSecret("team", "team", CONFIG, config))
+    cluster.pod("team", containers=(ALWAYS,))
+
+    found = only(cluster.found(), "P_")
+
+    assert all(question.desired for question in cluster.judge.questions())
+    assert (found.coverage, found.finding_class) == (Coverage.OTHER, R)
+
+
+def test_a_key_that_is_no_text_can_be_told() -> None:
+    config = json.dumps({"auths": {"https://registry.%ff.com": {"auth": "YTpi"}}}).encode()
+    cluster = Cluster().account("docker").workload()
+    cluster.judge.add_secret(PullSecret("team", "team", CONFIG, config))
+    cluster.pod("team", containers=(ALWAYS,))
+
+    found = only(cluster.found(), "P_")
+
+    assert found.coverage is Coverage.KEY_MISMATCH
+    assert json.dumps(found.to_row(), ensure_ascii=False).encode()
