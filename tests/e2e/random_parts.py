@@ -77,6 +77,7 @@ def key(rng: Random, ground: Ground) -> str:
     partial = [f"{host}/{name}" for name in ("team", "team/", "team/app", "te", "solo", "other/")]
     useless = ["127.0.0.1", f"127.0.0.1:1{port}", f"{host}/*", f"*:{port}", f" {host}", "docker.io"]
     useless += [f"https://{host}/v2", f"{host}/team/app:1", "mirror.example.com", ""]
+    useless += ["https://registry.%ff.example.com"]
     return rng.choice(rng.choices([fitting, partial, useless], [5, 3, 2])[0])
 
 
