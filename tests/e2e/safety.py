@@ -69,9 +69,9 @@ class Tally:
             by_object.setdefault((row["namespace"], row["kind"], row["name"]), []).append(row)
         for subject in subjects:
             found = by_object.get((subject.namespace, subject.kind, subject.name), [])
-            self._subject(
-                verdict, subject, [r for r in found if r["class"].startswith(subject.prefix)]
-            )
+            about = [row for row in found if row["class"].startswith(subject.prefix)]
+            about += [row for row in rows if _is_account(row, subject)]
+            self._subject(verdict, subject, about)
 
     def _subject(self, verdict: str, subject: Subject, rows: Sequence[Row]) -> None:
         self.pods += 1
@@ -84,8 +84,10 @@ class Tally:
             classes = ", ".join(f"{row['class']} {row['image']}" for row in rows) or "no finding"
             pulls = "; ".join(f"{one.pull.image} {one.pull.outcome}" for one in subject.pulls)
             self.false_safety.append(f"{subject} ({verdict}; {classes}): {reason}\n    {pulls}")
-        if not subject.failing:
-            self.alarms.update({row["class"] for row in worrying})
+        if all(one.pull.ok for one in subject.pulls):
+            # What was said of the pod before one that was made anew by hand is no alarm about the new one.
+            about = [row for row in worrying if not (subject.account and row["class"][0] == "P")]
+            self.alarms.update({row["class"] for row in about})
 
     def __str__(self) -> str:
         alarms = ", ".join(f"{name} {number}" for name, number in sorted(self.alarms.items()))

@@ -104,10 +104,10 @@ def test_nothing_that_is_called_covered_fails(
     print(f"\n{CLUSTERS} clusters, seed {SEED}")  # noqa: T201
     for mode, tally in tallies.items():
         print(f"  {mode}: {tally}")  # noqa: T201
-    for mode, tally in tallies.items():
-        assert tally.false_safety == [], f"SEED={SEED} {mode}:\n" + "\n".join(tally.false_safety)
-        # Or nothing was shown.
-        assert tally.failed > 2 * CLUSTERS
+    lies = [f"{mode}: {lie}" for mode, tally in tallies.items() for lie in tally.false_safety]
+    assert not lies, f"SEED={SEED}\n" + "\n".join(lies)
+    # Or nothing was shown.
+    assert tallies["deep"].failed > 2 * CLUSTERS
     assert tallies["deep"].covered > CLUSTERS
     assert tallies["deep"].covered > tallies["plain"].covered > CLUSTERS / 4
 
