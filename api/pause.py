@@ -9,6 +9,7 @@ from marshmallow import fields
 from api.access import Permission, caller, permission
 from api.answers import json_answer
 from api.audit import audited, decided
+from api.authorization import check_everywhere
 from api.body import read_body
 from api.problems import Problem, invalid
 from api.remediation_request import reason_field
@@ -63,6 +64,7 @@ def pause() -> Response:
     Requests are taken in and queued, runs that are at work go on, and no run begins on any cluster. A service that is
     paused already stays so for the first reason.
     """
+    check_everywhere(Permission.PAUSE_SERVICE)
     body = read_body(PauseSchema())
     if body.findings:
         raise invalid(body.findings)
@@ -83,6 +85,7 @@ def resume() -> Response:
 
     What was queued meanwhile goes on within seconds; deadlines move by as long as it was paused.
     """
+    check_everywhere(Permission.PAUSE_SERVICE)
     if services().store.pause.end(caller().subject) is None:
         raise Problem("invalid-state", "The service is not paused.")
     decided()
