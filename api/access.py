@@ -97,6 +97,10 @@ class Access:
             return None
         return Caller(found, Rights(loaded.file.policy.grants_of(found.requester)))
 
+    def named_key(self, token: str) -> str | None:
+        """Return the id of the known API key that a token says it is, valid or not."""
+        return self._current().identities.named_key(token)
+
     @property
     def policy(self) -> Policy:
         """Who may do what, where."""
@@ -220,10 +224,28 @@ def _authenticate() -> Caller:
             headers={"Retry-After": str(_RETRY_SECONDS)},
         ) from None
     if found is None:
-        raise _refused(
+        raise _unknown(token.strip())
+    return found
+
+
+def _unknown(token: str) -> Problem:
+    """Return what to say of a token that is nobody's; this counts it."""
+    # Ids that are not in the file can be made up without end, so the address stands for all of them.
+    key_id = services().access.named_key(token)
+    whose = f"key {key_id}" if key_id else f"address {request.remote_addr}"
+    seconds = services().failures.count(whose)
+    if seconds is None:
+        return _refused(
             "The token is not known here, or not valid any more.", ', error="invalid_token"'
         )
-    return found
+    most = services().settings.failures_per_minute
+    return Problem(
+        "too-many-failures",
+        f"The token is not known here, or not valid any more, and {most} calls like this one came within a minute from "
+        f"{'holders of this key' if key_id else 'this address'}: try again in {seconds} s. A valid token is taken at "
+        "once.",
+        headers={"Retry-After": str(seconds)},
+    )
 
 
 def _not_permitted(who: Caller, needed: Permission) -> Problem:

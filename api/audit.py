@@ -15,10 +15,11 @@ from store.audit import entry, write_line
 
 View = TypeVar("View", bound=Callable[..., Any])
 
-_UNAUTHORIZED = 401
 _FORBIDDEN = 403
 _REFUSED = 400
 _FAILED = 500
+# Nobody knows whose call it was.
+_OF_STRANGERS = ("unauthenticated", "too-many-failures", "identity-unavailable")
 # Whoever has no key must not push out what others did: the rest is on standard output only.
 _STRANGERS_A_MINUTE = 60
 _MINUTE_SECONDS = 60.0
@@ -89,8 +90,9 @@ class Strangers:
 def _note_refusal(response: Response) -> Response:
     status = response.status_code
     code = g.get("problem")
-    if status == _UNAUTHORIZED:
-        failed = _entry(Action.AUTHENTICATE, Verdict.REFUSED, code=code, details=_place())
+    if code in _OF_STRANGERS:
+        outcome = Verdict.FAILED if status >= _FAILED else Verdict.REFUSED
+        failed = _entry(Action.AUTHENTICATE, outcome, code=code, details=_place())
         if services().strangers.room():
             services().audit.record(failed)
         else:

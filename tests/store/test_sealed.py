@@ -123,8 +123,7 @@ def decide(store: Store, state: ApprovalState) -> None:
 
 def life(store: Store) -> int:
     """Return how long the sealed login is kept, in seconds; -1 for as long as nobody takes it away."""
-    seconds: int = store.redis.ttl(keys.sealed(ID))  # type: ignore[assignment]
-    return seconds
+    return store.redis.ttl(keys.sealed(ID))
 
 
 def test_lives_for_as_long_as_a_second_person_has_and_the_work_after_it(store: Store) -> None:
