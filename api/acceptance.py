@@ -12,6 +12,7 @@ from api.access import caller
 from api.body import Body
 from api.idempotency import REPLAYED, replay, request_key
 from api.parameters import seconds_to_wait
+from api.problems import Problem
 from api.remediation_body import BASE
 from api.remediations import ENTITY_HEADERS, answer_of, ended, pause
 from api.services import services
@@ -60,11 +61,15 @@ def _once(key: RequestKey | None, admit: Callable[[], Plan]) -> tuple[Remediatio
     """Return the remediation of the request, made now unless its key is known, and headers that say so."""
     if key and (known := services().store.idempotency.known(key)):
         return replay(known), REPLAYED
-    plan = admit()
     try:
-        return _recorded(plan, key), {}
+        return _recorded(admit(), key), {}
     except KeyTaken as taken:  # by the same request, a moment ago
         return replay(taken.known), REPLAYED
+    except Problem:
+        # What is in the way may be what the same request has made a moment ago.
+        if key and (known := services().store.idempotency.known(key)):
+            return replay(known), REPLAYED
+        raise
 
 
 def _recorded(plan: Plan, key: RequestKey | None) -> Remediation:

@@ -148,12 +148,16 @@ class Records(RuleBasedStateMachine):
 
     @precondition(lambda self: self.model.active)
     @rule(
-        pick=PICK, noted=NAMES, rows=ROWS, failed=FAILED, ends=st.sampled_from([True] * 3 + [False])
+        pick=PICK,
+        noted=NAMES,
+        rows=ROWS,
+        failed=FAILED,
+        end=st.sampled_from(["finish", "finish", "finish", "die", "hand back"]),
     )
     def carry_out(
-        self, pick: int, noted: list[str], rows: dict[str, Outcome], failed: bool, ends: bool
+        self, pick: int, noted: list[str], rows: dict[str, Outcome], failed: bool, end: str
     ) -> None:
-        """Take a run and carry it out, or die in the middle: what the steps below do one by one."""
+        """Take a run and carry it out, or die or stop in the middle: what the steps below do one by one."""
         ready = self.model.ready
         before = len(self.claims)
         self.claim(self.model.active.index(ready[pick % len(ready)]), dead=True)
@@ -161,7 +165,9 @@ class Records(RuleBasedStateMachine):
             self.note(0, noted)
             for name, outcome in rows.items():
                 self.report(0, [name], outcome)
-            if ends:
+            if end == "hand back":
+                self.hand_back(0)
+            elif end == "finish":
                 self.observe(0, len(rows))
                 self.finish(0, failed, close=True, follow=True)
 
@@ -283,6 +289,9 @@ class Records(RuleBasedStateMachine):
         run_id = claim.run.id
         while self.redis.delete(keys.lease(run_id)) + bool(self.store.runs.claim(run_id)):
             pass
+        spent = self._run(run_id)
+        if run_id in self.model.ready:
+            assert spent.attempt - spent.handed_back == MAX_ATTEMPTS
         self.recover()
         run = self._run(run_id)
         assert run.status.terminal or run.behind or run.attempt - run.handed_back < MAX_ATTEMPTS
