@@ -9,7 +9,7 @@ from multiprocessing.sharedctypes import RawValue
 
 from api.health import NOT_DURABLE
 from store.connection import StoreUnavailable, safe_url
-from store.recovery import PERIOD_SECONDS, recover
+from store.recovery import PERIOD_SECONDS, recover, until_next_turn
 from store.store import Store
 
 Pause = Callable[[float], bool]
@@ -62,13 +62,15 @@ def start_recovery(store: Store, state: RedisState, pause: Pause) -> threading.T
 
 def _recover(store: Store, state: RedisState, pause: Pause) -> None:
     while True:
+        seconds = PERIOD_SECONDS
         try:
             woken = recover(store)
+            seconds = until_next_turn(store)
             state.ready(store)
         except StoreUnavailable as error:
             state.away(error)
         else:
             for run in woken:
                 log.info("woke run %s again: nobody was at work on it", run.id)
-        if pause(PERIOD_SECONDS):
+        if pause(seconds):
             return

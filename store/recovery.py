@@ -22,7 +22,11 @@ def recover(store: Store) -> list[Run]:
     if not store.redis.set(keys.REAPER, 1, nx=True, px=_TURN_MS):
         return []
     woken = []
-    idle = end_unbegun(store, store.runs.without_lease(store.runs.active()))
+    active = store.runs.active()
+    ends = store.runs.next_lease_end(active)
+    if ends is not None and ends < _TURN_MS:
+        store.redis.pexpire(keys.REAPER, max(1, ends))  # a dead worker's, most likely
+    idle = end_unbegun(store, store.runs.without_lease(active))
     waiting = {pool: store.queue.waiting_runs(pool) for pool in {run.pool for run in idle}}
     for run in idle:
         if run.attempt - run.handed_back >= MAX_ATTEMPTS:
@@ -37,6 +41,12 @@ def recover(store: Store) -> list[Run]:
     for remediation_id in store.remediations.open_ids():
         store.remediations.close(remediation_id)
     return woken
+
+
+def until_next_turn(store: Store) -> float:
+    """Return for how many seconds nobody need look: until the next lease ends, at most PERIOD_SECONDS."""
+    left = store.redis.pttl(keys.REAPER)
+    return min(PERIOD_SECONDS, (max(0, left) + 1) / 1000)
 
 
 def end_unbegun(store: Store, idle: Iterable[Run]) -> list[Run]:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from remediation.inventory import AnnouncedCluster, Announcement
 from store.connection import PROMPT, StoreUnavailable
 from store.inventory import BEAT_SECONDS
-from store.recovery import PERIOD_SECONDS, recover
+from store.recovery import PERIOD_SECONDS, recover, until_next_turn
 from worker.credentials import CredentialFolder
 from worker.kubeconfigs import Contexts
 from worker.settings import Settings
@@ -32,12 +32,14 @@ def attend(
     away = False
     try:
         while True:
+            pause = PERIOD_SECONDS
             try:
                 if time.monotonic() >= next_beat:
                     store.inventory.announce(_current(announcement, contexts(), folder))
                     next_beat = time.monotonic() + BEAT_SECONDS
                 for run in recover(store):
                     log.info("woke run %s on cluster %s", run.id, run.cluster)
+                pause = until_next_turn(store)
             except StoreUnavailable as error:
                 if not away:
                     log.warning("Redis does not answer (%s): waiting", type(error).__name__)
@@ -46,7 +48,7 @@ def attend(
                 if away:
                     log.info("Redis is back")
                 away = False
-            time.sleep(PERIOD_SECONDS)
+            time.sleep(pause)
     except _Stopped:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         try:

@@ -190,14 +190,16 @@ class Records(RuleBasedStateMachine):
             self.claims.append(claim)
 
     @precondition(lambda self: self.claims)
-    @rule(pick=PICK)
-    def renew(self, pick: int) -> None:
+    @rule(pick=PICK, only_look=st.booleans())
+    def renew(self, pick: int, only_look: bool) -> None:
         claim = self._claimed(pick)
         mine = self._has(claim)
-        hold = self.store.runs.renew(claim)
+        before = self.redis.get(keys.lease(claim.run.id))
+        hold = self.store.runs.look(claim) if only_look else self.store.runs.renew(claim)
         cancelling = self._remediation(claim.run.id).status is RemediationStatus.CANCELLING
         assert hold is ((Hold.CANCELLED if cancelling else Hold.HELD) if mine else Hold.LOST)
-        assert not mine or self.redis.exists(keys.lease(claim.run.id))
+        after = str(claim.attempt) if mine and not only_look else before
+        assert self.redis.get(keys.lease(claim.run.id)) == after
 
     @precondition(lambda self: self.claims)
     @rule(pick=PICK)
