@@ -22,7 +22,7 @@ _IMPATIENT_SECONDS = 0.03
 _SERVER_ERRORS = 500
 _LIST_LIMIT = 200
 _SLACK = timedelta(seconds=5)
-_FOLLOW_UPS = 0.5
+_FOLLOW_UPS = 0.65
 _EVERYTHING = ["c-*"]
 _SELECTIONS = [_EVERYTHING] * 3 + [["c-*1", "c-*4", "c-*7", "c-*8"], ["c-000*", "c-002?", "c-0060"]]
 

@@ -24,12 +24,12 @@ PASSWORD = "correct-horse-battery"
 _numbers = itertools.count(1)
 
 
-def grant_least_privilege(cluster: Cluster) -> str:
+def grant_least_privilege(cluster: Cluster, *more_secrets: str) -> str:
     """Give an account the documented rules and nothing else; return its token."""
     role = yaml.safe_load(ACCESS.read_text())
     for rule in role["rules"]:
         if rule["resources"] == ["secrets"]:
-            rule["resourceNames"] = list(SECRET_NAMES)
+            rule["resourceNames"] = [*SECRET_NAMES, *more_secrets]
     account = {"name": "remediator", "namespace": "default"}
     cluster.apply(
         role,
