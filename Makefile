@@ -9,7 +9,7 @@ ROUNDS ?= 50
 SEED ?=
 
 # What the tests and the demo start; anything else of controlplane/ is built when it is first asked for.
-BINARIES := etcd kube-apiserver kube-controller-manager kube-scheduler kwok registry
+BINARIES := etcd kube-apiserver kube-controller-manager kube-scheduler kwok registry keyring ctrpull
 
 .PHONY: help demo up test bench chaos lint format check setup control-plane openapi requirements clean
 

@@ -6,7 +6,7 @@ import sys
 from typing import NoReturn
 
 from api import logs
-from api.access_file import AccessFileError, read_keys
+from api.access_file import AccessFile, AccessFileError, read_access_file
 from api.server import Server, listen, without_gunicorns_environment
 from api.settings import Address, Settings, SettingsError
 
@@ -20,7 +20,7 @@ def main() -> None:
     """Serve until SIGTERM. Ends with 2 for a wrong setting, 1 for an address that cannot be had."""
     try:
         settings = Settings.from_environment(os.environ)
-        known = _number_of_keys(settings)
+        file = _access_file(settings)
     except SettingsError as error:
         _end(str(error), _WRONG_SETTINGS)
     logs.configure(settings.log_format, settings.log_level)
@@ -31,7 +31,7 @@ def main() -> None:
             f"cannot listen on {settings.listen}: {error.strerror}; set REMEDIATOR_LISTEN to another",
             _NO_ADDRESS,
         )
-    if not known:
+    if not file.lets_in:
         log.warning(
             "nobody can get in: %s; `remediator token create` makes a key and prints its entry for the file",
             f"{settings.access_file} holds no keys"
@@ -44,17 +44,17 @@ def main() -> None:
     Server(settings, listener).run()
 
 
-def _number_of_keys(settings: Settings) -> int:
-    """Count the keys. Raises SettingsError for a file that is there and cannot be used."""
+def _access_file(settings: Settings) -> AccessFile:
+    """Read the access file. Raises SettingsError for one that is there and cannot be used."""
     path = settings.access_file
     if path is None or not path.exists():
-        return 0
+        return AccessFile()
     try:
-        return len(read_keys(path))
+        return read_access_file(path)
     except AccessFileError as error:
         raise SettingsError(
             f"REMEDIATOR_ACCESS_FILE names a file that cannot be used: {error}; "
-            'example of an entry: {"keys": [{"id": "abcdefgh", "subject": "ci", "sha256": "<64 hex digits>"}]}'
+            "`remediator token create` prints an example of an entry"
         ) from error
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from flask import Response
 from ulid import ULID
 
-from api.access import caller
+from api.access import Permission, caller
 from api.body import Body
 from api.idempotency import REPLAYED, replay, request_key
 from api.parameters import seconds_to_wait
@@ -34,11 +34,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A request that is right, where to carry it out (cluster, pool), and what it goes back to."""
+    """A request that is right, where to carry it out (cluster, pool), what it goes back to, and what it needs."""
 
     request: RemediationRequest
     places: Sequence[tuple[str, str]]
     origin: Origin = NEW
+    needs: Permission = Permission.CREATE_REMEDIATIONS
 
 
 def accept(route: str, body: Body, query: dict[str, Any], admit: Callable[[], Plan]) -> Response:
@@ -78,9 +79,17 @@ def _recorded(plan: Plan, key: RequestKey | None) -> Remediation:
     Raises KeyTaken and AlreadyUndone.
     """
     store = services().store
+    services().publication.refresh()  # the workers go by it
     remediation_id = f"rem_{ULID()}"
     runs = store.remediations.create(
-        remediation_id, plan.request, caller().subject, plan.places, key, plan.origin
+        remediation_id,
+        plan.request,
+        caller().subject,
+        plan.places,
+        key,
+        plan.origin,
+        groups=caller().requester.groups,
+        needs=plan.needs,
     )
     log.info("accepted %s", remediation_id, extra={"fields": {"subject": caller().subject}})
     try:

@@ -21,6 +21,7 @@ from api import (
     undo,
 )
 from api.access import Access
+from api.publication import Publication
 from api.services import Services, provide
 from api.settings import Settings
 from api.spec import Api, Group
@@ -54,7 +55,9 @@ def create_app(settings: Settings, store: Store) -> Flask:
     """Make the application. Nothing is read and nothing is sent until a request comes."""
     app = Application(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
-    provide(app, Services(settings, store, Access(settings.access_file), Waits()))
+    access = Access(settings.access_file)
+    publication = Publication(access, store.policies)
+    provide(app, Services(settings, store, access, Waits(), publication))
     envelope.register(app)
     api = Api(app, settings.public_url or "/")
     errors.register(app)

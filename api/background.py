@@ -51,19 +51,22 @@ class RedisState:
             )
 
 
-def start_recovery(store: Store, state: RedisState, pause: Pause) -> threading.Thread:
-    """Look for lost runs in the background until `pause` returns True."""
+def start_recovery(
+    store: Store, state: RedisState, pause: Pause, publish: Callable[[], None]
+) -> threading.Thread:
+    """Look for lost runs, and tell the workers who may do what, in the background until `pause` returns True."""
     thread = threading.Thread(
-        target=_recover, args=(store, state, pause), name="recovery", daemon=True
+        target=_recover, args=(store, state, pause, publish), name="recovery", daemon=True
     )
     thread.start()
     return thread
 
 
-def _recover(store: Store, state: RedisState, pause: Pause) -> None:
+def _recover(store: Store, state: RedisState, pause: Pause, publish: Callable[[], None]) -> None:
     while True:
         seconds = PERIOD_SECONDS
         try:
+            publish()
             woken = recover(store)
             seconds = until_next_turn(store)
             state.ready(store)

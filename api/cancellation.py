@@ -5,6 +5,7 @@ import logging
 from flask import Response
 
 from api.access import Permission, caller, permission
+from api.authorization import check_cancel
 from api.body import read_optional_body
 from api.follow_up import body_of
 from api.idempotency import KEY_HEADER, REPLAYED, replay, request_key
@@ -40,7 +41,7 @@ class CancelSchema(Strict):
 @permission(Permission.CANCEL_REMEDIATIONS)
 @blueprint.answers(202, RemediationSchema, headers=ENTITY_HEADERS)
 @blueprint.answers(200, description="It is cancelled already.", schema=RemediationSchema)
-@blueprint.problems(400, 401, 404, 406, 409, 413, 415, 422, 503)
+@blueprint.problems(400, 401, 403, 404, 406, 409, 413, 415, 422, 503)
 def cancel(remediation_id: str) -> Response:
     """Cancel a remediation.
 
@@ -53,8 +54,10 @@ def cancel(remediation_id: str) -> Response:
         return _answer(replay(known), REPLAYED)
     if body.findings:
         raise invalid(body.findings)
+    before = find(remediation_id)
+    check_cancel(before)
     try:
-        return _cancel(find(remediation_id), key)
+        return _cancel(before, key)
     except KeyTaken as taken:  # by the same request, a moment ago
         return _answer(replay(taken.known), REPLAYED)
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from api import scope
+from api.authorization import check_owner
 from api.body import Body
 from api.problems import Problem, invalid
 from api.remediation_request import reason_field, timeout_field
@@ -32,6 +33,7 @@ def followed(remediation_id: str, body: Body) -> Remediation:
     if body.findings:
         raise invalid(body.findings)
     original = find(remediation_id)
+    check_owner(original)
     if not ended(original):
         raise Problem(
             "invalid-state",

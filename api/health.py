@@ -9,6 +9,9 @@ from store.connection import StoreUnavailable
 
 blueprint = Blueprint("health", __name__)
 
+NOT_USED = (
+    "the access file is broken: what was read before it broke counts; the API's log says where"
+)
 NOT_DURABLE = "Redis keeps no append-only file: a crash of Redis loses accepted requests; set 'appendonly yes'"
 
 
@@ -40,6 +43,9 @@ def _checks() -> tuple[list[str], bool]:
     """Return a line for each check, and whether all that count have passed."""
     stopping = services().waits.stopping
     lines = ["[-]shutdown the process is about to end" if stopping else "[+]shutdown ok"]
+    # No failure: callers that were let in before still are.
+    broken = services().access.problem is not None
+    lines.append(f"[+]access warning: {NOT_USED}" if broken else "[+]access ok")
     try:
         services().store.ping()
         durable = services().store.durable()

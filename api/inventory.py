@@ -7,7 +7,7 @@ from flask import Response
 from marshmallow import fields
 
 from api import parameters
-from api.access import Permission, permission
+from api.access import Permission, caller, permission
 from api.answers import json_answer
 from api.formats import Format, offers, wanted
 from api.schemas import Answer, Strict, maybe_text, one_of, text, texts, time
@@ -80,17 +80,22 @@ class CredentialsSchema(Answer):
 @permission(Permission.READ_INVENTORY)
 @blueprint.query(_FormatQuery)
 @blueprint.answers(200, ClustersSchema)
-@blueprint.problems(401, 406, 422, 503)
+@blueprint.problems(401, 403, 406, 422, 503)
 def clusters(_: dict[str, Any]) -> Response:
     """List the clusters that can be named."""
     workers = services().store.inventory.workers()
-    items = [_cluster(known) for known in known_clusters(workers).values()]
+    rights = caller().rights
+    visible = rights.clusters(Permission.READ_INVENTORY)
+    found = known_clusters(workers)
+    items = [_cluster(known) for name, known in found.items() if visible(name)]
     if wanted() is Format.TABLE:
         return _table(items, ("name", "status", "pools", "server", "reason"))
     problems = [
         {"pool": worker.pool, "host": worker.host, "detail": problem}
         for worker in workers
         for problem in worker.problems
+        # It may be about any cluster.
+        if rights.everywhere(Permission.READ_INVENTORY)
     ]
     return json_answer({"items": items, "problems": problems})
 
@@ -100,11 +105,12 @@ def clusters(_: dict[str, Any]) -> Response:
 @permission(Permission.READ_INVENTORY)
 @blueprint.query(_FormatQuery)
 @blueprint.answers(200, CredentialsSchema)
-@blueprint.problems(401, 406, 422, 503)
+@blueprint.problems(401, 403, 406, 422, 503)
 def credentials(_: dict[str, Any]) -> Response:
     """List the registry credentials that can be named; never what is in them."""
     found = known_credentials(services().store.inventory.workers())
-    items = [_credential(known) for known in found.values()]
+    visible = caller().rights.credentials(Permission.READ_INVENTORY)
+    items = [_credential(known) for name, known in found.items() if visible(name)]
     if wanted() is Format.TABLE:
         return _table(items, ("name", "status", "registries", "usernames", "pools", "reason"))
     return json_answer({"items": items})

@@ -28,10 +28,24 @@ _TYPES = (
     ProblemType(
         "unauthenticated",
         401,
-        "An API key is needed",
+        "A token is needed",
         "Send the header 'Authorization: Bearer rmd_…'. `remediator up` keeps a key for this machine's user in the "
         "file 'token' of its data directory; for others an operator makes one with `remediator token create` and "
         "adds the printed entry to the access file.",
+    ),
+    ProblemType(
+        "forbidden",
+        403,
+        "The caller may not do this",
+        "The token is known, and what was asked for is more than the access file allows it. 'detail' says what is not "
+        "covered, and what is. GET /api/v1/whoami lists what a caller may do.",
+    ),
+    ProblemType(
+        "cluster-not-permitted",
+        403,
+        "The caller may not use these clusters",
+        "The request names clusters, or globs, that the access file does not give this caller; 'detail' says which, "
+        "and which it does. A glob has to lie within one that is given: '*' asks for every cluster there is.",
     ),
     ProblemType(
         "not-found",
@@ -118,6 +132,13 @@ _TYPES = (
         500,
         "Something went wrong inside the service",
         "This is a fault of the service. Its log holds the reason under the request id of the answer.",
+    ),
+    ProblemType(
+        "identity-unavailable",
+        503,
+        "Nobody can tell whose token it is",
+        "The token has to be checked by another server, or with its keys, and that server does not answer. Try again "
+        "after the time in Retry-After. API keys are checked by the service itself and go on working.",
     ),
     ProblemType(
         "queue-unavailable",

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from remediation.outcome import Error, Summary
+from remediation.registry.check import CheckResult
 from store.records import Remediation, Run
 
 Link = Callable[[str], str]
@@ -90,7 +91,15 @@ def _run_body(run: Run) -> dict[str, Any]:
         "summary": summary_body(run.summary),
         "error": error_body(run.error),
         "reason": _reason(run),
+        "registry_check": _check_body(run.registry_check),
     }
+
+
+def _check_body(result: CheckResult | None) -> dict[str, Any] | None:
+    if result is None:
+        return None
+    reports = [asdict(report) for report in result.reports]
+    return {**reports[0], "checked_at": result.checked_at, "registries": reports}
 
 
 def _reason(run: Run) -> str | None:

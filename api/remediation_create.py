@@ -7,6 +7,7 @@ from flask import Response
 from api import remediation_request, scope
 from api.acceptance import ACCEPTED_HEADERS, Plan, accept
 from api.access import Permission, permission
+from api.authorization import check_new
 from api.body import Body, read_body
 from api.idempotency import KEY_HEADER
 from api.problems import invalid
@@ -41,7 +42,7 @@ blueprint = Blueprint("create")
     RemediationSchema,
     headers=ACCEPTED_HEADERS,
 )
-@blueprint.problems(400, 401, 406, 413, 415, 422, 503)
+@blueprint.problems(400, 401, 403, 406, 413, 415, 422, 503)
 def create(query: dict[str, Any]) -> Response:
     """Start a remediation.
 
@@ -53,7 +54,8 @@ def create(query: dict[str, Any]) -> Response:
 
 def _admitted(body: Body) -> Plan:
     """Return the request of the body and where to carry it out. Raises Problem with everything that is wrong."""
-    fleet = scope.Fleet.of(services().store.inventory.workers())
+    check_new(body.fields, inline="inline_credential" in body.given)
+    fleet = scope.Fleet.of(services().store.inventory.workers()).seen()
     findings = [*body.findings, *scope.findings(body.fields, fleet)]
     findings += scope.credential_choice(body.given, fleet)
     if findings:

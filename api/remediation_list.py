@@ -19,6 +19,7 @@ from api.remediations import ID_PATTERN
 from api.schemas import Strict
 from api.services import services
 from api.spec import Blueprint
+from api.visibility import sight
 from remediation.patterns import matcher
 from remediation.status import RemediationStatus
 from store import clock
@@ -70,18 +71,19 @@ class _ListQuery(Strict):
     RemediationPageSchema,
     headers={"Link": {"schema": {"type": "string"}, "description": 'rel="next"'}},
 )
-@blueprint.problems(401, 406, 422, 503)
+@blueprint.problems(401, 403, 406, 422, 503)
 def index(query: dict[str, Any]) -> Response:
     """List remediations, newest first.
 
     Go on as long as there is a `next_cursor`: with filters a page may be short, and even empty, with more to come.
     """
-    filters = filters_of(query)
+    filters = filters_of({**query, "sight": sight().mark})
     limit = min(query.get("limit", DEFAULT_LIMIT), MAX_LIMIT)
     before = _position(query["cursor"], filters) if "cursor" in query else None
     found, last = _page(query, before, limit)
     link = services().settings.url
-    body: dict[str, Any] = {"items": [remediation_body(item, link) for item in found]}
+    seen = map(sight().of, found)
+    body: dict[str, Any] = {"items": [remediation_body(item, link) for item in seen]}
     if last is None:
         return json_answer(body)
     cursor = encode_cursor(last, filters)
@@ -127,11 +129,13 @@ def _too_old(remediation: Remediation, created_after: datetime | None) -> bool:
 
 
 def _tests(query: dict[str, Any]) -> Iterator[Test]:
+    visible = sight()
+    yield visible.sees
     if statuses := query.get("status"):
         yield lambda item: item.status in statuses
     if clusters := query.get("cluster"):
         matches = matcher(tuple(clusters))
-        yield lambda item: any(matches(run.cluster) for run in item.runs)
+        yield lambda item: any(matches(run.cluster) for run in visible.runs(item))
     if subjects := query.get("requested_by"):
         yield lambda item: item.requested_by in subjects
     if (dry_run := query.get("dry_run")) is not None:

@@ -20,6 +20,7 @@ from remediation.request import (
     DEFAULT_SECRET_NAME,
     DEFAULT_TIMEOUT_SECONDS,
     OnConflict,
+    RegistryCheck,
     RemediationRequest,
 )
 
@@ -184,9 +185,15 @@ class RemediationRequestSchema(Strict):
     dry_run = StrictBoolean(
         load_default=False, metadata={"description": "Judge everything, write nothing."}
     )
-    registry_check = fields.String(
-        validate=validate.Equal("skip", error="this version does not check registries: use 'skip'"),
-        metadata={"description": "This version does not check: `skip` only.", "enum": ["skip"]},
+    registry_check = fields.Enum(
+        RegistryCheck,
+        by_value=True,
+        load_default=RegistryCheck.REQUIRE,
+        metadata={
+            "description": "Prove the credential at its registry before the first write: `require` writes nothing "
+            "without, `warn` shows what was found, `skip` does not ask.",
+            "type": "string",
+        },
     )
     readiness = StrictBoolean(
         validate=validate.Equal(False, error="this version does not judge readiness: use false"),
@@ -237,6 +244,7 @@ def to_request(body: Mapping[str, Any]) -> RemediationRequest:
         secret_name=body["secret_name"],
         on_conflict=body["on_conflict"],
         dry_run=body["dry_run"],
+        registry_check=body["registry_check"],
         timeout_seconds=body["timeout_seconds"],
         reason=body.get("reason"),
         labels=body.get("labels", {}),

@@ -14,7 +14,8 @@ from api.schemas import (
     time,
 )
 from remediation.outcome import ErrorCode
-from remediation.request import OnConflict
+from remediation.registry.verdict import LoginAnswer, Verdict
+from remediation.request import OnConflict, RegistryCheck
 from remediation.status import RemediationStatus, RunStatus
 
 
@@ -70,6 +71,26 @@ class SummarySchema(Answer):
     secrets = fields.Nested(SecretCountsSchema, required=True)
 
 
+class RegistryReportSchema(Answer):
+    """What one registry said of the credential: the least favourable answer of its repositories."""
+
+    registry = text("`host[:port]`")
+    verdict = one_of(Verdict, "See docs/registry-check.md.")
+    detail = text("What happened.")
+    hint = text("What to do next; may be empty.")
+    repository = maybe_text("The repository it is about; none if only the login was asked about.")
+    repositories = number("How many repositories in use were asked for.")
+    login = one_of(LoginAnswer, "What the registry says of the login itself.")
+    via_shadow = flag("Whether its shadow was asked: the registry as it will be.")
+
+
+class RegistryCheckSchema(RegistryReportSchema):
+    """The proof of the credential: the least favourable report, and all of them."""
+
+    checked_at = text(format="date-time")
+    registries = fields.List(fields.Nested(RegistryReportSchema), required=True)
+
+
 class RunSchema(Answer):
     """The remediation on one cluster."""
 
@@ -81,6 +102,12 @@ class RunSchema(Answer):
     summary = fields.Nested(SummarySchema, required=True)
     error = fields.Nested(ErrorSchema, required=True, allow_none=True)
     reason = maybe_text("Why it waits.")
+    registry_check = fields.Nested(
+        RegistryCheckSchema,
+        required=True,
+        allow_none=True,
+        metadata={"description": "None if no registry was asked: skipped, or nothing to write."},
+    )
 
 
 class StoredRequestSchema(Answer):
@@ -96,6 +123,7 @@ class StoredRequestSchema(Answer):
     secret_name = text()
     on_conflict = one_of(OnConflict)
     dry_run = flag()
+    registry_check = one_of(RegistryCheck)
     timeout_seconds = number()
     reason = maybe_text()
     labels = fields.Dict(keys=fields.String(), values=fields.String(), required=True)

@@ -15,6 +15,7 @@ from api.remediation_schemas import RemediationSchema
 from api.schemas import Strict
 from api.services import services
 from api.spec import Blueprint
+from api.visibility import sight
 from store import clock
 from store.records import Remediation
 
@@ -55,7 +56,7 @@ ENTITY_HEADERS = {
 @blueprint.query(WaitQuery)
 @blueprint.answers(200, RemediationSchema, headers=ENTITY_HEADERS)
 @blueprint.answers(304, description="It is still as its ETag says.", headers=ENTITY_HEADERS)
-@blueprint.problems(401, 404, 406, 422, 503)
+@blueprint.problems(401, 403, 404, 406, 422, 503)
 def show(query: dict[str, Any], remediation_id: str) -> Response:
     """Read a remediation.
 
@@ -77,11 +78,11 @@ def show(query: dict[str, Any], remediation_id: str) -> Response:
 
 
 def find(remediation_id: str) -> Remediation:
-    """Return a remediation. Raises Problem if there is none."""
+    """Return a remediation, all of it. Raises Problem if there is none that the caller may see anything of."""
     # No key is built of a text that is not of the form of our ids.
     known = re.fullmatch(ID_PATTERN, remediation_id)
     remediation = services().store.remediations.get(remediation_id) if known else None
-    if remediation is None:
+    if remediation is None or not sight().sees(remediation):
         raise gone(remediation_id)
     return remediation
 
@@ -101,8 +102,8 @@ def ended(remediation: Remediation) -> bool:
 
 
 def answer_of(remediation: Remediation, headers: dict[str, str]) -> Response:
-    """Return the answer that shows a remediation."""
-    body = remediation_body(remediation, services().settings.url)
+    """Return the answer that shows a remediation, as far as the caller may see it."""
+    body = remediation_body(sight().of(remediation), services().settings.url)
     return json_answer(body, headers={**_entity_headers(remediation), **headers})
 
 

@@ -18,6 +18,7 @@ from api.result_row import ResultPageSchema, row_body
 from api.schemas import Strict
 from api.services import services
 from api.spec import Blueprint
+from api.visibility import sight
 from remediation.outcome import Outcome
 from remediation.patterns import matcher
 from store.records import Remediation, Row, Run
@@ -53,14 +54,14 @@ _TEXT = {"schema": {"type": "string"}}
 @permission(Permission.READ_REMEDIATIONS)
 @blueprint.query(_ResultQuery)
 @blueprint.answers(200, ResultPageSchema, headers=_HEADERS)
-@blueprint.problems(401, 404, 406, 422, 503)
+@blueprint.problems(401, 403, 404, 406, 422, 503)
 def results(query: dict[str, Any], remediation_id: str) -> Response:
     """Read result rows, in order of cluster and namespace; also while the remediation runs.
 
     JSON comes in pages. The other formats hold all rows that match, from the cursor on, unless `limit` is given.
     """
     remediation = find(remediation_id)
-    filters = filters_of({**query, "remediation": remediation_id})
+    filters = filters_of({**query, "remediation": remediation_id, "sight": sight().mark})
     after = _position(query["cursor"], filters) if "cursor" in query else None
     rows = _rows(remediation, query, after)
     chosen = wanted()
@@ -100,17 +101,18 @@ class _Page:
 def _rows(
     remediation: Remediation, query: dict[str, Any], after: tuple[int, str] | None
 ) -> Iterator[Row]:
-    return services().store.results.rows(
+    rows = services().store.results.rows(
         _runs(remediation, query.get("cluster")),
         outcomes=tuple(Outcome(word) for word in dict.fromkeys(query.get("outcome", Outcome))),
         namespaces=tuple(query.get("namespace", ("*",))),
         after=after,
     )
+    return sight().rows(rows)
 
 
 def _runs(remediation: Remediation, clusters: Sequence[str] | None) -> list[Run]:
     matches = matcher(tuple(clusters or ("*",)))
-    return [run for run in remediation.runs if matches(run.cluster)]
+    return [run for run in sight().runs(remediation) if matches(run.cluster)]
 
 
 def _streamed(chosen: Format, rows: Iterator[Row], remediation: Remediation) -> Response:

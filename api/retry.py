@@ -6,6 +6,7 @@ from flask import Response
 
 from api.acceptance import ACCEPTED_HEADERS, Plan, accept
 from api.access import Permission, permission
+from api.authorization import check_follow_up
 from api.body import Body, read_optional_body
 from api.follow_up import FollowUpSchema, body_of, followed, places_of, request_for
 from api.idempotency import KEY_HEADER
@@ -29,7 +30,7 @@ blueprint = Blueprint("retry")
 @permission(Permission.CREATE_REMEDIATIONS)
 @blueprint.query(WaitQuery)
 @blueprint.answers(202, RemediationSchema, headers=ACCEPTED_HEADERS)
-@blueprint.problems(400, 401, 404, 406, 409, 413, 415, 422, 503)
+@blueprint.problems(400, 401, 403, 404, 406, 409, 413, 415, 422, 503)
 def retry(query: dict[str, Any], remediation_id: str) -> Response:
     """Retry what failed or was cancelled.
 
@@ -51,6 +52,7 @@ def _admitted(remediation_id: str, body: Body) -> Plan:
             f"{remediation_id} is {original.status}: nothing failed or was cancelled.",
         )
     wanted = request_for(original, runs, body.fields)
+    needs = check_follow_up(original, wanted, undo=bool(original.undo_of))
     credential = None if original.undo_of else wanted.credential
     origin = Origin(
         retry_of=remediation_id,
@@ -59,4 +61,4 @@ def _admitted(remediation_id: str, body: Body) -> Plan:
         parents={run.cluster: parents_for_retry(run) for run in runs},
         undoes={run.cluster: run.undoes for run in runs if run.undoes},
     )
-    return Plan(wanted, places_of(runs, credential=credential), origin)
+    return Plan(wanted, places_of(runs, credential=credential), origin, needs)

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from api.access import Permission, caller
 from api.problems import Finding, pointer
 from remediation.inventory import Announcement
 from remediation.selection import UnknownCluster, nearest, select_clusters
@@ -27,6 +28,17 @@ class Fleet:
     def of(cls, workers: list[Announcement]) -> "Fleet":
         """Sum up the announcements."""
         return cls(known_clusters(workers), known_credentials(workers), bool(workers))
+
+    def seen(self) -> "Fleet":
+        """Return what the present caller may see of it."""
+        rights = caller().rights
+        clusters = rights.clusters(Permission.READ_INVENTORY)
+        credentials = rights.credentials(Permission.READ_INVENTORY)
+        return Fleet(
+            {name: known for name, known in self.clusters.items() if clusters(name)},
+            {name: known for name, known in self.credentials.items() if credentials(name)},
+            self.has_workers,
+        )
 
 
 def findings(body: Mapping[str, Any], fleet: Fleet) -> list[Finding]:

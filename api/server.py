@@ -60,7 +60,8 @@ class Server(BaseApplication):  # type: ignore[misc]
         """Make the application, in the process that serves it."""
         store = open_store(self._settings)
         app = create_app(self._settings, store)
-        start_recovery(store, self._redis, services_of(app).waits.pause)
+        services = services_of(app)
+        start_recovery(store, self._redis, services.waits.pause, services.publication.refresh)
         return app
 
 

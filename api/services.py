@@ -10,6 +10,7 @@ from store.store import Store
 
 if TYPE_CHECKING:
     from api.access import Access
+    from api.publication import Publication
     from api.waiting import Waits
 
 _NAME = "remediator"
@@ -17,12 +18,13 @@ _NAME = "remediator"
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """One application's settings, store, callers and waits."""
+    """One application's settings, store, callers, waits, and what it tells the workers."""
 
     settings: Settings
     store: Store
     access: "Access"
     waits: "Waits"
+    publication: "Publication"
 
 
 def provide(app: Flask, provided: Services) -> None:

@@ -1,29 +1,47 @@
 """How the service is, and who the caller is to it."""
 
+from dataclasses import asdict
 from typing import Any
 
 from flask import Response
 from marshmallow import fields
 
 import remediation
-from api.access import Permission, caller, permission
+from api.access import Permission, authenticated, caller, permission
 from api.answers import json_answer
-from api.schemas import Answer, flag, number, text, texts
+from api.health import NOT_USED
+from api.identity import Method
+from api.schemas import Answer, flag, maybe_text, number, one_of, text, texts, time
 from api.services import services
 from api.spec import Blueprint
 from remediation.inventory import Announcement
+from remediation.permission import Role
 from store import clock
 from store.store import Store
 
 blueprint = Blueprint("system")
 
 
+class GrantSchema(Answer):
+    """A role of the caller, and where it counts."""
+
+    role = one_of(Role)
+    clusters = texts("Names or globs.")
+    namespaces = texts("Names or globs.")
+    credentials = texts("Names or globs.")
+
+
 class WhoamiSchema(Answer):
     """The caller."""
 
-    subject = text("Whom the API key belongs to.")
-    key_id = text("The public part of the API key.")
-    permissions = texts("What the caller may do.")
+    subject = text("Its name: `client:`, `user:` or `serviceaccount:`, and what it is called.")
+    method = one_of(Method, "How it proved who it is.")
+    key_id = maybe_text("The public part of its API key, if it has one.")
+    expires_at = time("When its token ends, if that is known.")
+    groups = texts()
+    roles = texts("Its roles, wherever they count.")
+    permissions = texts("What it may do, be it in one place only.")
+    scopes = fields.List(fields.Nested(GrantSchema), required=True)
 
 
 class RedisSchema(Answer):
@@ -54,6 +72,13 @@ class QueueSchema(Answer):
     waiting = number("Wake-ups that no worker has taken.")
 
 
+class AccessSchema(Answer):
+    """The access file."""
+
+    ok = flag("Whether it is used as it stands.")
+    detail = maybe_text("What counts instead.")
+
+
 class RunsSchema(Answer):
     """Runs: one remediation on one cluster each."""
 
@@ -69,21 +94,28 @@ class SystemSchema(Answer):
     workers = fields.List(fields.Nested(WorkerSchema), required=True)
     queues = fields.List(fields.Nested(QueueSchema), required=True)
     runs = fields.Nested(RunsSchema, required=True)
+    access = fields.Nested(AccessSchema, required=True)
     retention_days = number("How long a remediation that has ended is kept.")
 
 
 @blueprint.operation("GET", "/whoami", "whoami")
-@permission(Permission.READ_SYSTEM)
+@authenticated
 @blueprint.answers(200, WhoamiSchema)
-@blueprint.problems(401, 406)
+@blueprint.problems(401, 406, 503)
 def whoami() -> Response:
     """Say who the caller is, and what the caller may do."""
     who = caller()
+    expires_at = who.identity.expires_at
     return json_answer(
         {
             "subject": who.subject,
+            "method": who.identity.method,
             "key_id": who.key_id,
+            "expires_at": clock.text(expires_at) if expires_at else None,
+            "groups": who.requester.groups,
+            "roles": who.rights.roles,
             "permissions": sorted(who.permissions),
+            "scopes": [asdict(grant) for grant in who.rights.grants],
         }
     )
 
@@ -91,7 +123,7 @@ def whoami() -> Response:
 @blueprint.operation("GET", "/system", "getSystem")
 @permission(Permission.READ_SYSTEM)
 @blueprint.answers(200, SystemSchema)
-@blueprint.problems(401, 406, 503)
+@blueprint.problems(401, 403, 406, 503)
 def system() -> Response:
     """Say how the service is."""
     store = services().store
@@ -106,9 +138,15 @@ def system() -> Response:
             "workers": [_worker(worker) for worker in workers],
             "queues": [{"pool": pool, "waiting": store.queue.waiting(pool)} for pool in pools],
             "runs": {"active": len(active)},
+            "access": _access(),
             "retention_days": services().settings.retention_days,
         }
     )
+
+
+def _access() -> dict[str, Any]:
+    broken = services().access.problem is not None
+    return {"ok": not broken, "detail": NOT_USED if broken else None}
 
 
 def _redis_version(store: Store) -> str:

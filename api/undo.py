@@ -8,6 +8,7 @@ from flask import Response
 
 from api.acceptance import ACCEPTED_HEADERS, Plan, accept
 from api.access import Permission, permission
+from api.authorization import check_follow_up
 from api.body import Body, read_optional_body
 from api.follow_up import FollowUpSchema, body_of, followed, places_of, request_for
 from api.idempotency import KEY_HEADER
@@ -44,7 +45,7 @@ class UndoSchema(FollowUpSchema):
 @permission(Permission.CREATE_REMEDIATIONS)
 @blueprint.query(WaitQuery)
 @blueprint.answers(202, RemediationSchema, headers=ACCEPTED_HEADERS)
-@blueprint.problems(400, 401, 404, 406, 409, 413, 415, 422, 503)
+@blueprint.problems(400, 401, 403, 404, 406, 409, 413, 415, 422, 503)
 def undo(query: dict[str, Any], remediation_id: str) -> Response:
     """Undo a remediation.
 
@@ -63,6 +64,8 @@ def undo(query: dict[str, Any], remediation_id: str) -> Response:
 def _admitted(remediation_id: str, body: Body) -> Plan:
     original = followed(remediation_id, body)
     runs = _undoable(original)
+    wanted = request_for(original, runs, body.fields)
+    needs = check_follow_up(original, wanted, undo=True)
     if refusals := list(islice(_refusals(runs), _MOST_REASONS)):
         raise Problem("later-remediation", f"{'; '.join(refusals)}.")
     origin = Origin(
@@ -70,7 +73,7 @@ def _admitted(remediation_id: str, body: Body) -> Plan:
         kept_secrets=sum(run.summary.secrets_updated for run in runs),
         undoes={run.cluster: run.id for run in runs},
     )
-    return Plan(request_for(original, runs, body.fields), places_of(runs, credential=None), origin)
+    return Plan(wanted, places_of(runs, credential=None), origin, needs)
 
 
 def _undoable(original: Remediation) -> list[Run]:

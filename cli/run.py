@@ -55,6 +55,11 @@ _OPTIONS = (
         help="What to do with somebody else's Secret of that name.  [default: fail]",
     ),
     click.option(
+        "--registry-check",
+        type=click.Choice(["require", "warn", "skip"]),
+        help="Prove the login at its registry before the first write.  [default: require]",
+    ),
+    click.option(
         "--namespace-selector",
         metavar="SELECTOR",
         help="Only namespaces with these labels: a Kubernetes label selector.",

@@ -36,6 +36,8 @@ def print_remediation(remediation: JsonObject) -> None:
     click.echo()
     view = _view(remediation)
     print_table(view.header(), [view.row(cluster) for cluster in clusters])
+    for line in _registry_lines(clusters):
+        click.echo(f"\n{line}")
     for cluster in clusters:
         if hint := clean((cluster.get("error") or {}).get("hint")):
             click.echo(f"\n{clean(cluster.get('name'))}: {hint}")
@@ -62,6 +64,18 @@ def print_failures(client: ApiClient, remediation: JsonObject) -> None:
 
 def _view(remediation: JsonObject) -> View:
     return cluster_view(dry_run=bool(remediation.get("dry_run")))
+
+
+def _registry_lines(clusters: list[JsonObject]) -> list[str]:
+    """Return what the registries said of the login, the same of several clusters once."""
+    places: dict[str, list[str]] = {}
+    for cluster in clusters:
+        for report in (cluster.get("registry_check") or {}).get("registries") or []:
+            shadow = ", by its shadow" if report.get("via_shadow") else ""
+            said = f"{clean(report.get('registry'))}: {clean(report.get('verdict'))}{shadow}"
+            text = f"{said} ({clean(report.get('detail'))})"
+            places.setdefault(text, []).append(clean(cluster.get("name")))
+    return [f"login at {text} [{', '.join(names)}]" for text, names in places.items()]
 
 
 def _print_failure(row: JsonObject) -> None:

@@ -52,8 +52,10 @@ _SOURCES = {
     "kube-scheduler": _Source("kubernetes", "k8s.io/kubernetes/cmd/kube-scheduler"),
     "kubectl": _Source("kubernetes", "k8s.io/kubernetes/cmd/kubectl"),
     "clientgo-bench": _Source("kubernetes", "./cmd/clientgo-bench"),
+    "keyring": _Source("kubernetes", "./cmd/keyring"),
     "kwok": _Source("kwok", "sigs.k8s.io/kwok/cmd/kwok", _STRIP),
     "registry": _Source("registry", "github.com/distribution/distribution/v3/cmd/registry", _STRIP),
+    "ctrpull": _Source("puller", "./", _STRIP),
 }
 
 KNOWN = tuple(_SOURCES)
@@ -92,16 +94,19 @@ def _find(name: str) -> Path | None:
 
 
 def _cached(name: str) -> Path:
-    return cache_directory() / _version_key(_SOURCES[name].module) / name
+    return cache_directory() / _version_key(_SOURCES[name]) / name
 
 
-def _version_key(module: str) -> str:
-    folder = _GO / module
-    sources = [folder / "go.mod", folder / "go.sum", *sorted(folder.rglob("*.go"))]
+def _version_key(source: _Source) -> str:
+    module, folder = source.module, _GO / source.module
+    sources = [folder / "go.mod", folder / "go.sum"]
+    if source.package.startswith("./"):
+        # A program of our own; the others do not depend on it, and take minutes to build again.
+        sources += sorted((folder / source.package).rglob("*.go"))
     content = hashlib.sha256(_KUBERNETES_FLAGS.encode())
-    for source in sources:
-        content.update(str(source.relative_to(folder)).encode() + b"\0")
-        content.update(hashlib.sha256(source.read_bytes()).digest())
+    for path in sources:
+        content.update(str(path.relative_to(folder)).encode() + b"\0")
+        content.update(hashlib.sha256(path.read_bytes()).digest())
     machine = f"{platform.system()}-{platform.machine()}".lower()
     return f"{module}-{machine}-{content.hexdigest()[:16]}"
 

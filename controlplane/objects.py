@@ -27,6 +27,7 @@ _KINDS = {
     "Node": _Kind(_CORE, "nodes", False),
     "Pod": _Kind(_CORE, "pods", True),
     "ReplicaSet": _Kind("/apis/apps/v1", "replicasets", True),
+    "ReplicationController": _Kind(_CORE, "replicationcontrollers", True),
     "ResourceQuota": _Kind(_CORE, "resourcequotas", True),
     "Role": _Kind(_RBAC, "roles", True),
     "RoleBinding": _Kind(_RBAC, "rolebindings", True),

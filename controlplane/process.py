@@ -8,10 +8,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import IO
 
 POLL = 0.05
 _TIED = Path(__file__).with_name("_tied.py")
@@ -30,19 +32,38 @@ class Process:
     _child: subprocess.Popen[bytes]
 
     @classmethod
-    def start(cls, name: str, command: Sequence[str], directory: Path) -> Process:
+    def start(
+        cls,
+        name: str,
+        command: Sequence[str],
+        directory: Path,
+        *,
+        environment: Mapping[str, str] | None = None,
+        spoken_to: bool = False,
+    ) -> Process:
         """Run `command` in `directory`, its output in `directory/<name>.log`.
+
+        `environment` replaces that of this process. With `spoken_to`, standard input and output
+        are `talk`, and the log gets only what goes to standard error.
 
         The child dies with this process even if that is killed (Linux only), and has a
         session of its own: Ctrl-C reaches the parent alone, which then ends its children.
         """
         log = directory / f"{name}.log"
-        return cls(name, log, _SPAWNER.spawn(command, directory, log))
+        start = partial(_start, command, directory, log, environment, spoken_to)
+        return cls(name, log, _SPAWNER.spawn(start))
 
     @property
     def pid(self) -> int:
         """The process id."""
         return self._child.pid
+
+    @property
+    def talk(self) -> tuple[IO[bytes], IO[bytes]]:
+        """Where to write to the child and where to read from it; only if it was `spoken_to`."""
+        if self._child.stdin is None or self._child.stdout is None:
+            raise ValueError(f"{self.name} was not started to be spoken to")
+        return self._child.stdin, self._child.stdout
 
     def check(self) -> None:
         """Raise StartError if the process has ended."""
@@ -105,25 +126,25 @@ class _Spawner:
     """
 
     def __init__(self) -> None:
-        self._requests: queue.SimpleQueue[tuple[Sequence[str], Path, Path, Future[_Child]]]
+        self._requests: queue.SimpleQueue[tuple[Callable[[], _Child], Future[_Child]]]
         self._requests = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
-    def spawn(self, command: Sequence[str], directory: Path, log: Path) -> _Child:
+    def spawn(self, start: Callable[[], _Child]) -> _Child:
         with self._lock:
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name="spawner", daemon=True)
                 self._thread.start()
         future: Future[_Child] = Future()
-        self._requests.put((command, directory, log, future))
+        self._requests.put((start, future))
         return future.result()
 
     def _run(self) -> None:
         while True:
-            command, directory, log, future = self._requests.get()
+            start, future = self._requests.get()
             try:
-                future.set_result(_start(command, directory, log))
+                future.set_result(start())
             except OSError as error:
                 future.set_exception(error)
 
@@ -132,14 +153,21 @@ _Child = subprocess.Popen[bytes]
 _SPAWNER = _Spawner()
 
 
-def _start(command: Sequence[str], directory: Path, log: Path) -> _Child:
+def _start(
+    command: Sequence[str],
+    directory: Path,
+    log: Path,
+    environment: Mapping[str, str] | None,
+    spoken_to: bool,
+) -> _Child:
     tied = [sys.executable, "-I", "-S", str(_TIED), str(os.getpid()), *command]
     with log.open("ab") as output:
         return subprocess.Popen(
             tied,
             cwd=directory,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
+            env=environment,
+            stdin=subprocess.PIPE if spoken_to else subprocess.DEVNULL,
+            stdout=subprocess.PIPE if spoken_to else output,
             stderr=output,
             start_new_session=True,
         )

@@ -10,9 +10,10 @@ import re
 import zlib
 from dataclasses import dataclass, field
 
+PREFIX = "rmd_"
 ENTROPY_BYTES = 40
 _ID_BYTES = 8
-_FORM = re.compile(r"rmd_([a-z2-7]{8})_([A-Za-z0-9_-]{43})_([0-9a-z]{6})")
+_FORM = re.compile(PREFIX + r"([a-z2-7]{8})_([A-Za-z0-9_-]{43})_([0-9a-z]{6})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ def new_api_key(entropy: bytes) -> ApiKey:
         raise ValueError(f"an API key is made of {ENTROPY_BYTES} random bytes, not {len(entropy)}")
     key_id = base64.b32encode(entropy[:_ID_BYTES]).decode().lower()[:_ID_BYTES]
     secret = base64.urlsafe_b64encode(entropy[_ID_BYTES:]).decode().rstrip("=")
-    stem = f"rmd_{key_id}_{secret}"
+    stem = f"{PREFIX}{key_id}_{secret}"
     return ApiKey(key_id, f"{stem}_{_checksum(stem)}")
 
 

@@ -61,11 +61,15 @@ class DockerConfig:
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """A named registry login that workers hold; `content` is what goes into every Secret, byte for byte the same."""
+    """A named registry login that workers hold; `content` is what goes into every Secret, byte for byte the same.
+
+    `shadow` is the address of the same registry as it will be when it has become private.
+    """
 
     name: str
     config: DockerConfig = field(repr=False)
     content: bytes = field(repr=False)
+    shadow: str | None = None
 
     @property
     def registries(self) -> tuple[str, ...]:

@@ -69,9 +69,43 @@ def matcher(patterns: tuple[str, ...]) -> Callable[[str], bool]:
     return lambda name: name in literals or glob.fullmatch(name) is not None
 
 
+@lru_cache(maxsize=4096)
+def subsumes(wider: str, pattern: str) -> bool:
+    """Tell whether every name that `pattern` matches is certain to be matched by `wider`.
+
+    True is always right. False may be too careful, where two patterns mean the same in different words.
+    """
+    # Of the ways to write the same, those that let the most be seen.
+    wider, pattern = _wildcards(wider, "*", "?*"), _wildcards(pattern, "*", "?")
+    # The places in `wider` that may be reached when `pattern` has been read up to here.
+    places = _past_stars(wider, {0})
+    for char in pattern:
+        stay = {place for place in places if wider[place : place + 1] == "*"}
+        # What a star stands for is not known, so only a star can take it.
+        go = {
+            place + 1 for place in places if char != "*" and wider[place : place + 1] in ("?", char)
+        }
+        places = _past_stars(wider, stay | go)
+    return len(wider) in places
+
+
 def literals(patterns: Iterable[str]) -> tuple[str, ...]:
     """Return the patterns that are plain names, in order."""
     return tuple(pattern for pattern in patterns if is_literal(pattern))
+
+
+def _wildcards(pattern: str, before: str, each: str) -> str:
+    """Write each run of wildcards that has a star in one way: `before`, and `each` for every `?` in it."""
+    return re.sub(r"[*?]*\*[*?]*", lambda run: before + each * run[0].count("?"), pattern)
+
+
+def _past_stars(pattern: str, places: set[int]) -> set[int]:
+    """Add the places behind stars: a star may stand for nothing."""
+    found = set(places)
+    for place in places:
+        if pattern[place : place + 1] == "*":
+            found.add(place + 1)
+    return found
 
 
 def _regex(pattern: str) -> str:

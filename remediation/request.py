@@ -16,6 +16,14 @@ class OnConflict(StrEnum):
     REPLACE = "replace"
 
 
+class RegistryCheck(StrEnum):
+    """What the proof of the credential at its registry is for."""
+
+    REQUIRE = "require"  # without it nothing is written
+    WARN = "warn"  # it is shown
+    SKIP = "skip"  # the registry is not asked
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemediationRequest:
     """One request, checked and with its defaults.
@@ -33,6 +41,7 @@ class RemediationRequest:
     secret_name: str = DEFAULT_SECRET_NAME
     on_conflict: OnConflict = OnConflict.FAIL
     dry_run: bool = False
+    registry_check: RegistryCheck = RegistryCheck.REQUIRE
     timeout_seconds: int = DEFAULT_TIMEOUT_SECONDS
     reason: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)

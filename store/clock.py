@@ -5,12 +5,12 @@ from datetime import UTC, datetime, timedelta
 
 def now() -> str:
     """Return the present time, RFC 3339 UTC with milliseconds. Such texts are in the order of the times."""
-    return _text(datetime.now(UTC))
+    return text(datetime.now(UTC))
 
 
-def later(text: str, seconds: int) -> str:
+def later(before: str, seconds: int) -> str:
     """Return the time so many seconds after another."""
-    return _text(parse(text) + timedelta(seconds=seconds))
+    return text(parse(before) + timedelta(seconds=seconds))
 
 
 def parse(text: str) -> datetime:
@@ -18,5 +18,6 @@ def parse(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-def _text(time: datetime) -> str:
-    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def text(moment: datetime) -> str:
+    """Return a time, which has a zone, as `now` writes it."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

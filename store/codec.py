@@ -16,7 +16,9 @@ from remediation.outcome import (
     SecretAction,
     Summary,
 )
-from remediation.request import OnConflict, RemediationRequest
+from remediation.registry.check import CheckResult, RegistryReport
+from remediation.registry.verdict import LoginAnswer, Verdict
+from remediation.request import OnConflict, RegistryCheck, RemediationRequest
 from remediation.status import RunStatus
 from store.records import Run
 
@@ -48,6 +50,8 @@ def decode_request(text: str) -> RemediationRequest:
         if name in known
     }
     raw["on_conflict"] = OnConflict(raw["on_conflict"])
+    # A request that was accepted before there was a check asked for none.
+    raw["registry_check"] = RegistryCheck(raw.get("registry_check", RegistryCheck.SKIP))
     return RemediationRequest(**raw)
 
 
@@ -133,7 +137,32 @@ def decode_run(run_id: str, raw: Mapping[str, str]) -> Run:
         parents=tuple(loads(raw["parents"])) if "parents" in raw else (),
         undoes=raw.get("undoes"),
         undone_by=raw.get("undone_by"),
+        registry_check=decode_check(raw["registry_check"]) if "registry_check" in raw else None,
     )
+
+
+def encode_check(result: CheckResult) -> str:
+    """Return what the registries said as JSON."""
+    return dumps(asdict(result))
+
+
+def decode_check(text: str) -> CheckResult:
+    """Read what `encode_check` wrote."""
+    raw = loads(text)
+    reports = tuple(
+        RegistryReport(
+            registry=report["registry"],
+            verdict=Verdict(report["verdict"]),
+            detail=report["detail"],
+            hint=report["hint"],
+            repository=report["repository"],
+            repositories=report["repositories"],
+            login=LoginAnswer(report["login"]),
+            via_shadow=report["via_shadow"],
+        )
+        for report in raw["reports"]
+    )
+    return CheckResult(reports, raw["checked_at"])
 
 
 def encode_announcement(announcement: Announcement) -> str:

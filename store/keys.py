@@ -8,6 +8,7 @@ OPEN = PREFIX + "open"  # set: remediations that have not ended
 ACTIVE = PREFIX + "active"  # set: runs that have not ended
 WORKERS = PREFIX + "workers"  # zset: worker id by the time of its last heartbeat
 REAPER = PREFIX + "reaper"  # string: who looks for lost runs at this moment
+POLICY = PREFIX + "policy"  # string: who may do what, where, as the API published it last
 PROBE = PREFIX + "probe"  # string: written by the readiness probe
 
 

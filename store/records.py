@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from remediation.outcome import Error, NamespaceResult, Summary
+from remediation.registry.check import CheckResult
 from remediation.request import RemediationRequest
 from remediation.status import RemediationStatus, RunStatus
 
@@ -17,7 +18,7 @@ class Run:
     nobody begins it any more; `line` is the key of the line it stands in (None: it writes nothing) and `behind` the
     remediation that goes first; `missing` are named namespaces the cluster does not have (None: not observed yet).
     `parents` are the runs whose leftovers it retries, the oldest first; `undoes` is the run it takes back, `undone_by`
-    the run that takes it back.
+    the run that takes it back. `registry_check` is what the registry said of the credential (None: not asked).
     """
 
     id: str
@@ -38,6 +39,7 @@ class Run:
     parents: tuple[str, ...] = ()
     undoes: str | None = None
     undone_by: str | None = None
+    registry_check: CheckResult | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from typing import Any
 
 from redis import Redis
 
+from remediation.permission import Permission, Requester, Warrant
 from remediation.request import RemediationRequest
 from remediation.status import RemediationStatus, RunStatus, remediation_status
 from store import clock, codec, events, keys
@@ -46,9 +47,12 @@ class Remediations:
         clusters: Sequence[tuple[str, str]],
         key: RequestKey | None = None,
         origin: Origin = NEW,
+        groups: Sequence[str] = (),
+        needs: Permission = Permission.CREATE_REMEDIATIONS,
     ) -> list[Run]:
         """Record a remediation and one queued run for each (cluster, pool), all or nothing; return the runs.
 
+        `groups` are those of who asked, `needs` is the permission for it: the worker looks at both again.
         What is there already stays: the client sends again what got no answer, and work may have begun by then.
         Having recorded nothing, raises KeyTaken if something was made of the idempotency key before, and AlreadyUndone
         if a run that is to be taken back has been since.
@@ -89,6 +93,8 @@ class Remediations:
                     "status": RemediationStatus.QUEUED,
                     "request": codec.encode_request(request),
                     "requested_by": requested_by,
+                    "groups": codec.dumps(list(groups)),
+                    "needs": needs,
                     "created_at": now,
                     "open": len(clusters),
                     "runs": codec.dumps(run_ids),
@@ -141,6 +147,15 @@ class Remediations:
             keys.remediation(remediation_id), "request", "created_at"
         )
         return (codec.decode_request(text), created_at) if text else None
+
+    def warrant(self, remediation_id: str) -> Warrant | None:
+        """Return on whose behalf it is done, None if the remediation is not there."""
+        subject, groups, needs = self._redis.hmget(
+            keys.remediation(remediation_id), "requested_by", "groups", "needs"
+        )
+        if not subject or not needs:
+            return None
+        return Warrant(Requester(subject, tuple(codec.loads(groups))), Permission(needs))
 
     def get_many(self, remediation_ids: Sequence[str]) -> list[Remediation]:
         """Return those of the remediations that are there, in the same order, in two round trips."""

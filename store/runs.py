@@ -8,6 +8,7 @@ from typing import Any
 from redis import Redis
 
 from remediation.outcome import Error, NamespaceResult, Outcome, summarise_row
+from remediation.registry.check import CheckResult
 from remediation.status import RunStatus, run_status
 from store import clock, codec, events, keys
 from store.lines import head, in_line
@@ -50,6 +51,7 @@ class Runs:
         self._claim = script(redis, "claim")
         self._renew = script(redis, "renew")
         self._observed = script(redis, "observed")
+        self._checked = script(redis, "checked")
         self._report = script(redis, "report")
         self._finish = script(redis, "finish")
 
@@ -110,6 +112,23 @@ class Runs:
                     total,
                     codec.dumps(missing),
                     events.change(cluster=claim.run.cluster, total=total),
+                ],
+            ),
+            lost=0,
+        )
+
+    def checked(self, claim: Claim, result: CheckResult) -> None:
+        """Note what the registry said of the credential. Raises LeaseLost."""
+        report = result.deciding
+        self._fenced(
+            self._checked(
+                keys=[keys.run(claim.run.id), keys.events(claim.run.remediation_id)],
+                args=[
+                    claim.attempt,
+                    codec.encode_check(result),
+                    events.change(
+                        cluster=claim.run.cluster, registry=report.registry, verdict=report.verdict
+                    ),
                 ],
             ),
             lost=0,

@@ -10,6 +10,7 @@ from store.events import Events
 from store.idempotency import Idempotency
 from store.inventory import Inventory
 from store.journal import Journal
+from store.policy import Policies
 from store.queue import Queue
 from store.remediations import Remediations
 from store.results import Results
@@ -30,6 +31,7 @@ class Store:
     journal: Journal
     inventory: Inventory
     idempotency: Idempotency
+    policies: Policies
     queue: Queue
 
     @classmethod
@@ -47,6 +49,7 @@ class Store:
             journal=Journal(redis),
             inventory=Inventory(redis),
             idempotency=Idempotency(redis),
+            policies=Policies(redis),
             queue=Queue(connect(url, retries=retries, text=False)),
         )
 

@@ -11,6 +11,7 @@ from functools import partial
 
 import remediation
 from remediation.inventory import Announcement
+from remediation.registry.rules import InvalidRules
 from store import clock
 from store.connection import PROMPT, StoreUnavailable, safe_url
 from worker import logs
@@ -19,6 +20,7 @@ from worker.credentials import CredentialFolder
 from worker.job import execute
 from worker.kubeconfigs import Kubeconfigs
 from worker.process import serve
+from worker.registries import RegistriesFile
 from worker.settings import Settings, SettingsError
 from worker.supervisor import Supervisor
 
@@ -29,8 +31,15 @@ def main() -> int:
     """Run until told to stop; return the exit code."""
     try:
         settings = Settings.from_environment(os.environ)
+        registries = RegistriesFile.opened(settings.registries_file)
     except SettingsError as error:
         sys.stderr.write(f"remediator worker: {error}\n")
+        return 2
+    except InvalidRules as error:
+        sys.stderr.write(
+            f"remediator worker: REMEDIATOR_REGISTRIES_FILE {settings.registries_file}: {error}; for example "
+            "'registries: {registry.example.com: {realm_hosts: [auth.example.com]}}'\n"
+        )
         return 2
     logs.set_up(settings.log_format, settings.log_level)
     kubeconfigs = Kubeconfigs(settings.kubeconfigs, settings.contexts, settings.cluster_name)
@@ -60,13 +69,19 @@ def main() -> int:
     )
 
     def carry_out(run_id: str) -> None:
-        execute(settings, kubeconfigs.current(), run_id)
+        execute(settings, kubeconfigs.current(), registries.current(), run_id)
+
+    def read_files() -> None:
+        kubeconfigs.current()
+        registries.current()
 
     bodies = {
-        f"process {number}": partial(serve, settings, carry_out, kubeconfigs.current)
+        f"process {number}": partial(serve, settings, carry_out, read_files)
         for number in range(1, settings.processes + 1)
     }
-    bodies["attendant"] = partial(attend, settings, kubeconfigs.current, announcement)
+    bodies["attendant"] = partial(
+        attend, settings, kubeconfigs.current, registries.problem, announcement
+    )
     gc.freeze()  # what is loaded now is shared with the forked processes, and no collection touches it
     Supervisor(bodies).run()
     return 0

@@ -3,7 +3,7 @@
 import logging
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from remediation.inventory import AnnouncedCluster, Announcement
 from store.connection import PROMPT, StoreUnavailable
@@ -21,7 +21,10 @@ class _Stopped(Exception):
 
 
 def attend(
-    settings: Settings, contexts: Callable[[], Contexts], announcement: Announcement
+    settings: Settings,
+    contexts: Callable[[], Contexts],
+    registries_problem: Callable[[], str | None],
+    announcement: Announcement,
 ) -> None:
     """Beat until SIGTERM, then say goodbye. `announcement` holds what does not change."""
     store = settings.store(retries=PROMPT)
@@ -35,7 +38,8 @@ def attend(
             pause = PERIOD_SECONDS
             try:
                 if time.monotonic() >= next_beat:
-                    store.inventory.announce(_current(announcement, contexts(), folder))
+                    problems = [each for each in (folder.problem(), registries_problem()) if each]
+                    store.inventory.announce(_current(announcement, contexts(), folder, problems))
                     next_beat = time.monotonic() + BEAT_SECONDS
                 for run in recover(store):
                     log.info("woke run %s on cluster %s", run.id, run.cluster)
@@ -64,10 +68,12 @@ def _stop(signum: int, frame: object) -> None:
 
 
 def _current(
-    announcement: Announcement, contexts: Contexts, folder: CredentialFolder
+    announcement: Announcement,
+    contexts: Contexts,
+    folder: CredentialFolder,
+    problems: Sequence[str],
 ) -> Announcement:
     clusters = [AnnouncedCluster(name, context.server) for name, context in contexts.usable.items()]
-    problem = folder.problem()
     clusters += [AnnouncedCluster(name, None, reason) for name, reason in contexts.broken.items()]
     return Announcement(
         worker_id=announcement.worker_id,
@@ -79,5 +85,5 @@ def _current(
         processes=announcement.processes,
         clusters=tuple(sorted(clusters, key=lambda cluster: cluster.name)),
         credentials=folder.announced(),
-        problems=contexts.problems + ((problem,) if problem else ()),
+        problems=(*contexts.problems, *problems),
     )

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import uvloop
 
+from remediation.admission import refusal
 from remediation.credential import Credential
 from remediation.outcome import Error, ErrorCode
 from remediation.plan import Task
+from remediation.registry.rules import Registries
 from remediation.request import RemediationRequest
 from remediation.selection import nearest
 from remediation.status import RunStatus
@@ -31,14 +33,14 @@ from worker.settings import Settings
 log = logging.getLogger(__name__)
 
 
-def execute(settings: Settings, contexts: Contexts, run_id: str) -> None:
+def execute(settings: Settings, contexts: Contexts, registries: Registries, run_id: str) -> None:
     """Carry out the run if nobody else does; a wake-up that came too late or twice does nothing."""
     store = settings.store(retries=PATIENT)
     try:
         claim = store.runs.claim(run_id)
         if claim:
             log.info("run %s on cluster %s: attempt %d", run_id, claim.run.cluster, claim.attempt)
-            _Job(settings, contexts, store, claim).run()
+            _Job(settings, contexts, registries, store, claim).run()
     except StoreUnavailable as error:
         # The run keeps its record; whoever finds it without a lease goes on.
         log.error("run %s: Redis stayed away (%s)", run_id, type(error).__name__)  # noqa: TRY400
@@ -49,9 +51,17 @@ def execute(settings: Settings, contexts: Contexts, run_id: str) -> None:
 class _Job:
     """A claimed run in this process."""
 
-    def __init__(self, settings: Settings, contexts: Contexts, store: Store, claim: Claim) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        contexts: Contexts,
+        registries: Registries,
+        store: Store,
+        claim: Claim,
+    ) -> None:
         self._settings = settings
         self._contexts = contexts
+        self._registries = registries
         self._store = store
         self._claim = claim
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -96,6 +106,7 @@ class _Job:
         if asked is None:
             raise LeaseLost(run.id)
         request, created_at = asked
+        self._check_permission(request)
         context = self._contexts.usable.get(run.cluster)
         if context is None:
             why = self._contexts.broken.get(run.cluster, "no kubeconfig of this worker has it")
@@ -105,7 +116,23 @@ class _Job:
             )
         task = self._task_of(request)
         concurrency = self._settings.concurrency
-        return Execution.of(self._store, self._claim, task, context, created_at, concurrency)
+        return Execution.of(
+            self._store,
+            self._claim,
+            task,
+            context,
+            created_at,
+            concurrency,
+            self._registries,
+        )
+
+    def _check_permission(self, request: RemediationRequest) -> None:
+        """Look whether who asked may still have this done here. Raises RunFailed if not."""
+        run, store = self._claim.run, self._store
+        warrant = store.remediations.warrant(run.remediation_id)
+        policy = store.policies.current()
+        if error := refusal(policy, warrant, run.cluster, request, undo=bool(run.undoes)):
+            raise RunFailed(error)
 
     def _task_of(self, request: RemediationRequest) -> Task | UndoTask:
         run = self._claim.run

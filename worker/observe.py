@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -15,15 +16,18 @@ from remediation.state import NamespaceState, Secret, ServiceAccount
 from worker.faults import Call, Fault, Gone, Retry
 from worker.kube import Session
 from worker.pace import Stopped
-from worker.wire import Page, WireNamespace, WireSecret, WireServiceAccount
+from worker.wire import Page, WireNamespace, WirePod, WireSecret, WireServiceAccount
 
 _PAGE = 1000
 _MOST_RESTARTS = 3
 _EXPIRED = 410
 # Up to here single reads are cheaper than lists over the whole cluster.
 _MOST_NAMED = 20
+# Enough to know the images of a cluster by; a list of all pods of a large one takes long.
+_MOST_PODS = 10_000
+_ALIVE = {"fieldSelector": "status.phase!=Succeeded,status.phase!=Failed"}
 
-_Object = TypeVar("_Object", WireNamespace, WireServiceAccount, WireSecret)
+_Object = TypeVar("_Object", WireNamespace, WireServiceAccount, WireSecret, WirePod)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,28 @@ async def observe(session: Session, request: RemediationRequest) -> Observation:
         for namespace in namespaces
     )
     return Observation(states, frozenset(state.namespace.name for state in states))
+
+
+async def images_in_use(session: Session, namespaces: Collection[str]) -> list[str]:
+    """Return the images of pods that have not ended, each once, of the first _MOST_PODS pods. Raises Fault."""
+    paths = ["/api/v1/pods"]
+    if len(namespaces) <= _MOST_NAMED:
+        paths = [f"/api/v1/namespaces/{name}/pods" for name in sorted(namespaces)]
+    found: dict[str, None] = {}
+    left = _MOST_PODS
+    try:
+        for path in paths:
+            with suppress(Gone):
+                async for pod in _items(session, path, "pods", WirePod, _ALIVE):
+                    if pod.metadata.namespace in namespaces:
+                        found |= dict.fromkeys(pod.images())
+                    left -= 1
+                    if left <= 0:
+                        return list(found)
+    except Fault as fault:
+        if fault.error.http_status != _EXPIRED:  # what was read until then is enough
+            raise
+    return list(found)
 
 
 async def read_secret(session: Session, namespace: str, name: str) -> Secret | None:

@@ -2,11 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import remediation
 from remediation.outcome import Error, ErrorCode, Outcome
@@ -18,6 +18,9 @@ from remediation.plan import (
     unfinished_result,
     would_result,
 )
+from remediation.registry.check import CheckResult, refusal
+from remediation.registry.rules import Registries
+from remediation.request import RegistryCheck
 from remediation.selection import missing_names
 from remediation.status import RunStatus
 from remediation.undo import UndoTask
@@ -29,6 +32,7 @@ from worker.faults import Fault
 from worker.kube import Session, open_session
 from worker.kubeconfigs import Context, Unusable
 from worker.observe import observe
+from worker.registry_check import check
 from worker.reporter import Reporter
 
 REACH_SECONDS = 8.0
@@ -58,6 +62,7 @@ class Execution:
     deadline: datetime
     concurrency: int
     cancelled: asyncio.Event
+    registries: Registries = field(default_factory=Registries)
 
     @classmethod
     def of(
@@ -68,18 +73,23 @@ class Execution:
         context: Context,
         created: str,
         concurrency: int,
+        registries: Registries,
     ) -> "Execution":
         """Wire an execution; the deadline counts from the creation of the remediation."""
         deadline = clock.parse(created) + timedelta(seconds=task.request.timeout_seconds)
-        return cls(store, claim, task, context, deadline, concurrency, asyncio.Event())
+        return cls(store, claim, task, context, deadline, concurrency, asyncio.Event(), registries)
+
+    @property
+    def user_agent(self) -> str:
+        """How clusters and registries see this run."""
+        return f"remediator/{remediation.__version__} (remediation={self.task.remediation_id})"
 
 
 async def carry_out(execution: Execution) -> None:
     """Do the work and store every row. Raises RunFailed, LeaseLost, and CancelledError when told to stop."""
-    agent = f"remediator/{remediation.__version__} (remediation={execution.task.remediation_id})"
     try:
         async with open_session(
-            execution.context, agent, execution.concurrency, execution.cancelled
+            execution.context, execution.user_agent, execution.concurrency, execution.cancelled
         ) as session:
             await _in_session(execution, session)
     except Unusable as error:
@@ -99,7 +109,7 @@ async def _in_session(execution: Execution, session: Session) -> None:
 
 
 async def _plans(execution: Execution, session: Session) -> list[NamespacePlan]:
-    """Observe the cluster, decide, and note what is intended."""
+    """Observe the cluster, decide, have the credential proven, and note what is intended."""
     claim, task, store = execution.claim, execution.task, execution.store
     try:
         async with asyncio.timeout(_remaining(execution)):
@@ -127,11 +137,56 @@ async def _plans(execution: Execution, session: Session) -> list[NamespacePlan]:
             if plan.namespace not in done
         ]
         names |= done
+    # Before the journal, which tells what may have been written.
+    await _prove(execution, session, [plan for plan in plans if not plan.settled])
     await asyncio.to_thread(store.runs.observed, claim, len(names), missing)
     if not task.request.dry_run:
         intents_now = [(plan.namespace, plan.intent) for plan in plans if not plan.settled]
         await asyncio.to_thread(store.journal.note, claim, intents_now)
     return plans
+
+
+async def _prove(
+    execution: Execution, session: Session, open_plans: Sequence[NamespacePlan]
+) -> None:
+    """Have the credential proven before anything is written with it. Raises RunFailed if that is refused."""
+    task, run = execution.task, execution.claim.run
+    wanted = task.request.registry_check
+    if not isinstance(task, Task) or wanted is RegistryCheck.SKIP or not open_plans:
+        return
+    # What an earlier attempt was told holds for the whole run: it may have begun to write.
+    result = run.registry_check
+    if result is None:
+        namespaces = {plan.namespace for plan in open_plans}
+        asking = check(
+            session, task.credential, execution.registries, namespaces, execution.user_agent
+        )
+        try:
+            async with asyncio.timeout(_remaining(execution)):
+                result = await _unless_cancelled(asking, execution.cancelled)
+        except TimeoutError:
+            _timed_out(execution)
+        except Fault as fault:
+            raise RunFailed(fault.error, _status_of(execution, fault.error)) from None
+        if result is None:
+            return  # cancelled: what is left is reported as such
+        await asyncio.to_thread(execution.store.runs.checked, execution.claim, result)
+    if error := refusal(result, wanted):
+        raise RunFailed(error)
+
+
+async def _unless_cancelled(
+    asking: Coroutine[Any, Any, CheckResult], cancelled: asyncio.Event
+) -> CheckResult | None:
+    """Return what was asked for, None once the run is cancelled."""
+    question, watch = asyncio.create_task(asking), asyncio.create_task(cancelled.wait())
+    try:
+        await asyncio.wait((question, watch), return_when=asyncio.FIRST_COMPLETED)
+        return question.result() if question.done() else None
+    finally:
+        watch.cancel()
+        question.cancel()
+        await asyncio.gather(question, watch, return_exceptions=True)
 
 
 def _status_of(execution: Execution, error: Error) -> RunStatus:

@@ -38,6 +38,7 @@ class Settings:
     cluster_name: str = "in-cluster"
     pool: str = "default"
     credentials_dir: Path | None = None
+    registries_file: Path | None = None
     processes: int = 4
     concurrency: int = 32
     retention_seconds: int = DEFAULT_RETENTION_SECONDS
@@ -52,6 +53,7 @@ class Settings:
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
         """Read the variables. Raises SettingsError for the first that is wrong."""
         folder = environment.get("REMEDIATOR_CREDENTIALS_DIR")
+        rules = environment.get("REMEDIATOR_REGISTRIES_FILE")
         return cls(
             redis_url=_redis_url(environment),
             kubeconfigs=_kubeconfigs(environment),
@@ -59,6 +61,7 @@ class Settings:
             cluster_name=environment.get("REMEDIATOR_CLUSTER_NAME") or "in-cluster",
             pool=_pool(environment),
             credentials_dir=Path(folder).expanduser() if folder else None,
+            registries_file=Path(rules).expanduser() if rules else None,
             processes=_number(environment, "REMEDIATOR_PROCESSES", 4, _MOST_PROCESSES),
             concurrency=_number(environment, "REMEDIATOR_CONCURRENCY", 32, _MOST_CONCURRENCY),
             retention_seconds=_number(

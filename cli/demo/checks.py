@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cli.demo.fleet import OTHERS_ACCOUNT, OTHERS_ENTRY, SECRET, Manifest, items, pod, pods
+from cli.demo.fleet import items, pods
+from cli.demo.workloads import OTHERS_ACCOUNT, OTHERS_ENTRY, SECRET, WORKLOADS, Manifest, pod
 from controlplane.cluster import Cluster
 
 LATER_POD = "created-later"
@@ -24,8 +25,10 @@ def pod_uids(clusters: list[Cluster]) -> dict[str, set[str]]:
     }
 
 
-def check(clusters: list[Cluster], uids_before: Mapping[str, set[str]]) -> list[Check]:
-    """Look at the clusters and return what held."""
+def check(
+    clusters: list[Cluster], uids_before: Mapping[str, set[str]], registry: str
+) -> list[Check]:
+    """Look at the clusters and return what held; `registry` is where their images come from."""
     uids_after = pod_uids(clusters)
     return [
         *(_secrets(cluster) for cluster in clusters),
@@ -35,7 +38,7 @@ def check(clusters: list[Cluster], uids_before: Mapping[str, set[str]]) -> list[
             f"no pod was restarted: the same {sum(map(len, uids_before.values()))} pods run as before",
             uids_after == uids_before,
         ),
-        _later_pods(clusters),
+        _later_pods(clusters, registry),
     ]
 
 
@@ -71,11 +74,12 @@ def _others_entry(clusters: list[Cluster]) -> Check:
     )
 
 
-def _later_pods(clusters: list[Cluster]) -> Check:
+def _later_pods(clusters: list[Cluster], registry: str) -> Check:
+    like = WORKLOADS[0]
     created = []
     for cluster in clusters:
         answer = cluster.http.post(
-            "/api/v1/namespaces/payments/pods", json=pod("payments", LATER_POD, "payments-api")
+            f"/api/v1/namespaces/{like.namespace}/pods", json=pod(registry, LATER_POD, like)
         )
         answer.raise_for_status()
         created.append(_entries(answer.json()["spec"]))

@@ -13,14 +13,15 @@ from cli.client import ApiClient
 from cli.demo.checks import Check, check, pod_uids
 from cli.demo.fleet import (
     CLUSTERS,
-    WORKLOADS,
     fleet,
     items,
+    public_registry,
     wait_until_running,
     write_fleet_kubeconfig,
 )
 from cli.demo.request import REASON, request_body, wait_until_known
-from cli.demo.service import CREDENTIAL, REGISTRY, service, write_credential
+from cli.demo.service import CREDENTIAL, service, write_credential
+from cli.demo.workloads import RUNNING_PODS, STUBBORN
 from cli.errors import CliError
 from cli.exit_codes import ExitCode
 from cli.follow import Interrupted, follow
@@ -30,7 +31,14 @@ from cli.target import Target
 from controlplane.build import BuildError, binaries
 from controlplane.cluster import ApiError, Cluster, StartError
 
-_BINARIES = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok")
+_BINARIES = (
+    "etcd",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kwok",
+    "registry",
+)
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -73,18 +81,21 @@ class Story:
     def tell(self, port: int, *, stay: bool) -> bool:
         """Tell it and return whether every check held; with `stay`, leave everything up until Ctrl-C."""
         self._build()
-        self._chapter(f"Starting two clusters: {', '.join(CLUSTERS)}")
+        self._chapter(f"Starting a registry and two clusters: {', '.join(CLUSTERS)}")
         self._say("Each has its own etcd, API server, controllers, scheduler and a node.")
-        with fleet(self._directory) as clusters:
+        with (
+            public_registry(self._directory / "registry") as registry,
+            fleet(self._directory, registry.host) as clusters,
+        ):
             wait_until_running(clusters)
-            self._describe(clusters)
+            self._describe(clusters, registry.host)
             kubeconfig = self._directory / "kubeconfig"
             write_fleet_kubeconfig(kubeconfig, clusters)
             credentials = self._directory / "credentials"
-            write_credential(credentials)
+            write_credential(credentials, registry.host)
             self._chapter("Starting the service")
             with service(self._directory, kubeconfig, credentials, port) as target:
-                held = self._remediate(target, clusters)
+                held = self._remediate(target, clusters, registry.host)
                 if stay:
                     self._stay(target)
                 self._say("Ending everything that was started …")
@@ -95,20 +106,19 @@ class Story:
         binaries(*_BINARIES, progress=lambda line: self._say(f"{line} …"))
         self._say("It is there.")
 
-    def _describe(self, clusters: list[Cluster]) -> None:
+    def _describe(self, clusters: list[Cluster], registry: str) -> None:
         for cluster in clusters:
             namespaces = len(items(cluster, "/api/v1/namespaces"))
             accounts = len(items(cluster, "/api/v1/serviceaccounts"))
-            pods = sum(workload.replicas for workload in WORKLOADS)
             self._say(
-                f"{cluster.name}: {namespaces} namespaces, {accounts} ServiceAccounts, {pods} running pods."
+                f"{cluster.name}: {namespaces} namespaces, {accounts} ServiceAccounts, {RUNNING_PODS} running pods."
             )
         self._say(
-            f"Their images come from {REGISTRY}, which is public today and will be private tomorrow."
+            f"Their images come from {registry}, which is public today and will be private tomorrow."
             " No pod has a pull secret for it."
         )
 
-    def _remediate(self, target: Target, clusters: list[Cluster]) -> bool:
+    def _remediate(self, target: Target, clusters: list[Cluster], registry: str) -> bool:
         with ApiClient(target) as client:
             wait_until_known(client)
             self._say(
@@ -127,7 +137,7 @@ class Story:
         self._chapter("Looking at the clusters themselves")
         checks = [
             Check("the remediation succeeded", remediation.get("status") == "succeeded"),
-            *check(clusters, before),
+            *check(clusters, before, registry),
         ]
         return self._show(checks)
 
@@ -138,7 +148,12 @@ class Story:
         held = all(item.held for item in checks)
         self._console.print()
         if held:
-            self._say("Every pod that is created or replaced from now on pulls with the login.")
+            stubborn = f"{STUBBORN.namespace}/{STUBBORN.name}"
+            self._say(
+                "Every pod that is created or replaced from now on pulls with the login, except those of"
+                f" {stubborn}: its template has an imagePullSecrets list of its own, and then that of the"
+                " ServiceAccount counts for nothing. Add the Secret to that list."
+            )
             self._say(
                 "The pods that run already were left alone: they get it when they are replaced,"
                 " so do that before the registry goes private."

@@ -1,50 +1,35 @@
-"""The throwaway fleet: two real control planes with a few teams' workloads."""
+"""The throwaway fleet: two real control planes with workloads, and the registry their images come from."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import cast
 
+from cli.demo.workloads import RUNNING_PODS, Manifest, image_references, manifests
 from cli.errors import CliError
 from controlplane.cluster import Cluster, write_kubeconfig
+from controlplane.image import push_all
+from controlplane.registry import Registry
 
 CLUSTERS = ("eu-demo", "us-demo")
-SECRET = "docker"
-OTHERS_ENTRY = "search-team-registry"
-IMAGE = "registry.example.com/team/app:1.4.2"
 RUNNING_SECONDS = 120.0
-
-Manifest = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Workload:
-    """A Deployment: its namespace, name, ServiceAccount and number of pods."""
-
-    namespace: str
-    name: str
-    account: str
-    replicas: int
-
-
-WORKLOADS = (
-    Workload("payments", "api", "payments-api", 2),
-    Workload("payments", "ledger", "default", 1),
-    Workload("checkout", "web", "default", 2),
-    Workload("checkout", "mailer", "mailer", 1),
-    Workload("search", "index", "indexer", 2),
-)
-OTHERS_ACCOUNT = ("search", "indexer")  # carries an entry that somebody else put there
 
 
 @contextmanager
-def fleet(directory: Path) -> Iterator[list[Cluster]]:
+def public_registry(directory: Path) -> Iterator[Registry]:
+    """Yield a registry that asks for no password, with every image of the workloads in it."""
+    with Registry.start(directory) as registry:
+        push_all(registry.host, image_references())
+        yield registry
+
+
+@contextmanager
+def fleet(directory: Path, registry: str) -> Iterator[list[Cluster]]:
     """Yield the running clusters with their workloads, started side by side; they end with the context."""
     pool = ThreadPoolExecutor(len(CLUSTERS))
-    starting = [pool.submit(_start, name, directory / name) for name in CLUSTERS]
+    starting = [pool.submit(_start, name, directory / name, registry) for name in CLUSTERS]
     try:
         yield [cluster.result() for cluster in starting]
     finally:
@@ -54,10 +39,10 @@ def fleet(directory: Path) -> Iterator[list[Cluster]]:
         pool.shutdown()
 
 
-def _start(name: str, directory: Path) -> Cluster:
+def _start(name: str, directory: Path, registry: str) -> Cluster:
     cluster = Cluster.start(name, directory, controllers=True, scheduler=True, nodes=1)
     try:
-        cluster.apply(*manifests())
+        cluster.apply(*manifests(registry))
     except BaseException:
         cluster.stop()
         raise
@@ -71,13 +56,35 @@ def write_fleet_kubeconfig(path: Path, clusters: list[Cluster]) -> None:
 
 def wait_until_running(clusters: list[Cluster]) -> None:
     """Wait until every pod of the workloads runs. Raises CliError if that takes too long."""
-    wanted = sum(workload.replicas for workload in WORKLOADS)
-    deadline = time.monotonic() + RUNNING_SECONDS
     for cluster in clusters:
-        while sum(pod["status"].get("phase") == "Running" for pod in pods(cluster)) < wanted:
-            if time.monotonic() > deadline:
-                raise CliError(f"the pods of {cluster.name} do not come up")
-            time.sleep(0.2)
+        wait_for_pods(cluster, "/api/v1/pods", RUNNING_PODS)
+
+
+def wait_for_pods(
+    cluster: Cluster, path: str, wanted: int, *, gone: Collection[str] = frozenset()
+) -> None:
+    """Wait until the `wanted` pods of a collection run and those with the uids `gone` do not.
+
+    A pod that has run to its end counts. Raises CliError if that takes too long.
+    """
+    deadline = time.monotonic() + RUNNING_SECONDS
+    while True:
+        uids = {pod["metadata"]["uid"] for pod in live_pods(cluster, path)}
+        if len(uids) >= wanted and uids.isdisjoint(gone):
+            return
+        if time.monotonic() > deadline:
+            raise CliError(f"the pods of {cluster.name} do not come up")
+        time.sleep(0.2)
+
+
+def live_pods(cluster: Cluster, path: str = "/api/v1/pods") -> list[Manifest]:
+    """Return the pods whose containers were started and which nobody is deleting."""
+    return [
+        pod
+        for pod in items(cluster, path)
+        if pod["status"].get("phase") in ("Running", "Succeeded")
+        and "deletionTimestamp" not in pod["metadata"]
+    ]
 
 
 def pods(cluster: Cluster) -> list[Manifest]:
@@ -89,57 +96,4 @@ def items(cluster: Cluster, path: str) -> list[Manifest]:
     """Return the objects of a collection."""
     answer = cluster.http.get(path)
     answer.raise_for_status()
-    return list(answer.json()["items"])
-
-
-def manifests() -> list[Manifest]:
-    """Return what each cluster gets: namespaces, then ServiceAccounts, then Deployments."""
-    namespaces = dict.fromkeys(workload.namespace for workload in WORKLOADS)
-    accounts = dict.fromkeys(
-        (workload.namespace, workload.account)
-        for workload in WORKLOADS
-        if workload.account != "default"
-    )
-    return [
-        *({"kind": "Namespace", "metadata": {"name": name}} for name in namespaces),
-        *(_account(namespace, name) for namespace, name in accounts),
-        *map(_deployment, WORKLOADS),
-    ]
-
-
-def pod(namespace: str, name: str, account: str) -> Manifest:
-    """Return a pod as somebody might create it tomorrow."""
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": name, "namespace": namespace},
-        "spec": _pod_spec(account),
-    }
-
-
-def _account(namespace: str, name: str) -> Manifest:
-    account: Manifest = {
-        "kind": "ServiceAccount",
-        "metadata": {"name": name, "namespace": namespace},
-    }
-    if (namespace, name) == OTHERS_ACCOUNT:
-        account["imagePullSecrets"] = [{"name": OTHERS_ENTRY}]
-    return account
-
-
-def _deployment(workload: Workload) -> Manifest:
-    labels = {"app": workload.name}
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": workload.name, "namespace": workload.namespace},
-        "spec": {
-            "replicas": workload.replicas,
-            "selector": {"matchLabels": labels},
-            "template": {"metadata": {"labels": labels}, "spec": _pod_spec(workload.account)},
-        },
-    }
-
-
-def _pod_spec(account: str) -> Manifest:
-    return {"serviceAccountName": account, "containers": [{"name": "app", "image": IMAGE}]}
+    return cast(list[Manifest], answer.json()["items"])

@@ -33,7 +33,7 @@ def request_body(client: ApiClient) -> JsonObject:
         "labels": {"demo": "true"},
     }
     if _takes_registry_check(client):
-        # The registry of the demo is a name only: there is nobody to prove the login to.
+        # The registry of the demo is still open, and lets everyone in: it can prove no login.
         body["registry_check"] = "skip"
     return body
 

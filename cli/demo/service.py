@@ -15,20 +15,26 @@ from cli.data_dir import write_private
 from cli.errors import CliError
 from cli.target import Target
 from cli.tied import tied
+from controlplane.pull import Login
 
 CREDENTIAL = "demo"
-REGISTRY = "registry.example.com"
+USERNAME = "demo-user"
 START_SECONDS = 60.0
 STOP_SECONDS = 40.0
 
 
-def write_credential(directory: Path) -> None:
-    """Write a registry login as workers read it; its password is made up here and now."""
+def write_credential(directory: Path, registry: str) -> Login:
+    """Write a login of the registry as workers read it, and return it.
+
+    Its password is made up here and now.
+    """
+    login = Login(USERNAME, secrets.token_urlsafe(24))
     entry = directory / CREDENTIAL
     entry.mkdir(mode=0o700, parents=True)
-    write_private(entry / "registry", REGISTRY)
-    write_private(entry / "username", "demo-user")
-    write_private(entry / "password", secrets.token_urlsafe(24))
+    write_private(entry / "registry", registry)
+    write_private(entry / "username", login.username)
+    write_private(entry / "password", login.password)
+    return login
 
 
 @contextmanager

@@ -31,12 +31,31 @@ def key() -> ApiKey:
 
 @pytest.fixture
 def access_file(tmp_path: Path, key: ApiKey) -> Path:
-    """Return an access file that lets 'ci' in."""
+    """Return an access file that lets 'ci' in, and lets everybody in it do everything."""
     path = tmp_path / "access.yaml"
     path.write_text(
-        json.dumps({"keys": [{"id": key.id, "subject": "ci", "sha256": digest(key.token)}]})
+        json.dumps(
+            {
+                "keys": [an_entry(key, "ci")],
+                "bindings": [
+                    {
+                        "subjects": ["*"],
+                        "role": "admin",
+                        "clusters": ["*"],
+                        "namespaces": ["*"],
+                        "credentials": ["*"],
+                    }
+                ],
+            }
+        )
     )
     return path
+
+
+def an_entry(key: ApiKey, subject: str, **more: Any) -> dict[str, Any]:
+    """Return the entry of a key for an access file."""
+    entry = {"id": key.id, "subject": subject, "sha256": digest(key.token), "expires_at": "never"}
+    return entry | more
 
 
 @pytest.fixture

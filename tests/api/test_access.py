@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,9 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from api.access import PUBLIC, Permission
+from api.access import AUTHENTICATED, PUBLIC, Permission
 from remediation.api_key import ENTROPY_BYTES, ApiKey, digest, new_api_key
+from tests.api.conftest import an_entry
 
 WHOAMI = "/api/v1/whoami"
 PUBLIC_RULES = {
@@ -33,7 +35,8 @@ def test_every_route_says_who_may_call_it(app: Flask) -> None:
 
     assert [rule for rule, needed in access if needed is None] == []
     assert {rule for rule, needed in access if needed == PUBLIC} == PUBLIC_RULES
-    assert {needed for _, needed in access if needed != PUBLIC} == set(Permission)
+    assert {rule for rule, needed in access if needed == AUTHENTICATED} == {WHOAMI}
+    assert {needed for _, needed in access} <= {PUBLIC, AUTHENTICATED, *Permission}
 
 
 def test_no_route_but_the_public_ones_answers_without_a_key(
@@ -49,9 +52,14 @@ def test_no_route_but_the_public_ones_answers_without_a_key(
 
 def test_a_caller_is_told_who_the_service_takes_it_for(client: FlaskClient, key: ApiKey) -> None:
     assert client.get(WHOAMI).get_json() == {
-        "subject": "ci",
+        "subject": "client:ci",
+        "method": "api_key",
         "key_id": key.id,
+        "expires_at": None,
+        "groups": [],
+        "roles": ["admin"],
         "permissions": sorted(Permission),
+        "scopes": [{"role": "admin", "clusters": ["*"], "namespaces": ["*"], "credentials": ["*"]}],
     }
 
 
@@ -104,15 +112,20 @@ def test_a_changed_file_is_read_again(client: FlaskClient, access_file: Path, ke
     access_file.write_text("keys: []  # nobody")
     assert client.get(WHOAMI).status_code == 401
 
-    entry = {"id": key.id, "subject": "portal", "sha256": digest(key.token).upper()}
+    entry = an_entry(key, "portal", sha256=digest(key.token).upper())
     access_file.write_text(json.dumps({"keys": [entry]}))
-    assert client.get(WHOAMI).get_json()["subject"] == "portal"
+    assert client.get(WHOAMI).get_json()["subject"] == "client:portal"
 
     access_file.unlink()
     assert client.get(WHOAMI).status_code == 401
 
 
-GOOD: dict[str, Any] = {"id": "aaaaaaaa", "subject": "x", "sha256": "0" * 64}
+GOOD: dict[str, Any] = {
+    "id": "aaaaaaaa",
+    "subject": "x",
+    "sha256": "0" * 64,
+    "expires_at": "never",
+}
 
 
 @pytest.mark.parametrize(
@@ -130,10 +143,11 @@ GOOD: dict[str, Any] = {"id": "aaaaaaaa", "subject": "x", "sha256": "0" * 64}
         json.dumps({"keys": [GOOD, GOOD]}),
     ],
 )
-def test_a_file_that_is_broken_later_changes_nothing_and_is_logged(
+def test_a_file_that_is_broken_later_changes_nothing_and_is_told(
     client: FlaskClient, access_file: Path, content: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert client.get(WHOAMI).status_code == 200
+    assert "[+]access ok" in client.get("/readyz?verbose").text
 
     access_file.write_text(content)
 
@@ -142,3 +156,47 @@ def test_a_file_that_is_broken_later_changes_nothing_and_is_logged(
     assert [record.name for record in caplog.records if record.levelname == "ERROR"] == [
         "api.access"
     ]
+    assert "[+]access warning" in client.get("/readyz?verbose").text
+    assert client.get("/api/v1/system").get_json()["access"]["ok"] is False
+
+    access_file.write_text(json.dumps({"keys": [GOOD]}))
+
+    assert client.get(WHOAMI).status_code == 401
+    assert "[+]access ok" in client.get("/readyz?verbose").text
+
+
+def test_a_key_is_good_until_its_end(client: FlaskClient, access_file: Path, key: ApiKey) -> None:
+    def with_end(end: datetime) -> int:
+        access_file.write_text(
+            json.dumps({"keys": [an_entry(key, "ci", expires_at=end.isoformat())]})
+        )
+        return client.get(WHOAMI).status_code
+
+    assert with_end(datetime.now(UTC) + timedelta(hours=1)) == 200
+    assert with_end(datetime.now(UTC) - timedelta(seconds=1)) == 401
+
+
+def test_several_keys_of_one_client_are_good_at_a_time(
+    app: Flask, access_file: Path, key: ApiKey
+) -> None:
+    newer = new_api_key(os.urandom(ENTROPY_BYTES))
+    access_file.write_text(json.dumps({"keys": [an_entry(key, "ci"), an_entry(newer, "ci")]}))
+
+    for each in (key, newer):
+        answer = app.test_client().get(WHOAMI, headers={"Authorization": f"Bearer {each.token}"})
+        assert answer.get_json()["subject"] == "client:ci"
+        assert answer.get_json()["key_id"] == each.id
+
+
+def test_who_has_no_role_may_ask_who_it_is_and_nothing_else(
+    client: FlaskClient, access_file: Path, key: ApiKey
+) -> None:
+    access_file.write_text(json.dumps({"keys": [an_entry(key, "ci", groups=["sre"])]}))
+
+    who = client.get(WHOAMI).get_json()
+    refused = client.get("/api/v1/clusters")
+
+    assert (who["groups"], who["roles"], who["permissions"]) == (["sre"], [], [])
+    assert refused.status_code == 403
+    assert refused.get_json()["code"] == "forbidden"
+    assert "inventory:read" in refused.get_json()["detail"]

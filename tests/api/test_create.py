@@ -15,7 +15,7 @@ from api.app import create_app
 from api.remediations import ID_PATTERN
 from api.settings import Settings
 from remediation.inventory import AnnouncedCluster, AnnouncedCredential
-from remediation.request import OnConflict
+from remediation.request import OnConflict, RegistryCheck
 from store.connection import connect
 from store.queue import Queue
 from store.store import Store
@@ -52,7 +52,7 @@ def test_accepts_and_says_where_to_look(client: FlaskClient, announce: Announce)
     assert re.fullmatch(r'"\d+-\d+"', answer.headers["ETag"])
     assert body["status"] == "queued"
     assert body["terminal"] is False
-    assert body["requested_by"] == "ci"
+    assert body["requested_by"] == "client:ci"
     assert body["reason"] == "CHG-1881"
     assert body["labels"] == {"team": "sre"}
     assert [(run["name"], run["status"]) for run in body["clusters"]] == [
@@ -75,6 +75,7 @@ def test_records_the_request_with_its_defaults(
     assert stored.request.ignore == ()
     assert stored.request.secret_name == "docker"
     assert stored.request.on_conflict is OnConflict.FAIL
+    assert stored.request.registry_check is RegistryCheck.REQUIRE
     assert stored.request.timeout_seconds == 3600
 
 
@@ -89,12 +90,13 @@ def test_every_field_is_taken(client: FlaskClient, announce: Announce) -> None:
         "secret_name": "pull.secret-1",
         "on_conflict": "merge",
         "dry_run": True,
+        "registry_check": "warn",
         "timeout_seconds": 60,
         "reason": "x" * 500,
         "labels": {"k" * 63: "v" * 200},
     }
 
-    answer = post(client, body | {"registry_check": "skip", "readiness": False})
+    answer = post(client, body | {"readiness": False})
 
     assert answer.status_code == 202, answer.text
     assert answer.get_json()["request"] == body
@@ -219,8 +221,8 @@ def test_a_wait_that_cannot_be(client: FlaskClient, announce: Announce, wait: st
         ("dry_run", "true", "#/dry_run"),
         ("dry_run", 1, "#/dry_run"),
         ("dry_run", None, "#/dry_run"),
-        ("registry_check", "require", "#/registry_check"),
-        ("registry_check", "warn", "#/registry_check"),
+        ("registry_check", "maybe", "#/registry_check"),
+        ("registry_check", None, "#/registry_check"),
         ("readiness", True, "#/readiness"),
         ("timeout_seconds", 0, "#/timeout_seconds"),
         ("timeout_seconds", 86401, "#/timeout_seconds"),

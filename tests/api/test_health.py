@@ -29,7 +29,9 @@ def test_verbose_lists_the_checks(anonymous: FlaskClient) -> None:
     answer = anonymous.get("/readyz?verbose")
 
     assert answer.status_code == 200
-    assert answer.text == ("[+]shutdown ok\n[+]redis ok\n[+]persistence ok\nreadyz check passed\n")
+    assert answer.text == (
+        "[+]shutdown ok\n[+]access ok\n[+]redis ok\n[+]persistence ok\nreadyz check passed\n"
+    )
 
 
 def test_alive_without_redis(without_redis: FlaskClient) -> None:

@@ -11,11 +11,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from remediation.api_key import ENTROPY_BYTES, digest, new_api_key
+from remediation.api_key import ENTROPY_BYTES, new_api_key
 from remediation.outcome import Outcome
 from store import keys
 from store.store import Store
-from tests.api.conftest import API, CREDENTIAL, Announce, Work, a_row
+from tests.api.conftest import API, CREDENTIAL, Announce, Work, a_row, an_entry
 
 KEY = "8e03978e-40d5-43dd-bc93-6894a57f9324"
 BODY: dict[str, Any] = {"clusters": ["eu-1"], "credential": CREDENTIAL}
@@ -101,7 +101,7 @@ def other(app: Flask, access_file: Path) -> FlaskClient:
     """Return the client of another caller."""
     key = new_api_key(os.urandom(ENTROPY_BYTES))
     access = json.loads(access_file.read_text())
-    access["keys"].append({"id": key.id, "subject": "portal", "sha256": digest(key.token)})
+    access["keys"].append(an_entry(key, "portal"))
     access_file.write_text(json.dumps(access))
     client = app.test_client()
     client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {key.token}"

@@ -81,7 +81,7 @@ def test_filters(client: FlaskClient, start: Start, work: Work) -> None:
         "status=succeeded,queued": [plan, done],
         "cluster=us-1": [plan],
         "cluster=eu-*,us-2": [done],
-        "requested_by=ci": [plan, done],
+        "requested_by=client:ci": [plan, done],
         "requested_by=portal": [],
         "dry_run=true": [plan],
         "dry_run=false": [done],

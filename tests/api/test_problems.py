@@ -176,5 +176,5 @@ def test_a_request_is_logged_on_one_line_with_its_caller(
 
     (record,) = caplog.records
     assert record.getMessage() == "GET /api/v1/whoami"
-    assert record.fields["subject"] == "ci"  # type: ignore[attr-defined]
+    assert record.fields["subject"] == "client:ci"  # type: ignore[attr-defined]
     assert record.fields["status"] == 200  # type: ignore[attr-defined]

@@ -281,7 +281,7 @@ def test_logs_json_with_the_caller_on_request(
 
     (line,) = [line for line in lines if line["message"] == "GET /api/v1/whoami"]
     assert line["level"] == "info"
-    assert (line["status"], line["subject"], line["request_id"]) == (200, "ci", "abc")
+    assert (line["status"], line["subject"], line["request_id"]) == (200, "client:ci", "abc")
     assert key.token not in process.log.read_text()
 
 

@@ -38,7 +38,7 @@ def remediation(status: str = "succeeded", **fields: Any) -> dict[str, Any]:
         "created_at": "2026-08-01T10:00:00.000Z",
         "started_at": "2026-08-01T10:00:00.100Z",
         "finished_at": None if running else "2026-08-01T10:00:02.500Z",
-        "requested_by": "local",
+        "requested_by": "client:local",
         "reason": None,
         "labels": {},
         "summary": summary(changed=2, unchanged=1),

@@ -88,7 +88,7 @@ def test_uses_what_up_left_behind(api: StubApi, own_environment: Path) -> None:
     own_environment.mkdir()
     (own_environment / "url").write_text(f"{api.url}\n")
     (own_environment / "token").write_text("left-behind\n")
-    api.on("GET", "/whoami", Reply({"subject": "local"}))
+    api.on("GET", "/whoami", Reply({"subject": "client:local"}))
 
     result = invoke("whoami", "-o", "name")
 

@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+from api.access_file import read_access_file
 from cli.access import ensure_token
 from cli.data_dir import DataDir, DataDirInUse, default_data_dir
 from cli.errors import CliError
 from remediation.api_key import digest, parse_api_key
+from remediation.permission import Permission, Requester, Rights, Role
 
 
 @pytest.fixture
@@ -53,9 +55,29 @@ def test_the_token_stays(data_dir: DataDir) -> None:
     assert ensure_token(data_dir) == token
     assert data_dir.access_file.read_text() == written
     assert token not in written
-    assert yaml.safe_load(written) == {
-        "keys": [{"id": parse_api_key(token), "subject": "local", "sha256": digest(token)}]
+    access = read_access_file(data_dir.access_file)
+    assert {key.id: key.sha256 for key in access.keys.values()} == {
+        parse_api_key(token): digest(token)
     }
+    (grant,) = access.policy.grants_of(Requester("client:local"))
+    assert grant.role is Role.ADMIN
+    assert Rights((grant,)).everywhere(Permission.CREATE_REMEDIATIONS)
+
+
+def test_a_binding_of_ones_own_stays(data_dir: DataDir) -> None:
+    """Who wants the local key to do less, may; one of an older form gets what it lacks."""
+    ensure_token(data_dir)
+    access = yaml.safe_load(data_dir.access_file.read_text())
+    access["bindings"][0]["role"] = "viewer"
+    del access["keys"][0]["expires_at"]
+    data_dir.access_file.write_text(yaml.safe_dump(access))
+
+    ensure_token(data_dir)
+
+    access = read_access_file(data_dir.access_file)
+    (grant,) = access.policy.grants_of(Requester("client:local"))
+    assert grant.role is Role.VIEWER
+    assert len(access.keys) == 1
 
 
 @pytest.mark.parametrize("content", [None, "", "half-writ"])
@@ -80,7 +102,7 @@ def test_a_lost_token_is_replaced_and_no_longer_valid(
     assert keys[1]["sha256"] == digest(token)
 
 
-@pytest.mark.parametrize("content", ["keys: 5", "- a", "keys: [1]", "{", "\x00"])
+@pytest.mark.parametrize("content", ["keys: 5", "- a", "keys: [1]", "bindings: 5", "{", "\x00"])
 def test_an_access_file_that_is_none(data_dir: DataDir, content: str) -> None:
     """Said with its name, not overwritten."""
     data_dir.access_file.write_text(content)

@@ -1,6 +1,8 @@
 """The parts of the demo that need no control plane."""
 
+import json
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -8,8 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from cli.demo.fleet import OTHERS_ACCOUNT, OTHERS_ENTRY, WORKLOADS, manifests
 from cli.demo.service import CREDENTIAL, service, write_credential
+from cli.demo.workloads import (
+    OTHERS_ACCOUNT,
+    OTHERS_ENTRY,
+    OTHERS_SECRETS,
+    STUBBORN,
+    WORKLOADS,
+    image_references,
+    manifests,
+)
 from cli.errors import CliError
 
 STAND_IN = """
@@ -57,29 +67,56 @@ def test_says_why_the_service_does_not_come_up(
 
 def test_the_credential_is_private_and_made_up(tmp_path: Path) -> None:
     """As workers read it, with another password each time."""
-    write_credential(tmp_path / "one")
-    write_credential(tmp_path / "two")
+    login = write_credential(tmp_path / "one", "127.0.0.1:5000")
+    write_credential(tmp_path / "two", "127.0.0.1:5000")
 
     files = sorted((tmp_path / "one" / CREDENTIAL).iterdir())
     assert [path.name for path in files] == ["password", "registry", "username"]
     assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
     other = (tmp_path / "two" / CREDENTIAL / "password").read_text()
+    assert files[0].read_text() == login.password
     assert files[0].read_text() != other
+    assert files[1].read_text() == "127.0.0.1:5000"
+    assert login.password not in repr(login)
 
 
 def test_the_fleet_has_something_of_everything() -> None:
-    """Running pods, accounts of one's own, and an entry that somebody else put there."""
+    """Pods of all makers and of none, accounts of one's own, and what somebody else put there."""
     by_kind: dict[str, list[dict[str, object]]] = {}
-    for manifest in manifests():
+    for manifest in manifests("127.0.0.1:5000"):
         by_kind.setdefault(manifest["kind"], []).append(manifest)
 
-    assert list(by_kind) == ["Namespace", "ServiceAccount", "Deployment"]
-    assert len(by_kind["Deployment"]) == len(WORKLOADS)
+    assert list(by_kind)[:3] == ["Namespace", "Secret", "ServiceAccount"]
+    assert set(by_kind) >= {"Deployment", "StatefulSet", "DaemonSet", "CronJob", "Pod"}
+    assert [item["metadata"] for item in by_kind["Secret"]] == [
+        {"name": name, "namespace": namespace} for namespace, name in OTHERS_SECRETS
+    ]
     others = [account for account in by_kind["ServiceAccount"] if "imagePullSecrets" in account]
     namespace, name = OTHERS_ACCOUNT
     assert [(item["metadata"], item["imagePullSecrets"]) for item in others] == [
         ({"name": name, "namespace": namespace}, [{"name": OTHERS_ENTRY}])
     ]
+
+
+def test_exactly_one_template_has_a_list_of_its_own() -> None:
+    """The one that patching ServiceAccounts cannot help."""
+    own = [
+        manifest["metadata"]["name"]
+        for manifest in manifests("127.0.0.1:5000")
+        if '"imagePullSecrets"' in json.dumps(manifest.get("spec"))
+    ]
+
+    assert own == [STUBBORN.name]
+
+
+def test_every_image_named_is_one_that_is_pushed() -> None:
+    pushed = {f"127.0.0.1:5000/{repository}:{tag}" for repository, tag in image_references()}
+
+    text = json.dumps(manifests("127.0.0.1:5000"))
+    named = set(re.findall(r'"image": "([^"]+)"', text))
+
+    assert named == pushed
+    assert len(named) == len(WORKLOADS) + 1  # one of them has an init container
 
 
 def test_the_whole_story(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import threading
 from pathlib import Path
 
@@ -53,6 +54,23 @@ def test_builds_only_once(machine: Path) -> None:
 
     assert first == second
     assert _builds(machine) == 1
+
+
+def test_a_change_of_our_own_program_builds_that_one_only(
+    machine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(build._GO, machine / "go")
+    monkeypatch.setattr(build, "_GO", machine / "go")
+    before = build.binaries("etcd", "keyring", progress=lambda line: None)
+    program = machine / "go" / "kubernetes" / "cmd" / "keyring" / "main.go"
+    program.write_text(program.read_text() + "// changed\n")
+    lines: list[str] = []
+
+    after = build.binaries("etcd", "keyring", progress=lines.append)
+
+    assert lines == ["building keyring", "built keyring in 0 s"]
+    assert after["etcd"] == before["etcd"]
+    assert after["keyring"] != before["keyring"]
 
 
 def test_leaves_nothing_half_made_in_the_cache(machine: Path) -> None:

@@ -161,7 +161,17 @@ def test_a_deployment_runs_on_a_node(tmp_path: Path) -> None:
             "selector": {"matchLabels": options},
             "template": {
                 "metadata": {"labels": options},
-                "spec": {"containers": [{"name": "web", "image": "registry.test/web:1"}]},
+                "spec": {
+                    "containers": [{"name": "web", "image": "registry.test/web:1"}],
+                    "initContainers": [
+                        {"name": "first", "image": "registry.test/first:1"},
+                        {
+                            "name": "sidecar",
+                            "image": "registry.test/s:1",
+                            "restartPolicy": "Always",
+                        },
+                    ],
+                },
             },
         },
     }
@@ -176,6 +186,8 @@ def test_a_deployment_runs_on_a_node(tmp_path: Path) -> None:
         pods = cluster.http.get("/api/v1/namespaces/default/pods").json()["items"]
         assert [pod["status"]["phase"] for pod in pods] == ["Running", "Running"]
         assert {pod["spec"]["nodeName"] for pod in pods} == {"node-0"}
+        statuses = [one["state"] for one in pods[0]["status"]["initContainerStatuses"]]
+        assert [list(state) for state in statuses] == [["terminated"], ["running"]]
 
         cluster.http.delete(path, params={"propagationPolicy": "Foreground"})
         _until(lambda: not cluster.http.get("/api/v1/namespaces/default/pods").json()["items"])

@@ -10,6 +10,7 @@ import pytest
 from controlplane.cluster import Cluster
 from tests.e2e.conftest import write_login
 from tests.e2e.fleet import PASSWORD, REGISTRY, USERNAME, write_least_privileged
+from tests.e2e.registry import known_registry
 from tests.e2e.service import Service, own_environment
 
 ACCOUNTS = {
@@ -47,9 +48,10 @@ def service(
     # There from the start: what an example writes there is announced only two seconds later.
     write_login(credentials / "harbor", REGISTRY, USERNAME, PASSWORD)
     kubeconfig = write_least_privileged(directory / "kubeconfig", clusters)
-    running = Service(directory, [kubeconfig], credentials)
-    yield running
-    running.stop()
+    with known_registry(directory / "known") as environment:
+        running = Service(directory, [kubeconfig], credentials, environment)
+        yield running
+        running.stop()
 
 
 @pytest.fixture

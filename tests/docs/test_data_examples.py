@@ -10,7 +10,7 @@ import orjson
 import pytest
 import yaml
 
-from api.access_file import read_keys
+from api.access_file import read_access_file
 from api.remediation_request import RemediationRequestSchema, to_request
 from controlplane.cluster import Cluster
 from remediation.credential import credential_from_docker_config
@@ -68,7 +68,7 @@ def test_the_access_file_lets_a_key_in(tmp_path: Path) -> None:
     file = tmp_path / "access.yaml"
     file.write_text(the("access file").text)
 
-    assert [key.subject for key in read_keys(file).values()] == ["ci"]
+    assert [key.subject for key in read_access_file(file).keys.values()] == ["ci"]
 
 
 def test_the_docker_config_is_a_credential() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from controlplane.cluster import Cluster
 from tests.e2e.fleet import PASSWORD, REGISTRY, USERNAME, Space, write_least_privileged
+from tests.e2e.registry import known_registry
 from tests.e2e.service import Service
 
 
@@ -37,9 +38,10 @@ def service(
     """The service on the two clusters, with no more rights than the documented ones."""
     directory = tmp_path_factory.mktemp("service")
     kubeconfig = write_least_privileged(directory / "kubeconfig", clusters)
-    running = Service(directory, [kubeconfig], credentials)
-    yield running
-    running.stop()
+    with known_registry(directory / "known") as environment:
+        running = Service(directory, [kubeconfig], credentials, environment)
+        yield running
+        running.stop()
 
 
 @pytest.fixture

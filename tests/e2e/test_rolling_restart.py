@@ -21,17 +21,25 @@ import pytest
 
 from controlplane import _tied
 from controlplane.cluster import ContextSpec, write_kubeconfig
-from remediation.api_key import ENTROPY_BYTES, digest, new_api_key
+from remediation.api_key import ENTROPY_BYTES, new_api_key
 from remediation.status import RemediationStatus
 from store import keys
 from store.connection import PROMPT
 from store.store import Store
+from tests.api.conftest import an_entry
 from tests.chaos.loop import Loop
 from tests.chaos.redis_server import RedisServer
 from tests.chaos.way import Way
 from tests.e2e.fleet import Space, grant_least_privilege
 from tests.e2e.service import ROOT, own_environment, until
 
+EVERYTHING = {
+    "subjects": ["*"],
+    "role": "admin",
+    "clusters": ["*"],
+    "namespaces": ["*"],
+    "credentials": ["*"],
+}
 NAMESPACES = 30
 WRITE_SECONDS = 0.05
 PATIENCE_SECONDS = 90.0
@@ -123,6 +131,7 @@ class Callers:
                 "clusters": ["slow"],
                 "namespaces": self._namespaces,
                 "credential": "harbor",
+                "registry_check": "skip",
                 "secret_name": _SECRETS[self._number % len(_SECRETS)],
             }
             answer = self.request("POST", "/remediations", json=body, key=key)
@@ -168,8 +177,7 @@ def test_a_rolling_restart_of_everything_loses_nothing(
 ) -> None:
     key = new_api_key(os.urandom(ENTROPY_BYTES))
     access = tmp_path / "access.yaml"
-    known = {"id": key.id, "subject": "portal", "sha256": digest(key.token)}
-    access.write_text(json.dumps({"keys": [known]}))
+    access.write_text(json.dumps({"keys": [an_entry(key, "portal")], "bindings": [EVERYTHING]}))
     alpha = space.clusters[0]
     way = Way(alpha, Random(0))
     stack.enter_context(way)

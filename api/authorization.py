@@ -1,0 +1,131 @@
+"""Whether the caller may have something done where it is to be done; the answer if not."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+from api.access import Caller, Permission, caller
+from api.problems import Finding, Problem, pointer
+from remediation.admission import credential_needed
+from remediation.permission import Grant, Place
+from remediation.request import RemediationRequest
+from store.records import Remediation
+
+_MOST_TOLD = 5
+_CODE = "not_permitted"
+
+
+def check_new(body: Mapping[str, Any], *, inline: bool) -> None:
+    """Refuse what the caller may not ask for: `body` holds the fields of a request that are right in themselves.
+
+    Nothing is said about what is there: a cluster that the caller may not use is refused whether it exists or not.
+    Raises Problem.
+    """
+    clusters, namespaces = body.get("clusters"), body.get("namespaces")
+    if not clusters or not namespaces:
+        return  # which is wrong in itself
+    credential = "*" if inline else body.get("credential")
+    needed, who = Permission.CREATE_REMEDIATIONS, caller()
+    uncovered = who.rights.uncovered(needed, clusters, namespaces, credential)
+    if not uncovered:
+        return
+    refused = [name for name in clusters if not who.rights.uses_cluster(needed, name)]
+    if refused:
+        what = f"clusters {_quoted(refused)}"
+    elif credential and not who.rights.uncovered(needed, clusters, namespaces):
+        what = _credential(credential)
+    else:
+        what = _places(uncovered)
+    raise Problem(
+        "cluster-not-permitted" if refused else "forbidden",
+        f"{who.subject} does not have the permission '{needed}' for {what}. {_granted(who, needed)}",
+        [
+            *_unusable("clusters", clusters, who.rights.uses_cluster),
+            *_unusable("namespaces", namespaces, who.rights.uses_namespace),
+        ],
+    )
+
+
+def check_owner(remediation: Remediation) -> Permission:
+    """Return the permission that the caller needs to act on a remediation and has somewhere. Raises Problem."""
+    who = caller()
+    if remediation.requested_by == who.subject:
+        return Permission.CREATE_REMEDIATIONS
+    needed = Permission.MANAGE_REMEDIATIONS
+    if needed not in who.permissions:
+        raise Problem(
+            "forbidden",
+            f"{remediation.id} was asked for by {remediation.requested_by}: for those of others the permission "
+            f"'{needed}' is needed, which {who.subject} does not have.",
+        )
+    return needed
+
+
+def check_follow_up(original: Remediation, wanted: RemediationRequest, *, undo: bool) -> Permission:
+    """Refuse a retry or an undo that the caller may not have done; return the permission that it needs.
+
+    `wanted` names the clusters that it is about. Raises Problem.
+    """
+    needed = check_owner(original)
+    credential = credential_needed(wanted, undo=undo)
+    _check_all(needed, original, wanted.clusters, credential)
+    return needed
+
+
+def check_cancel(remediation: Remediation) -> None:
+    """Refuse to cancel what is neither the caller's own nor all within what it manages. Raises Problem."""
+    if (needed := check_owner(remediation)) is Permission.MANAGE_REMEDIATIONS:
+        _check_all(needed, remediation, [run.cluster for run in remediation.runs], None)
+
+
+def _check_all(
+    needed: Permission,
+    remediation: Remediation,
+    clusters: Collection[str],
+    credential: str | None,
+) -> None:
+    """Look whether all that a remediation is about is covered; what is not may be hidden, so it is not named."""
+    who = caller()
+    if who.rights.uncovered(needed, clusters, remediation.request.namespaces, credential):
+        raise Problem(
+            "forbidden",
+            f"{who.subject} does not have the permission '{needed}' for all that {remediation.id} is about: "
+            f"its clusters, its namespaces and its credential. {_granted(who, needed)}",
+        )
+
+
+def _unusable(
+    field: str, patterns: Sequence[str], covered: Callable[[Permission, str], bool]
+) -> Iterable[Finding]:
+    for index, pattern in enumerate(patterns):
+        if not covered(Permission.CREATE_REMEDIATIONS, pattern):
+            yield Finding(pointer(field, index), f"'{pattern}' is not covered", _CODE)
+
+
+def _credential(credential: str) -> str:
+    return "a credential of your own" if credential == "*" else f"credential '{credential}'"
+
+
+def _places(places: Sequence[Place]) -> str:
+    more = f" and {len(places) - _MOST_TOLD} more" if len(places) > _MOST_TOLD else ""
+    return ", ".join(map(str, places[:_MOST_TOLD])) + more
+
+
+def _granted(who: Caller, needed: Permission) -> str:
+    """Return a sentence that says where the caller has the permission."""
+    giving = [grant for grant in who.rights.grants if grant.gives(needed)]
+    if not giving:
+        return "It has it nowhere."
+    more = f"; and {len(giving) - _MOST_TOLD} more" if len(giving) > _MOST_TOLD else ""
+    return f"It has it for: {'; '.join(map(_grant, giving[:_MOST_TOLD]))}{more}."
+
+
+def _grant(grant: Grant) -> str:
+    return (
+        f"clusters {_quoted(grant.clusters)} with namespaces {_quoted(grant.namespaces)} "
+        f"and credentials {_quoted(grant.credentials)}"
+    )
+
+
+def _quoted(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _MOST_TOLD} more" if len(names) > _MOST_TOLD else ""
+    return ", ".join(f"'{name}'" for name in names[:_MOST_TOLD]) + more

@@ -1,0 +1,41 @@
+"""May a run begin? Asked again when its turn comes: by then who asked for it may have lost the right to."""
+
+from remediation.outcome import Error, ErrorCode
+from remediation.permission import Policy, Rights, Warrant
+from remediation.request import RemediationRequest
+
+_HINT = "have the access file allow it, then retry"
+
+
+def credential_needed(request: RemediationRequest, *, undo: bool) -> str | None:
+    """Return the credential as `Rights.uncovered` wants it: an undo uses none, one without a name needs all."""
+    return None if undo else request.credential or "*"
+
+
+def refusal(
+    policy: Policy | None,
+    warrant: Warrant | None,
+    cluster: str,
+    request: RemediationRequest,
+    *,
+    undo: bool,
+) -> Error | None:
+    """Return why the request must not be carried out on the cluster, None if it may be.
+
+    `policy` None: no API has said who may do what, so nobody may do anything.
+    """
+    if policy is None or warrant is None:
+        detail = "it is not known who may do what: no API has published its access file"
+        return Error(
+            ErrorCode.NOT_PERMITTED, detail, "start the API with an access file, then retry"
+        )
+    rights = Rights(policy.grants_of(warrant.requester))
+    credential = credential_needed(request, undo=undo)
+    uncovered = rights.uncovered(warrant.needs, [cluster], request.namespaces, credential)
+    if not uncovered:
+        return None
+    subject = warrant.requester.subject
+    where = f"in {uncovered[0]}"
+    using = f" with credential '{request.credential}'" if credential not in (None, "*") else ""
+    detail = f"{subject} does not have the permission '{warrant.needs}' {where}{using} any more"
+    return Error(ErrorCode.NOT_PERMITTED, detail, _HINT)

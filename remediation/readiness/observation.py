@@ -1,0 +1,215 @@
+"""What was read from a cluster, reduced to what the judgement needs. Objects are handed over one at a time.
+
+Names, kinds and texts are as the API server gives them; a missing text is "". An entry of `imagePullSecrets` without a
+name is "" and stays in its list: it counts, and switches the injection by the ServiceAccount off.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+# Kinds whose pod templates are judged. What one of these controls (a Deployment's ReplicaSet) is judged through it.
+WORKLOAD_KINDS = (
+    "Deployment",
+    "StatefulSet",
+    "DaemonSet",
+    "ReplicaSet",
+    "ReplicationController",
+    "Job",
+    "CronJob",
+)
+
+
+class Scope(StrEnum):
+    """Whether a namespace is judged, and if not, why not."""
+
+    JUDGED = "judged"
+    IGNORED = "ignored"  # by the request's `ignore`
+    EXCLUDED = "excluded"  # by its own annotation
+    OUTSIDE = "outside"  # not among the request's `namespaces`
+
+
+class ContainerKind(StrEnum):
+    """Where in a pod an image is named."""
+
+    CONTAINER = "container"
+    INIT = "init"
+    SIDECAR = "sidecar"  # an init container with restartPolicy Always
+    EPHEMERAL = "ephemeral"
+    VOLUME = "volume"  # an image volume
+
+
+class ContainerState(StrEnum):
+    """What a container's status says; NONE if there is no status yet."""
+
+    NONE = "none"
+    WAITING = "waiting"
+    RUNNING = "running"
+    TERMINATED = "terminated"
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """One place of a pod or of a template that names an image; `name` is the container's or the volume's.
+
+    `pull_policy` is Always, IfNotPresent, Never or "" (the default for the tag). Of a running pod also `state` and
+    `image_id` (status.imageID, "" until the image is on the node), and `restarts` if the container has a restart policy
+    or restart rules of its own that start it again where the pod's policy is Never.
+    """
+
+    name: str
+    image: str
+    kind: ContainerKind = ContainerKind.CONTAINER
+    pull_policy: str = ""
+    state: ContainerState = ContainerState.NONE
+    image_id: str = ""
+    restarts: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The controller of an object: the owner reference with `controller: true`."""
+
+    kind: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Namespace:
+    """A namespace; `created_at` is its creationTimestamp."""
+
+    name: str
+    scope: Scope = Scope.JUDGED
+    created_at: datetime | None = None
+    terminating: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A node; `kubelet_version` as in status.nodeInfo, for example v1.36.3."""
+
+    name: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    kubelet_version: str = ""
+
+
+class LastApplied(StrEnum):
+    """What the annotation of client-side apply says about `imagePullSecrets`."""
+
+    ABSENT = "absent"  # there is no such annotation
+    SILENT = "silent"  # the manifest does not have the field
+    MENTIONS = "mentions"  # the manifest has the field, [] and null included
+
+
+@dataclass(frozen=True, slots=True)
+class DriftSignals:
+    """What tells that somebody will write a ServiceAccount's `imagePullSecrets` again; `drift.signals_of` makes it.
+
+    `appliers` are managers of server-side apply that own the field, ours left out. `reverted_by` comes from our own
+    records: who took the entry away after an earlier remediation had put it there.
+    """
+
+    appliers: tuple[str, ...] = ()
+    last_applied: LastApplied = LastApplied.ABSENT
+    argo: bool = False
+    argo_replaces: bool = False
+    flux: bool = False
+    helm_release: str = ""
+    controller: Owner | None = None
+    reverted_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A ServiceAccount; `enforces_mountable` is its annotation kubernetes.io/enforce-mountable-secrets."""
+
+    namespace: str
+    name: str
+    uid: str
+    resource_version: str
+    pull_secrets: tuple[str, ...] = ()
+    enforces_mountable: bool = False
+    created_at: datetime | None = None
+    signals: DriftSignals = DriftSignals()
+
+
+@dataclass(frozen=True, slots=True)
+class PullSecret:
+    """A Secret that was read; `content` is its data under the key of its type, None if it has none.
+
+    For kubernetes.io/dockerconfigjson the key is .dockerconfigjson, for kubernetes.io/dockercfg it is .dockercfg;
+    Secrets of other types need no content.
+    """
+
+    namespace: str
+    name: str
+    type: str
+    content: bytes | None = field(default=None, repr=False)
+    immutable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """A pod template: of a Deployment, StatefulSet, DaemonSet, ReplicaSet, ReplicationController, Job or CronJob.
+
+    Hand over all of them, controlled ones too: a ReplicaSet's controller leads from a pod to its Deployment.
+    `account` is serviceAccountName or serviceAccount; `dormant` means no replicas wanted, or suspended; `finished` is a
+    Job that is complete or failed. `generation` is metadata.generation. `labels` are those of its pods.
+    """
+
+    namespace: str
+    kind: str
+    name: str
+    containers: tuple[Container, ...] = ()
+    pull_secrets: tuple[str, ...] = ()
+    account: str = ""
+    controller: Owner | None = None
+    dormant: bool = False
+    finished: bool = False
+    replicas: int = 1
+    generation: int = 0
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """A pod that has not ended (phase neither Succeeded nor Failed).
+
+    `mirror` is the annotation kubernetes.io/config.mirror; `node` is "" while it is not scheduled.
+    """
+
+    namespace: str
+    name: str
+    containers: tuple[Container, ...]
+    pull_secrets: tuple[str, ...] = ()
+    account: str = ""
+    controller: Owner | None = None
+    node: str = ""
+    restart_policy: str = "Always"
+    mirror: bool = False
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """A custom resource that names the registry: in `field` (a path such as spec.image) stands `text`."""
+
+    namespace: str
+    kind: str
+    name: str
+    field: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class DisruptionBudget:
+    """A PodDisruptionBudget; `selector` None selects nothing, {} every pod of the namespace.
+
+    `selector` is the object's label selector: matchLabels and matchExpressions, as in the API.
+    """
+
+    namespace: str
+    name: str
+    selector: Mapping[str, object] | None
+    disruptions_allowed: int

@@ -1,0 +1,73 @@
+"""What may be repeated of a registry's answer."""
+
+import base64
+import json
+
+import pytest
+
+from remediation.credential import Login
+from remediation.registry.words import MOST_SHOWN, known_error, server_words, token_of
+
+LOGIN = Login("robot", "p%ss wörd+1")
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (
+            b'{"errors":[{"code":"DENIED","message":"no access","detail":null}]}',
+            "DENIED: no access",
+        ),
+        (b'{"error":"invalid_grant","error_description":"wrong"}', "invalid_grant: wrong"),
+        (b'{"details":"incorrect username or password"}', "incorrect username or password"),
+        (b"plain text\nof two lines", "plain text of two lines"),
+        (b"<html>a page</html>", ""),
+        (b"", ""),
+        (b'{"errors":[]}', ""),
+        (b"[" * 100_000, "[" * MOST_SHOWN),
+        (b"\x1b[31mred", " [31mred"),
+    ],
+)
+def test_an_error_answer(body: bytes, words: str) -> None:
+    assert server_words(body, LOGIN) == words
+
+
+def test_words_are_short() -> None:
+    assert len(server_words(b"x" * 5000, None)) == MOST_SHOWN
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "p%ss wörd+1",
+        base64.b64encode("robot:p%ss wörd+1".encode()).decode(),
+        "p%25ss+w%C3%B6rd%2B1",
+        "p%25ss%20w%C3%B6rd%2B1",
+    ],
+)
+def test_no_form_of_the_password_is_repeated(form: str) -> None:
+    body = json.dumps({"message": f"{'x' * 155} {form}"}).encode()
+
+    assert server_words(body, LOGIN) == ""
+
+
+@pytest.mark.parametrize(
+    ("body", "token"),
+    [
+        (b'{"token": "a"}', "a"),
+        (b'{"access_token": "b"}', "b"),
+        (b'{"token": "", "access_token": "b"}', "b"),
+        (b'{"token": "a\\r\\nb"}', None),
+        (b'{"token": 1}', None),
+        (b"[]", None),
+        (b"nothing", None),
+        (b"[" * 100_000, None),
+    ],
+)
+def test_a_token(body: bytes, token: str | None) -> None:
+    assert token_of(body) == token
+
+
+def test_only_known_reasons_are_repeated() -> None:
+    assert known_error("insufficient_scope") == "insufficient_scope"
+    assert known_error("hunter2") == ""

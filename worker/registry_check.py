@@ -1,0 +1,107 @@
+"""The proof of a run's credential: before its first write, from the cluster's side of the network."""
+
+import asyncio
+import logging
+from collections.abc import Collection
+
+from remediation.credential import Credential, Login
+from remediation.image import ImageReference
+from remediation.outcome import ErrorCode
+from remediation.registry.check import (
+    CheckResult,
+    RegistryReport,
+    RepositoryProof,
+    rank,
+    report_of,
+    result_of,
+)
+from remediation.registry.rules import Registries
+from remediation.registry.targets import MOST_REPOSITORIES, Target, targets
+from remediation.registry.verdict import LoginAnswer, judge_login
+from store import clock
+from worker.faults import Fault
+from worker.kube import Session
+from worker.observe import images_in_use
+from worker.registry import Prober
+from worker.registry_http import Stopped
+
+_NO_IMAGE = "no pod there uses an image of it"
+_NO_PODS = "the worker may not list pods"
+
+log = logging.getLogger(__name__)
+
+
+async def check(
+    session: Session,
+    credential: Credential,
+    rules: Registries,
+    namespaces: Collection[str],
+    user_agent: str,
+) -> CheckResult:
+    """Return what the registries say of a credential, asked for images that pods of `namespaces` use.
+
+    Raises Fault if the cluster does not answer.
+    """
+    why, images = await _images(session, namespaces)
+    found = targets(credential.config, images, MOST_REPOSITORIES)
+    reports = await asyncio.gather(
+        *(_report(target, credential, rules, user_agent, why) for target in found)
+    )
+    for report in reports:
+        log.info("registry %s: %s", report.registry, report.verdict)
+    return result_of(reports or [_nobody_to_ask(credential, why)], clock.now())
+
+
+async def _images(session: Session, namespaces: Collection[str]) -> tuple[str, list[str]]:
+    """Return why there may be no image to ask for, and the images in use."""
+    try:
+        return _NO_IMAGE, await images_in_use(session, namespaces)
+    except Fault as fault:
+        if fault.error.code is not ErrorCode.FORBIDDEN:
+            raise
+        return _NO_PODS, []
+
+
+async def _report(
+    target: Target, credential: Credential, rules: Registries, user_agent: str, why: str
+) -> RegistryReport:
+    own = rules.of(target.registry)
+    prober = Prober(target.registry, own, user_agent, credential.shadow)
+    try:
+        async with prober:
+            if target.login:
+                proofs = [await prober.prove_login(target.login, why)]
+            else:
+                proofs = await _proofs(prober, target)
+    except Stopped as stopped:
+        proofs = [RepositoryProof("", "", stopped.judged)]
+    return report_of(target.registry, proofs, via_shadow=prober.via_shadow)
+
+
+async def _proofs(prober: Prober, target: Target) -> list[RepositoryProof]:
+    """Prove every image: as the kubelet does, with its logins one after the other until one serves."""
+    by_logins: dict[tuple[Login, ...], list[ImageReference]] = {}
+    for image, logins in target.images:
+        by_logins.setdefault(logins, []).append(image)
+    best: list[RepositoryProof] = []
+    for logins, images in by_logins.items():
+        asked = [(image.path, image.reference) for image in images]
+        proofs = await prober.prove(asked, logins[0])
+        for login in logins[1:]:
+            if not any(proof.verdict.refuses for proof in proofs):
+                break
+            others = await prober.prove(asked, login)
+            proofs = tuple(map(_better, proofs, others))
+        best += proofs
+    return best
+
+
+def _better(one: RepositoryProof, other: RepositoryProof) -> RepositoryProof:
+    return max(one, other, key=lambda proof: rank(proof.verdict))
+
+
+def _nobody_to_ask(credential: Credential, why: str) -> RegistryReport:
+    """Return the report on a credential that names registries by globs only, none of which is in use."""
+    judged = judge_login(LoginAnswer.NOT_CHECKED, why=f"it is named by a pattern, and {why}")
+    proof = RepositoryProof("", "", judged)
+    return report_of(credential.registries[0], [proof], via_shadow=False)

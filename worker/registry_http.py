@@ -1,0 +1,270 @@
+"""HTTP with a registry and its token endpoint, under the rules that keep a password where it belongs."""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from multidict import CIMultiDictProxy
+from yarl import URL
+
+from remediation.registry.address import is_address, is_loopback_host, refused_address
+from remediation.registry.endpoint import Endpoint, Refused, check_redirect, shown
+from remediation.registry.rules import RegistryRules
+from remediation.registry.verdict import Judgement, Verdict, judgement
+
+TOTAL_SECONDS = 10
+MOST_BYTES = 64 * 1024
+CONCURRENCY = 2
+_MOST_REDIRECTS = 3
+_LONGEST_PAUSE_SECONDS = 5.0
+_REDIRECTS = (301, 302, 303, 307, 308)
+_BUSY = 429
+
+
+class Stopped(Exception):
+    """Nothing more can be learned; the judgement says why."""
+
+    def __init__(self, judged: Judgement) -> None:
+        super().__init__(str(judged.verdict))
+        self.judged = judged
+
+
+class AddressRefused(OSError):
+    """A name leads to an address that is not spoken to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back; `foreign` says that it came from another origin, to which a redirect led."""
+
+    status: int
+    headers: CIMultiDictProxy[str] = field(repr=False)
+    body: bytes = field(default=b"", repr=False)
+    foreign: bool = False
+
+
+class CheckedResolver(AbstractResolver):
+    """Resolves names and refuses addresses; what it returned is kept, so that nobody resolves a name again."""
+
+    def __init__(self, *, loopback: bool) -> None:
+        self._loopback = loopback
+        self._inner = aiohttp.ThreadedResolver()
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """Return the addresses of a host. Raises AddressRefused if one of them is not spoken to."""
+        found = await self._inner.resolve(host, port, family)
+        for each in found:
+            if wrong := refused_address(each["host"], loopback=self._loopback):
+                raise AddressRefused(f"'{shown(host)}' leads to {wrong}")
+        return found
+
+    async def close(self) -> None:
+        """End."""
+        await self._inner.close()
+
+
+class RegistryHttp:
+    """A session with one registry: no redirects but those of manifests, no cookies, nothing from the environment."""
+
+    def __init__(self, own: Endpoint, rules: RegistryRules, user_agent: str) -> None:
+        self.own = own
+        self._rules = rules
+        self._user_agent = user_agent
+        self._loopback = is_loopback_host(own.host)
+        self._slots = asyncio.Semaphore(CONCURRENCY)
+        self._http: aiohttp.ClientSession
+
+    async def __aenter__(self) -> Self:
+        # Never forgotten: a second look at the name could lead elsewhere.
+        connector = aiohttp.TCPConnector(
+            resolver=CheckedResolver(loopback=self._loopback),
+            use_dns_cache=True,
+            ttl_dns_cache=None,
+            limit=CONCURRENCY,
+            ssl=_trust(self._rules.ca_file),
+        )
+        self._http = aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+            auto_decompress=False,
+            timeout=aiohttp.ClientTimeout(total=TOTAL_SECONDS),
+            headers={"User-Agent": self._user_agent, "Accept-Encoding": "identity"},
+        )
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._http.close()
+
+    async def ask(
+        self,
+        method: str,
+        url: str,
+        *,
+        authorization: str | None = None,
+        form: Mapping[str, str] | None = None,
+        params: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Return the answer, a redirect as it is. Raises Stopped if there is none, or none that says anything."""
+        headers = {"Authorization": authorization} if authorization else {}
+        return await self._polite(method, url, headers, form, params)
+
+    async def follow(
+        self, method: str, url: str, *, authorization: str | None, accept: str
+    ) -> Answer:
+        """Ask and follow redirects; from the first change of origin on without the credential. Raises Stopped."""
+        foreign = False
+        for _ in range(_MOST_REDIRECTS + 1):
+            headers = {"Accept": accept}
+            if authorization and not foreign:
+                headers["Authorization"] = authorization
+            answer = await self._polite(method, url, headers)
+            if answer.status not in _REDIRECTS:
+                return Answer(answer.status, answer.headers, answer.body, foreign)
+            try:
+                url, endpoint = check_redirect(url, answer.headers.get("Location", ""), self.own)
+            except Refused as refused:
+                raise refused_by_rules(refused) from None
+            # Once elsewhere, always elsewhere: whoever leads back must not get the credential either.
+            foreign = foreign or endpoint != self.own
+        raise Stopped(judgement(Verdict.REFUSED_BY_RULES, f"more than {_MOST_REDIRECTS} redirects"))
+
+    async def _polite(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        form: Mapping[str, str] | None = None,
+        params: Mapping[str, str] | None = None,
+    ) -> Answer:
+        answer = await self._once(method, url, headers, form, params)
+        if answer.status == _BUSY:
+            await asyncio.sleep(_pause(answer))
+            answer = await self._once(method, url, headers, form, params)
+        if answer.status == _BUSY:
+            raise Stopped(judgement(Verdict.BUSY, f"{_place(url)} asks for fewer requests (429)"))
+        if answer.status >= 500:
+            raise Stopped(judgement(Verdict.UNREACHABLE, f"{_place(url)} failed ({answer.status})"))
+        return answer
+
+    async def _once(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        form: Mapping[str, str] | None,
+        params: Mapping[str, str] | None,
+    ) -> Answer:
+        address = URL(url)
+        self._check_literal(address.host or "")
+        if params:
+            address = address.update_query(params)
+        async with self._slots:
+            try:
+                async with self._http.request(
+                    method, address, headers=headers, data=form, allow_redirects=False
+                ) as response:
+                    body = await _read(response)
+                    return Answer(response.status, response.headers, body)
+            except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+                raise Stopped(_no_answer(error, _place(url))) from None
+
+    def _check_literal(self, host: str) -> None:
+        """The resolver never sees an address that is written as one."""
+        if is_address(host) and (wrong := refused_address(host, loopback=self._loopback)):
+            raise Stopped(
+                judgement(
+                    Verdict.REFUSED_BY_RULES, f"'{shown(host)}' is {wrong}: nothing is sent there"
+                )
+            )
+
+
+def refused_by_rules(refused: Refused) -> Stopped:
+    """Return what ends a proof that our own rules forbid to go on with."""
+    return Stopped(Judgement(Verdict.REFUSED_BY_RULES, refused.detail, refused.hint))
+
+
+def _trust(ca_file: str | None) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if ca_file:
+        try:
+            context.load_verify_locations(ca_file)
+        except (OSError, ValueError) as error:  # it was there when the file of rules was read
+            raise Stopped(
+                judgement(
+                    Verdict.UNREACHABLE, f"its ca_file cannot be used ({type(error).__name__})"
+                )
+            ) from None
+    return context
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    """Return the body, whose length is bounded. Raises Stopped for a longer one."""
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > MOST_BYTES:
+            response.close()
+            raise Stopped(
+                judgement(
+                    Verdict.NOT_A_REGISTRY,
+                    f"{_place(str(response.url))} answers with more than {MOST_BYTES // 1024} KiB",
+                )
+            )
+    return bytes(body)
+
+
+def _no_answer(error: Exception, place: str) -> Judgement:
+    """Return the verdict on an exchange that failed; the text of a foreign exception is not repeated."""
+    inner = getattr(error, "os_error", None)
+    if isinstance(inner, AddressRefused):
+        return judgement(Verdict.REFUSED_BY_RULES, f"{inner}: nothing is sent there")
+    if isinstance(error, TimeoutError):
+        return judgement(Verdict.UNREACHABLE, f"{place} did not answer within {TOTAL_SECONDS} s")
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return Judgement(
+            Verdict.UNREACHABLE,
+            f"the certificate of {place} is not trusted",
+            "name its CA as ca_file of this registry in the registries file",
+        )
+    if isinstance(error, aiohttp.ClientConnectorSSLError):
+        return Judgement(
+            Verdict.UNREACHABLE,
+            f"{place} does not speak TLS as it should",
+            "if it has none, declare it plain_http in the registries file",
+        )
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return judgement(Verdict.UNREACHABLE, f"the name of {place} cannot be resolved")
+    if isinstance(error, aiohttp.ClientOSError) or not isinstance(error, aiohttp.ClientError):
+        why = getattr(error, "strerror", None) or type(error).__name__
+        return judgement(Verdict.UNREACHABLE, f"no connection to {place} ({why})")
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return judgement(Verdict.UNREACHABLE, f"{place} broke off the connection")
+    return judgement(
+        Verdict.NOT_A_REGISTRY, f"what {place} answers is no HTTP ({type(error).__name__})"
+    )
+
+
+def _place(url: str) -> str:
+    """Return what of an address may be told: never its path or query."""
+    address = URL(url)
+    return shown(address.authority.rpartition("@")[2])
+
+
+def _pause(answer: Answer) -> float:
+    text = answer.headers.get("Retry-After", "")
+    asked = float(text) if text.isascii() and text.isdigit() else 1.0
+    return min(asked, _LONGEST_PAUSE_SECONDS)
