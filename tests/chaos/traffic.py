@@ -23,6 +23,9 @@ _SERVER_ERRORS = 500
 _LIST_LIMIT = 200
 _SLACK = timedelta(seconds=5)
 _FOLLOW_UPS = 0.65
+_NOT_USEFUL = 0.15
+# When all has ended, so that no episode is without.
+_LAST_FOLLOW_UPS = 4
 _EVERYTHING = ["c-*"]
 _SELECTIONS = [_EVERYTHING] * 3 + [["c-*1", "c-*4", "c-*7", "c-*8"], ["c-000*", "c-002?", "c-0060"]]
 
@@ -42,18 +45,19 @@ class Traffic:
         self._waiting: list[Order] = []
         self._began = (datetime.now(UTC) - _SLACK).isoformat()
         self._enough = threading.Event()
+        self._last = _LAST_FOLLOW_UPS
         self.orders: list[Order] = []
         # Remediations that have ended, and the verbs that may still be said to them.
         self._open_verbs: dict[str, list[str]] = {}
 
     def enough(self) -> None:
-        """Ask for nothing new from now on; what has begun is asked to its end."""
+        """Ask for nothing new from now on but some retries and undos; what has begun is asked to its end."""
         self._enough.set()
 
     @property
     def settled(self) -> bool:
-        """Tell whether every request that is repeated until it is answered was answered."""
-        return self._enough.is_set() and not self._waiting
+        """Tell whether all was asked, and every request that is repeated until it is answered was answered."""
+        return self._enough.is_set() and not self._waiting and not self._last
 
     def found(self) -> list[dict[str, Any]]:
         """Return all remediations of this episode. Raises httpx.HTTPError."""
@@ -80,8 +84,13 @@ class Traffic:
             elif not self._enough.is_set():
                 found = self.found()
                 room = sum(1 for item in found if not item["terminal"]) < _AT_ONCE
-                if room and not self._follow_up(found):
+                now_and_then = room and self._rng.random() < _FOLLOW_UPS
+                if room and not (now_and_then and self._follow_up(found, _NOT_USEFUL)):
                     self._new()
+            elif self._last:
+                found = self.found()
+                if all(item["terminal"] for item in found):
+                    self._last = self._last - 1 if self._follow_up(found) else 0
         except (httpx.TransportError, httpx.HTTPStatusError):
             return 0.2
         return self._rng.uniform(0.1, 0.5)
@@ -105,20 +114,22 @@ class Traffic:
             body["service_accounts"] = ["default", "*-1"]
         self._order(body)
 
-    def _follow_up(self, found: list[dict[str, Any]]) -> bool:
-        """Retry or undo something that has ended, now and then; return whether it was done."""
+    def _follow_up(self, found: list[dict[str, Any]], not_useful: float = 0.0) -> bool:
+        """Retry or undo something that has ended, if there is anything; return whether it was asked for.
+
+        `not_useful` is the share of those that have to be refused.
+        """
         known = {order.number: order for order in self.orders}
         ended = [item for item in found if item["terminal"]]
         for item in ended:
             self._open_verbs.setdefault(item["id"], [RETRY, UNDO])
-        if not ended or self._rng.random() >= _FOLLOW_UPS:
-            return False
         open_ = [(item, verb) for item in ended for verb in self._open_verbs[item["id"]]]
         useful = [(item, verb) for item, verb in open_ if _comes_to_something(item, verb)]
-        if not open_:
+        if self._rng.random() < not_useful:
+            useful = open_
+        if not useful:
             return False
-        # Now and then something that has to be refused.
-        item, verb = self._rng.choice(useful if useful and self._rng.random() < 0.85 else open_)
+        item, verb = self._rng.choice(useful)
         verbs = self._open_verbs[item["id"]]
         verbs.remove(verb)
         original = known[item["reason"]]
@@ -183,6 +194,8 @@ class Traffic:
         if code == "cluster-unavailable":
             return
         order.refused = code
+        if code == "later-remediation":
+            self._open_verbs[order.follows].append(order.verb)  # when that one is undone, perhaps
         if order in self._waiting:
             self._waiting.remove(order)
 

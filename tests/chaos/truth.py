@@ -96,6 +96,10 @@ class _Place:
                 came = may - {0}
                 if not came:
                     self._lost(f"{what} is in line says {run}, and it was not there: {row}")
+            elif run.order.undoes and row and self._put(run, namespace, account):
+                came = may & {0}
+                if not came:
+                    self._lost(f"{what} was put there, and {run} left it: {row}")
             else:
                 came = may
             may = came or may
@@ -152,6 +156,11 @@ class _Place:
                 self._lost(f"{what} is in line says {run}, and it was not there: {row}")
             return may - {None}
         return may
+
+    def _put(self, undo: Run, namespace: str, account: str) -> bool:
+        """Tell whether the run that an undo takes back says that it put the name there."""
+        row = self.kinship.undone(undo).row(namespace)
+        return row is not None and account in row["changed_service_accounts"]
 
     @staticmethod
     def _in_line(run: Run, row: dict[str, Any] | None) -> bool:
