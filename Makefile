@@ -1,17 +1,19 @@
 # Every target does its own set-up. Variables: PYTHON (which Python makes .venv), ARGS (for the command that runs), UV;
-# for chaos also ROUNDS, and SEED to repeat a run; for test also LARGE_NAMESPACES and REDIS_AWAY_SECONDS (tests/e2e).
+# for chaos also ROUNDS, for oracle CASES, and SEED to repeat a run; for test also LARGE_NAMESPACES and
+# REDIS_AWAY_SECONDS (tests/e2e).
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 BIN := .venv/bin
 ARGS ?=
 UV ?= uv
 ROUNDS ?= 50
+CASES ?= 50000
 SEED ?=
 
 # What the tests and the demo start; anything else of controlplane/ is built when it is first asked for.
 BINARIES := etcd kube-apiserver kube-controller-manager kube-scheduler kwok registry keyring ctrpull
 
-.PHONY: help demo up test bench chaos lint format check setup control-plane openapi requirements clean
+.PHONY: help demo up test bench chaos oracle lint format check setup control-plane openapi requirements clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
@@ -34,6 +36,11 @@ bench: setup control-plane ## Run the benchmarks in tests/bench; ARGS go to pyte
 chaos: setup control-plane ## Kill and disturb everything, ROUNDS times at random; SEED repeats a run, ARGS go to pytest
 	@echo "chaos: pytest tests/chaos $(ARGS), $(ROUNDS) rounds"
 	@CHAOS_SEED="$(SEED)" CHAOS_ROUNDS="$(ROUNDS)" $(BIN)/python -m pytest tests/chaos --capture=no --timeout=0 $(ARGS)
+
+oracle: setup ## Compare our matching of Secrets with the kubelet's in CASES generated cases; SEED repeats a run
+	@$(BIN)/python -m controlplane build keyring
+	@echo "oracle: pytest tests/remediation/readiness/test_oracle.py, $(CASES) cases"
+	@ORACLE_SEED="$(SEED)" ORACLE_CASES="$(CASES)" $(BIN)/python -m pytest tests/remediation/readiness/test_oracle.py --capture=no $(ARGS)
 
 lint: setup ## Check format, style, types and the arrows between the packages
 	@echo "lint: ruff format" && $(BIN)/ruff format --check --quiet

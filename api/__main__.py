@@ -7,8 +7,10 @@ from typing import NoReturn
 
 from api import logs
 from api.access_file import AccessFile, AccessFileError, read_access_file
+from api.sealing import read_public_key
 from api.server import Server, listen, without_gunicorns_environment
 from api.settings import Address, Settings, SettingsError
+from remediation.sealing import SealingKeyError
 
 _WRONG_SETTINGS = 2
 _NO_ADDRESS = 1
@@ -21,6 +23,7 @@ def main() -> None:
     try:
         settings = Settings.from_environment(os.environ)
         file = _access_file(settings)
+        _check_sealing_key(settings)
     except SettingsError as error:
         _end(str(error), _WRONG_SETTINGS)
     logs.configure(settings.log_format, settings.log_level)
@@ -56,6 +59,17 @@ def _access_file(settings: Settings) -> AccessFile:
             f"REMEDIATOR_ACCESS_FILE names a file that cannot be used: {error}; "
             "`remediator token create` prints an example of an entry"
         ) from error
+
+
+def _check_sealing_key(settings: Settings) -> None:
+    """Look at the key, which is read again for each login. Raises SettingsError for one that cannot be used."""
+    try:
+        read_public_key(settings.sealing_public_key_file)
+    except SealingKeyError as error:
+        raise SettingsError(
+            f"REMEDIATOR_SEALING_PUBLIC_KEY_FILE names a file that {error}; `remediator keys create` makes a pair; "
+            "example: REMEDIATOR_SEALING_PUBLIC_KEY_FILE=/etc/remediator/sealing.pub"
+        ) from None
 
 
 def _end(message: str, code: int) -> NoReturn:

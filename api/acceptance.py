@@ -9,20 +9,23 @@ from flask import Response
 from ulid import ULID
 
 from api.access import Permission, caller
+from api.audit import decided, summary
 from api.body import Body
 from api.idempotency import REPLAYED, replay, request_key
+from api.inline import Seal
 from api.parameters import seconds_to_wait
 from api.problems import Problem
 from api.remediation_body import BASE
 from api.remediations import ENTITY_HEADERS, answer_of, ended, pause
 from api.services import services
+from api.terms import Admission, admitted, too_many_active
 from remediation.request import RemediationRequest
 from remediation.status import RemediationStatus
 from store import clock
 from store.connection import StoreUnavailable
 from store.idempotency import RequestKey
 from store.records import NEW, Origin, Remediation, Run
-from store.remediations import KeyTaken
+from store.remediations import KeyTaken, TooManyActive
 
 ACCEPTED_HEADERS = {
     **ENTITY_HEADERS,
@@ -34,12 +37,16 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A request that is right, where to carry it out (cluster, pool), what it goes back to, and what it needs."""
+    """A request that is right, where to carry it out (cluster, pool), what it goes back to, and what it needs.
+
+    `seal` returns the login that came in the request, sealed for the remediation of an id.
+    """
 
     request: RemediationRequest
     places: Sequence[tuple[str, str]]
     origin: Origin = NEW
     needs: Permission = Permission.CREATE_REMEDIATIONS
+    seal: Seal | None = None
 
 
 def accept(route: str, body: Body, query: dict[str, Any], admit: Callable[[], Plan]) -> Response:
@@ -48,10 +55,10 @@ def accept(route: str, body: Body, query: dict[str, Any], admit: Callable[[], Pl
     Raises Problem.
     """
     key = request_key(route, body.digest)
-    remediation, replayed = _once(key, admit)
+    remediation, headers = _once(key, admit)
     seconds, applied = seconds_to_wait(query)
     latest = _held(remediation, seconds)
-    answer = answer_of(latest, applied | replayed)
+    answer = answer_of(latest, applied | headers)
     answer.status_code = 202
     answer.headers["Location"] = services().settings.url(f"{BASE}/{remediation.id}")
     answer.headers["Retry-After"] = str(pause(latest))
@@ -59,11 +66,11 @@ def accept(route: str, body: Body, query: dict[str, Any], admit: Callable[[], Pl
 
 
 def _once(key: RequestKey | None, admit: Callable[[], Plan]) -> tuple[Remediation, dict[str, str]]:
-    """Return the remediation of the request, made now unless its key is known, and headers that say so."""
+    """Return the remediation of the request, made now unless its key is known, and headers that go with it."""
     if key and (known := services().store.idempotency.known(key)):
         return replay(known), REPLAYED
     try:
-        return _recorded(admit(), key), {}
+        return _made(key, admit)
     except KeyTaken as taken:  # by the same request, a moment ago
         return replay(taken.known), REPLAYED
     except Problem:
@@ -73,10 +80,20 @@ def _once(key: RequestKey | None, admit: Callable[[], Plan]) -> tuple[Remediatio
         raise
 
 
-def _recorded(plan: Plan, key: RequestKey | None) -> Remediation:
+def _made(key: RequestKey | None, admit: Callable[[], Plan]) -> tuple[Remediation, dict[str, str]]:
+    """Make a remediation of the request. Raises Problem, KeyTaken and AlreadyUndone."""
+    plan = admit()
+    admission = admitted(plan.request, [cluster for cluster, _ in plan.places], plan.origin)
+    try:
+        return _recorded(plan, admission, key), dict(admission.headers)
+    except TooManyActive as refused:
+        raise too_many_active(refused) from None
+
+
+def _recorded(plan: Plan, admission: Admission, key: RequestKey | None) -> Remediation:
     """Record the remediation and wake its workers; from the record on nothing can go wrong.
 
-    Raises KeyTaken and AlreadyUndone.
+    Raises KeyTaken, AlreadyUndone and TooManyActive.
     """
     store = services().store
     services().publication.refresh()  # the workers go by it
@@ -88,18 +105,35 @@ def _recorded(plan: Plan, key: RequestKey | None) -> Remediation:
         plan.places,
         key,
         plan.origin,
+        terms=admission.terms,
         groups=caller().requester.groups,
         needs=plan.needs,
+        sealed=plan.seal(remediation_id) if plan.seal else None,
     )
+    _note(remediation_id, plan, admission)
     log.info("accepted %s", remediation_id, extra={"fields": {"subject": caller().subject}})
     try:
-        for run in runs:
+        for run in () if admission.terms.approval else runs:
             store.queue.wake(run.pool, run.id)
         stored = store.remediations.get(remediation_id)
     except StoreUnavailable as error:
         log.warning("%s is recorded; recovery will wake its workers: %s", remediation_id, error)
         stored = None
-    return stored or _as_recorded(remediation_id, plan, runs)
+    return stored or _as_recorded(remediation_id, plan, admission, runs)
+
+
+def _note(remediation_id: str, plan: Plan, admission: Admission) -> None:
+    """Note in the audit trail what was taken in."""
+    approval = admission.terms.approval
+    decided(
+        remediation_id=remediation_id,
+        reason=plan.request.reason,
+        **summary(plan.request),
+        resolved_clusters=len(plan.places),
+        **({"retry_of": plan.origin.retry_of} if plan.origin.retry_of else {}),
+        **({"undo_of": plan.origin.undo_of} if plan.origin.undo_of else {}),
+        **({"needs_approval": approval.digest} if approval else {}),
+    )
 
 
 def _held(remediation: Remediation, seconds: int) -> Remediation:
@@ -112,7 +146,9 @@ def _held(remediation: Remediation, seconds: int) -> Remediation:
     return held or remediation
 
 
-def _as_recorded(remediation_id: str, plan: Plan, runs: Sequence[Run]) -> Remediation:
+def _as_recorded(
+    remediation_id: str, plan: Plan, admission: Admission, runs: Sequence[Run]
+) -> Remediation:
     """Return what was recorded a moment ago, for when it cannot be read back."""
     return Remediation(
         id=remediation_id,
@@ -125,4 +161,6 @@ def _as_recorded(remediation_id: str, plan: Plan, runs: Sequence[Run]) -> Remedi
         retry_of=plan.origin.retry_of,
         undo_of=plan.origin.undo_of,
         kept_secrets=plan.origin.kept_secrets,
+        request_id=admission.terms.request_id,
+        approval=admission.terms.approval,
     )

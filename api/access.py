@@ -11,10 +11,12 @@ from typing import Any, TypeVar, cast
 from flask import g, request
 
 from api.access_file import AccessFile, AccessFileError, read_access_file
+from api.guard_rails import GuardRails
 from api.identities import Identities
 from api.identity import Identity, IdentityUnavailable
 from api.problems import Problem
 from api.services import services
+from remediation.audit import Verdict
 from remediation.permission import Permission, Policy, Requester, Rights
 
 __all__ = [
@@ -75,8 +77,12 @@ class _Loaded:
 class Access:
     """The access file, read again when it changes."""
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(
+        self, path: Path | None, told: Callable[[Verdict, str], object] = lambda *_: None
+    ) -> None:
+        """`told` learns of each reading of the file: how it went, and what there is to say of it."""
         self._path = path
+        self._told = told
         self._lock = threading.Lock()
         self._seen: object = None
         self._problem: str | None = None
@@ -100,6 +106,11 @@ class Access:
     def document(self) -> Mapping[str, Any]:
         """All of the file as it was written."""
         return self._current().file.document
+
+    @property
+    def rails(self) -> GuardRails:
+        """How much each role may ask for, and where a second person is needed."""
+        return self._current().file.rails
 
     @property
     def problem(self) -> str | None:
@@ -135,6 +146,8 @@ class Access:
         if self._path is None or self._seen is None:
             log.warning("there is no access file: nobody gets in")
             self._loaded = _Loaded(AccessFile(), Identities(AccessFile()))
+            if self._path:
+                self._told(Verdict.DONE, "there is no access file: nobody gets in")
             return
         try:
             file = read_access_file(self._path)
@@ -143,13 +156,16 @@ class Access:
             log.error(  # noqa: TRY400
                 "the access file is not used as it stands, what was read before counts: %s", error
             )
+            self._told(Verdict.REFUSED, str(error))
             return
-        self._loaded, self._known = _Loaded(file, Identities(file)), True
+        self._loaded = _Loaded(file, Identities(file, self._loaded.identities))
+        self._known = True
         log.info(
             "the access file is read: %d keys, %d bindings",
             len(file.keys),
             len(file.policy.bindings),
         )
+        self._told(Verdict.DONE, f"{len(file.keys)} keys, {len(file.policy.bindings)} bindings")
 
 
 def permission(needed: Permission) -> Callable[[View], View]:

@@ -10,6 +10,7 @@ import yaml
 from marshmallow import ValidationError
 
 from api.access_schema import AccessSchema
+from api.guard_rails import GuardRails, GuardRailsError, guard_rails
 from remediation.permission import Binding, Grant, Policy
 
 _MOST_TOLD = 5
@@ -74,6 +75,7 @@ class AccessFile:
     policy: Policy = field(default_factory=Policy)
     oidc: Oidc | None = None
     kubernetes: Kubernetes | None = None
+    rails: GuardRails = field(default_factory=GuardRails)
     document: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -91,7 +93,7 @@ def read_access_file(path: Path) -> AccessFile:
         raise AccessFileError(f"{path} cannot be read: {error.strerror}") from error
     except _DuplicateKey as error:
         raise AccessFileError(f"{path}: {error}") from None
-    except (UnicodeDecodeError, ValueError, yaml.YAMLError) as error:
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
         raise AccessFileError(f"{path} is neither YAML nor JSON") from error
     document = {} if document is None else document
     if not isinstance(document, dict):
@@ -100,10 +102,16 @@ def read_access_file(path: Path) -> AccessFile:
         found = AccessSchema().load(document)
     except ValidationError as error:
         raise AccessFileError(f"{path}: {_told(error)}") from None
-    return _access_file(path, document, found)
+    try:
+        rails = guard_rails(document)
+    except GuardRailsError as error:
+        raise AccessFileError(f"{path}: {error}") from None
+    return _access_file(path, document, found, rails)
 
 
-def _access_file(path: Path, document: dict[str, Any], found: dict[str, Any]) -> AccessFile:
+def _access_file(
+    path: Path, document: dict[str, Any], found: dict[str, Any], rails: GuardRails
+) -> AccessFile:
     keys: dict[str, Key] = {}
     for index, entry in enumerate(found["keys"]):
         key = Key(
@@ -122,6 +130,7 @@ def _access_file(path: Path, document: dict[str, Any], found: dict[str, Any]) ->
         Policy(tuple(map(_binding, found["bindings"]))),
         Oidc(**_with_paths(oidc, path.parent)) if oidc else None,
         Kubernetes(**_with_paths(kubernetes, path.parent)) if kubernetes else None,
+        rails,
         document,
     )
 
@@ -174,8 +183,10 @@ class _Loader(yaml.SafeLoader):
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         """Make a mapping. Raises _DuplicateKey."""
-        seen = set()
+        seen: set[str] = set()
         for name, _ in node.value:
+            if not isinstance(name, yaml.ScalarNode):
+                continue  # which cannot be a member's name, as is said later
             if name.value in seen:
                 line = name.start_mark.line + 1
                 raise _DuplicateKey(f"'{name.value}' is there twice (line {line})")

@@ -8,7 +8,12 @@ from urllib.parse import urlsplit
 from marshmallow import ValidationError, fields, validate, validates_schema
 
 from api.schemas import Strict
-from remediation.patterns import PatternError, check_cluster_pattern, check_name_pattern
+from remediation.patterns import (
+    PatternError,
+    check_cluster_pattern,
+    check_name_pattern,
+    is_literal,
+)
 from remediation.permission import Role
 
 NEVER = "never"
@@ -68,6 +73,9 @@ def _subject(value: str) -> None:
         raise ValidationError(
             f"must begin with {', '.join(f'{kind}:' for kind in KINDS)} followed by a name, or be '*'"
         )
+    kind, _, name = value.partition(":")
+    if kind == "serviceaccount" and is_literal(name) and name.count("/") != 1:
+        raise ValidationError("must have the form serviceaccount:NAMESPACE/NAME")
 
 
 def _cluster(value: str) -> None:

@@ -6,12 +6,16 @@ from types import TracebackType
 from flask import Flask, request
 
 from api import (
+    approval,
+    audit,
+    audit_events,
     cancellation,
     docs,
     envelope,
     errors,
     health,
     inventory,
+    pause,
     remediation_create,
     remediation_list,
     remediations,
@@ -21,6 +25,7 @@ from api import (
     undo,
 )
 from api.access import Access
+from api.audit import Strangers, access_loaded
 from api.publication import Publication
 from api.services import Services, provide
 from api.settings import Settings
@@ -55,10 +60,14 @@ def create_app(settings: Settings, store: Store) -> Flask:
     """Make the application. Nothing is read and nothing is sent until a request comes."""
     app = Application(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
-    access = Access(settings.access_file)
+    access = Access(
+        settings.access_file,
+        lambda outcome, reason: store.audit.record(access_loaded(outcome, reason)),
+    )
     publication = Publication(access, store.policies)
-    provide(app, Services(settings, store, access, Waits(), publication))
+    provide(app, Services(settings, store, access, Waits(), publication, Strangers()))
     envelope.register(app)
+    audit.register(app)
     api = Api(app, settings.public_url or "/")
     errors.register(app)
     for group in _groups():
@@ -76,11 +85,18 @@ def _groups() -> tuple[Group, ...]:
             remediation_create.blueprint,
             remediations.blueprint,
             cancellation.blueprint,
+            approval.blueprint,
             retry.blueprint,
             undo.blueprint,
             remediation_list.blueprint,
             results.blueprint,
         ),
         Group("inventory", "What can be named in a request.", inventory.blueprint),
-        Group("service", "How the service is, and who the caller is to it.", system.blueprint),
+        Group(
+            "service",
+            "How the service is, and who the caller is to it.",
+            system.blueprint,
+            pause.blueprint,
+        ),
+        Group("audit", "Who decided what, and what was written.", audit_events.blueprint),
     )

@@ -67,25 +67,47 @@ def check_follow_up(original: Remediation, wanted: RemediationRequest, *, undo: 
     """
     needed = check_owner(original)
     credential = credential_needed(wanted, undo=undo)
-    _check_all(needed, original, wanted.clusters, credential)
+    check_all(needed, original, wanted.clusters, credential)
     return needed
 
 
 def check_cancel(remediation: Remediation) -> None:
     """Refuse to cancel what is neither the caller's own nor all within what it manages. Raises Problem."""
     if (needed := check_owner(remediation)) is Permission.MANAGE_REMEDIATIONS:
-        _check_all(needed, remediation, [run.cluster for run in remediation.runs], None)
+        check_all(needed, remediation)
 
 
-def _check_all(
+def check_decision(remediation: Remediation) -> None:
+    """Refuse a decision of somebody who may not approve all that a remediation is about. Raises Problem."""
+    credential = credential_needed(remediation.request, undo=bool(remediation.undo_of))
+    clusters = [run.cluster for run in remediation.runs]
+    check_all(Permission.APPROVE_REMEDIATIONS, remediation, clusters, credential)
+
+
+def check_everywhere(needed: Permission) -> None:
+    """Refuse what is about the whole service to who has the permission in some places only. Raises Problem."""
+    who = caller()
+    if not who.rights.everywhere(needed):
+        raise Problem(
+            "forbidden",
+            f"This is about all clusters and namespaces, and {who.subject} does not have the permission '{needed}' "
+            f"for all of them. {_granted(who, needed)}",
+        )
+
+
+def check_all(
     needed: Permission,
     remediation: Remediation,
-    clusters: Collection[str],
-    credential: str | None,
+    clusters: Collection[str] | None = None,
+    credential: str | None = None,
 ) -> None:
-    """Look whether all that a remediation is about is covered; what is not may be hidden, so it is not named."""
+    """Refuse to act on a remediation of which something is not covered: on these clusters, by default on all.
+
+    What is not covered may be hidden, so it is not named. Raises Problem.
+    """
     who = caller()
-    if who.rights.uncovered(needed, clusters, remediation.request.namespaces, credential):
+    places = [run.cluster for run in remediation.runs] if clusters is None else clusters
+    if who.rights.uncovered(needed, places, remediation.request.namespaces, credential):
         raise Problem(
             "forbidden",
             f"{who.subject} does not have the permission '{needed}' for all that {remediation.id} is about: "

@@ -68,6 +68,7 @@ def _recover(store: Store, state: RedisState, pause: Pause, publish: Callable[[]
         try:
             publish()
             woken = recover(store)
+            store.audit.flush()
             seconds = until_next_turn(store)
             state.ready(store)
         except StoreUnavailable as error:

@@ -1,6 +1,7 @@
 """Reading a JSON body, with everything that is wrong with it."""
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,13 +13,20 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from api.findings import findings_of
 from api.problems import Finding, Problem
+from api.secret import without_secrets
+
+_MEDIA_TYPE = "application/json"
+_CHARSET = "utf-8"
+_MOST_LEVELS = 16
+_LONGEST_NAME = 60
 
 
 @dataclass(frozen=True, slots=True)
 class Body:
     """The fields of a body that are right, and what is wrong with the others; `given` are the names of both.
 
-    `digest` is the SHA-256 of the document, whatever the order of its members.
+    `digest` is the SHA-256 of the document, whatever the order of its members and without those that are secret: it is
+    stored, and whoever reads it must not be able to try passwords on it.
     """
 
     fields: Mapping[str, Any]
@@ -28,21 +36,18 @@ class Body:
 
 
 def read_body(schema: Schema) -> Body:
-    """Read the body of the present request. Raises Problem for one that is not JSON."""
-    if not request.is_json:
+    """Read the body of the present request. Raises Problem for one that is not JSON, or JSON that is doubtful."""
+    charset = request.mimetype_params.get("charset", _CHARSET)
+    if request.mimetype != _MEDIA_TYPE or charset.lower() != _CHARSET:
         raise Problem(
             "unsupported-media-type",
-            "Send the body as JSON, with the header 'Content-Type: application/json'.",
+            "Send the body as JSON in UTF-8, with the header 'Content-Type: application/json'.",
         )
-    try:
-        document = orjson.loads(_content())
-    except orjson.JSONDecodeError as error:
-        # Its place only: the text around it may hold a password.
+    if encoding := request.headers.get("Content-Encoding"):
         raise Problem(
-            "malformed-request",
-            f"The body is not valid JSON: line {error.lineno}, column {error.colno}.",
-        ) from None
-    return _checked(document, schema)
+            "unsupported-media-type", f"Send the body as it is, without {encoding!r} around it."
+        )
+    return _checked(_document(_content()), schema)
 
 
 def read_optional_body(schema: Schema) -> Body:
@@ -50,9 +55,51 @@ def read_optional_body(schema: Schema) -> Body:
     return read_body(schema) if _content() else _checked({}, schema)
 
 
+def _document(content: bytes) -> Any:
+    """Return the one thing that a body says. Raises Problem."""
+    try:
+        document = orjson.loads(content)
+    except orjson.JSONDecodeError as error:
+        # Its place only: the text around it may hold a password.
+        raise Problem(
+            "malformed-request",
+            f"The body is not valid JSON: line {error.lineno}, column {error.colno}.",
+        ) from None
+    if not _shallow(document):
+        raise Problem(
+            "malformed-request", f"The body is nested more than {_MOST_LEVELS} levels deep."
+        )
+    # Which of two members with one name counts is for each reader to choose: one that stands before us may choose
+    # otherwise. orjson does not tell, so they are looked for on a second pass; numbers are of no interest to it.
+    json.loads(content, object_pairs_hook=_once_each, parse_int=str, parse_float=str)
+    return document
+
+
+def _shallow(document: Any) -> bool:
+    level = [document]
+    for _ in range(_MOST_LEVELS):
+        level = [
+            inner
+            for each in level
+            if isinstance(each, (dict, list))
+            for inner in (each.values() if isinstance(each, dict) else each)
+        ]
+    return not any(isinstance(each, (dict, list)) for each in level)
+
+
+def _once_each(pairs: list[tuple[str, Any]]) -> None:
+    seen: set[str] = set()
+    for name, _ in pairs:
+        if name in seen:
+            shown = name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…"
+            raise Problem("malformed-request", f"The body says {shown!r} more than once.")
+        seen.add(name)
+
+
 def _checked(document: Any, schema: Schema) -> Body:
     given = frozenset(document) if isinstance(document, dict) else frozenset()
-    digest = hashlib.sha256(orjson.dumps(document, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    shown = without_secrets(document, schema)
+    digest = hashlib.sha256(orjson.dumps(shown, option=orjson.OPT_SORT_KEYS)).hexdigest()
     try:
         return Body(schema.load(document), given, (), digest)
     except ValidationError as error:

@@ -5,6 +5,7 @@ import logging
 from flask import Response
 
 from api.access import Permission, caller, permission
+from api.audit import audited, decided
 from api.authorization import check_cancel
 from api.body import read_optional_body
 from api.follow_up import body_of
@@ -15,6 +16,7 @@ from api.remediations import ENTITY_HEADERS, ID_PARAMETER, answer_of, find, gone
 from api.schemas import Strict
 from api.services import services
 from api.spec import Blueprint
+from remediation.audit import Action
 from remediation.status import RemediationStatus
 from store.idempotency import RequestKey
 from store.records import Remediation
@@ -38,6 +40,7 @@ class CancelSchema(Strict):
     parameters=[ID_PARAMETER, KEY_HEADER],
     requestBody=body_of(CancelSchema()),
 )
+@audited(Action.CANCEL)
 @permission(Permission.CANCEL_REMEDIATIONS)
 @blueprint.answers(202, RemediationSchema, headers=ENTITY_HEADERS)
 @blueprint.answers(200, description="It is cancelled already.", schema=RemediationSchema)
@@ -72,6 +75,7 @@ def _cancel(before: Remediation, key: RequestKey | None) -> Response:
         raise Problem("invalid-state", f"It has ended already: it is {status}.")
     if before.status not in _ALREADY:
         log.info("cancelling %s", before.id, extra={"fields": {"subject": caller().subject}})
+        decided(remediation_id=before.id)
     end_unbegun(store, store.runs.without_lease(before.runs))
     answer = _answer(find(before.id), {})
     if status is RemediationStatus.CANCELLED:

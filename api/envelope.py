@@ -7,8 +7,11 @@ import uuid
 
 from flask import Flask, Response, g, request
 
+from api.services import services
+
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._/+=-]{1,128}")
 _HEADER = "X-Request-Id"
+_ONE_YEAR = "max-age=31536000"
 _QUIET = ("/livez", "/readyz")
 
 log = logging.getLogger(__name__)
@@ -37,6 +40,10 @@ def _end(response: Response) -> Response:
     headers[_HEADER] = request_id()
     headers["X-Content-Type-Options"] = "nosniff"
     headers["Referrer-Policy"] = "no-referrer"
+    headers["X-Frame-Options"] = "DENY"
+    headers["Cross-Origin-Resource-Policy"] = "same-origin"
+    if (services().settings.public_url or "").startswith("https:"):
+        headers["Strict-Transport-Security"] = _ONE_YEAR
     headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
     headers.setdefault("Cache-Control", "no-store")
     _log(response)

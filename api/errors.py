@@ -4,7 +4,7 @@ import logging
 from typing import Any
 
 import orjson
-from flask import Blueprint, Flask, Response, current_app, request
+from flask import Blueprint, Flask, Response, current_app, g, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 from api.access import public
@@ -104,4 +104,5 @@ def _answer(members: dict[str, Any], headers: dict[str, str]) -> Response:
         content_type=CONTENT_TYPE,
     )
     response.headers.update(headers)
+    g.problem = members["code"]  # for the audit trail
     return response

@@ -50,22 +50,22 @@ def request_for(
     return replace(original.request, clusters=clusters, **fields)
 
 
-def places_of(runs: Sequence[Run], *, credential: str | None) -> list[tuple[str, str]]:
+def fleet_now() -> scope.Fleet:
+    """Return what live workers announce."""
+    return scope.Fleet.of(services().store.inventory.workers())
+
+
+def places_of(
+    runs: Sequence[Run], fleet: scope.Fleet, holders: Sequence[str] | None = None
+) -> list[tuple[str, str]]:
     """Return the clusters of the runs, each with a pool that serves it now. Raises Problem if one is not served.
 
-    `credential` has to be held there, None if none is needed.
+    It is one of `holders`, if there is one; None if no credential is needed.
     """
-    fleet = scope.Fleet.of(services().store.inventory.workers())
     unserved = [run.cluster for run in runs if run.cluster not in fleet.clusters]
     if unserved:
         raise Problem(
             "cluster-unavailable",
             f"No live worker serves {', '.join(map(repr, sorted(unserved)))} at present.",
         )
-    if credential is None:
-        return [(run.cluster, fleet.clusters[run.cluster].pools[0]) for run in runs]
-    if credential not in fleet.credentials:
-        raise Problem(
-            "cluster-unavailable", f"No live worker holds the credential '{credential}' at present."
-        )
-    return scope.places([run.cluster for run in runs], credential, fleet)
+    return scope.places([run.cluster for run in runs], holders or (), fleet)

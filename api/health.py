@@ -49,11 +49,14 @@ def _checks() -> tuple[list[str], bool]:
     try:
         services().store.ping()
         durable = services().store.durable()
+        paused = services().store.pause.current()
     except StoreUnavailable as error:
         return [*lines, f"[-]redis {_reason(error)}"], False
     lines.append("[+]redis ok")
     # A warning, not a failure: without the API nobody would even see it.
     lines.append("[+]persistence ok" if durable else f"[+]persistence warning: {NOT_DURABLE}")
+    # Not why: whoever asks here has shown no key.
+    lines.append(f"[+]pause warning: paused since {paused.since}" if paused else "[+]pause ok")
     return lines, not stopping
 
 

@@ -19,12 +19,20 @@ log = logging.getLogger(__name__)
 
 
 class Identities:
-    """All ways in that one access file knows."""
+    """All ways in that one access file knows.
 
-    def __init__(self, file: AccessFile) -> None:
+    What was learned for the file `before` is kept where nothing changed: the issuer may be away just now.
+    """
+
+    def __init__(self, file: AccessFile, before: "Identities | None" = None) -> None:
+        self._file = file
         self._keys: Mapping[str, Key] = file.keys
         self._oidc = OidcVerifier(file.oidc) if file.oidc else None
         self._reviewer = TokenReviewer(file.kubernetes) if file.kubernetes else None
+        if before and before._file.oidc == file.oidc:
+            self._oidc = before._oidc
+        if before and before._file.kubernetes == file.kubernetes:
+            self._reviewer = before._reviewer
 
     def identify(self, token: str) -> Identity | None:
         """Return whose token it is, None if it is nobody's. Raises IdentityUnavailable."""

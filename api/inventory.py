@@ -14,7 +14,13 @@ from api.schemas import Answer, Strict, maybe_text, one_of, text, texts, time
 from api.services import services
 from api.spec import Blueprint
 from api.table import table_answer
-from store.inventory import KnownCluster, KnownCredential, known_clusters, known_credentials
+from store.inventory import (
+    Holder,
+    KnownCluster,
+    KnownCredential,
+    known_clusters,
+    known_credentials,
+)
 
 blueprint = Blueprint("announced")
 
@@ -57,16 +63,39 @@ class ClustersSchema(Answer):
     )
 
 
+class HolderSchema(Answer):
+    """What the workers of a pool hold under a name."""
+
+    pool = text()
+    fingerprint = maybe_text("Null without a sealing key.")
+    since = time("Since when it has this content.")
+    reason = maybe_text("Why it cannot be used.")
+
+
 class CredentialSchema(Answer):
     """A named registry login, without its secrets."""
 
     name = text()
     registries = texts("Registry keys, which images are matched against.")
     usernames = texts()
+    fingerprint = maybe_text(
+        "A keyed hash of its content: the same for the same content. Null where pools hold different contents, or "
+        "where workers have no sealing key."
+    )
     pools = texts("The pools whose workers hold it.")
     since = time("Since when it has its present content.")
     status = one_of((_READY, _INVALID), "`invalid`: it is there but cannot be used.")
     reason = maybe_text("Why it cannot be used.")
+    warning = maybe_text(
+        "What is probably not meant: pools hold different contents, or one cannot use its own."
+    )
+    holders = fields.List(
+        fields.Nested(HolderSchema),
+        required=True,
+        metadata={
+            "description": "What each pool holds; a pool whose workers differ is there several times."
+        },
+    )
 
 
 class CredentialsSchema(Answer):
@@ -112,7 +141,10 @@ def credentials(_: dict[str, Any]) -> Response:
     visible = caller().rights.credentials(Permission.READ_INVENTORY)
     items = [_credential(known) for name, known in found.items() if visible(name)]
     if wanted() is Format.TABLE:
-        return _table(items, ("name", "status", "registries", "usernames", "pools", "reason"))
+        for item in items:
+            item["reason"] = item["reason"] or item["warning"]
+        columns = ("name", "status", "registries", "usernames", "fingerprint", "pools", "reason")
+        return _table(items, columns)
     return json_answer({"items": items})
 
 
@@ -133,11 +165,43 @@ def _credential(known: KnownCredential) -> dict[str, Any]:
         "name": credential.name,
         "registries": credential.registries,
         "usernames": credential.usernames,
+        "fingerprint": known.fingerprint,
         "pools": known.pools,
         "since": credential.since,
         "status": _INVALID if credential.problem else _READY,
         "reason": credential.problem,
+        "warning": _warning(known),
+        "holders": [_holder(holder) for holder in known.holders],
     }
+
+
+def _holder(holder: Holder) -> dict[str, Any]:
+    return {
+        "pool": holder.pool,
+        "fingerprint": holder.credential.fingerprint,
+        "since": holder.credential.since,
+        "reason": holder.credential.problem,
+    }
+
+
+def _warning(known: KnownCredential) -> str | None:
+    """Return what is not the same everywhere."""
+    if known.credential.problem:
+        return None
+    parts = []
+    if known.differs:
+        contents = ", ".join(
+            f"{holder.pool} ({holder.credential.fingerprint or 'no fingerprint'})"
+            for holder in known.holders
+            if not holder.credential.problem
+        )
+        parts.append(
+            f"workers hold different contents under this name: {contents}; a run uses its own worker's"
+        )
+    unusable = sorted({holder.pool for holder in known.holders if holder.credential.problem})
+    if unusable:
+        parts.append(f"a worker of {', '.join(unusable)} cannot use its own; see holders")
+    return "; ".join(parts) or None
 
 
 def _without_user(server: str) -> str | None:

@@ -80,6 +80,34 @@ _TYPES = (
         "What was asked for is not possible any more, or not yet. 'detail' says what state the remediation is in.",
     ),
     ProblemType(
+        "self-approval",
+        403,
+        "A second person has to decide",
+        "The clusters are protected: somebody else than who asked for the remediation approves or rejects it. Who "
+        "asked can cancel it.",
+    ),
+    ProblemType(
+        "limit-exceeded",
+        403,
+        "The request is larger than your role allows",
+        "The access file limits how many clusters and namespaces a request of your role may be about. 'detail' says "
+        "how many. Nothing was started.",
+    ),
+    ProblemType(
+        "approval-stale",
+        409,
+        "It is not what would be done now",
+        "What would be done has changed since it was looked at: the digest is another one. Read the remediation "
+        "again, look at what it would do, and decide with the digest in its 'approval'.",
+    ),
+    ProblemType(
+        "quota-exceeded",
+        429,
+        "Too many remediations at once",
+        "The access file limits how many remediations a caller asks for within a minute, and how many may be open at "
+        "once. Try again after the time in Retry-After. Nothing was started.",
+    ),
+    ProblemType(
         "nothing-to-retry",
         409,
         "Nothing failed and nothing was cancelled",

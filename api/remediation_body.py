@@ -4,8 +4,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
+from remediation.approval import Approval, ApprovalState
 from remediation.outcome import Error, Summary
 from remediation.registry.check import CheckResult
+from remediation.status import RunStatus
 from store.records import Remediation, Run
 
 Link = Callable[[str], str]
@@ -29,7 +31,8 @@ def remediation_body(remediation: Remediation, link: Link) -> dict[str, Any]:
         "labels": request["labels"],
         "request": request,
         "summary": summary_body(remediation.summary),
-        "clusters": [_run_body(run) for run in remediation.runs],
+        "clusters": [_run_body(run, remediation) for run in remediation.runs],
+        "approval": approval_body(remediation.approval),
         "warnings": list(_warnings(remediation)),
         "retry_of": remediation.retry_of,
         "undo_of": remediation.undo_of,
@@ -81,7 +84,23 @@ def error_body(error: Error | None) -> dict[str, Any] | None:
     }
 
 
-def _run_body(run: Run) -> dict[str, Any]:
+def approval_body(approval: Approval | None) -> dict[str, Any] | None:
+    """Return the second person's part, None where none is needed."""
+    if approval is None:
+        return None
+    return {
+        "required": True,
+        "state": approval.state,
+        "digest": approval.digest,
+        "expires_at": approval.expires_at,
+        "requested_by": approval.asked_by,
+        "decided_by": approval.decided_by,
+        "decided_at": approval.decided_at,
+        "comment": approval.comment,
+    }
+
+
+def _run_body(run: Run, remediation: Remediation) -> dict[str, Any]:
     return {
         "name": run.cluster,
         "status": run.status,
@@ -90,8 +109,9 @@ def _run_body(run: Run) -> dict[str, Any]:
         "finished_at": run.finished_at,
         "summary": summary_body(run.summary),
         "error": error_body(run.error),
-        "reason": _reason(run),
+        "reason": _reason(run, remediation),
         "registry_check": _check_body(run.registry_check),
+        "credential_fingerprint": run.credential_fingerprint,
     }
 
 
@@ -102,7 +122,18 @@ def _check_body(result: CheckResult | None) -> dict[str, Any] | None:
     return {**reports[0], "checked_at": result.checked_at, "registries": reports}
 
 
-def _reason(run: Run) -> str | None:
+def _reason(run: Run, remediation: Remediation) -> str | None:
+    """Return why a run waits, or why it never began."""
+    approval, paused = remediation.approval, remediation.paused
+    if approval and approval.state is ApprovalState.PENDING and not remediation.status.terminal:
+        return f"waits for somebody else than {approval.asked_by} to approve it, until {approval.expires_at}"
+    if approval and approval.state is ApprovalState.REJECTED:
+        why = f": {approval.comment}" if approval.comment else ""
+        return f"{approval.decided_by} rejected it{why}"
+    if approval and approval.state is ApprovalState.EXPIRED:
+        return f"nobody approved it until {approval.expires_at}"
+    if paused and run.status is RunStatus.QUEUED:
+        return f"the service is paused since {paused.since} by {paused.by}: {paused.reason}"
     if run.behind:
         return f"waits for {run.behind}, which writes the same Secret there"
     return None

@@ -7,15 +7,18 @@ from flask import Response
 from api import remediation_request, scope
 from api.acceptance import ACCEPTED_HEADERS, Plan, accept
 from api.access import Permission, permission
+from api.audit import audited
 from api.authorization import check_new
 from api.body import Body, read_body
 from api.idempotency import KEY_HEADER
+from api.inline import login_of, sealer, sealing_key
 from api.problems import invalid
 from api.remediation_request import RemediationRequestSchema, to_request
 from api.remediation_schemas import RemediationSchema
 from api.remediations import WaitQuery
 from api.services import services
 from api.spec import Blueprint
+from remediation.audit import Action
 
 blueprint = Blueprint("create")
 
@@ -35,6 +38,7 @@ blueprint = Blueprint("create")
         },
     },
 )
+@audited(Action.CREATE)
 @permission(Permission.CREATE_REMEDIATIONS)
 @blueprint.query(WaitQuery)
 @blueprint.answers(
@@ -42,7 +46,7 @@ blueprint = Blueprint("create")
     RemediationSchema,
     headers=ACCEPTED_HEADERS,
 )
-@blueprint.problems(400, 401, 403, 406, 413, 415, 422, 503)
+@blueprint.problems(400, 401, 403, 406, 413, 415, 422, 429, 503)
 def create(query: dict[str, Any]) -> Response:
     """Start a remediation.
 
@@ -57,8 +61,14 @@ def _admitted(body: Body) -> Plan:
     check_new(body.fields, inline="inline_credential" in body.given)
     fleet = scope.Fleet.of(services().store.inventory.workers()).seen()
     findings = [*body.findings, *scope.findings(body.fields, fleet)]
-    findings += scope.credential_choice(body.given, fleet)
+    key = sealing_key() if "inline_credential" in body.given else None
+    findings += scope.credential_choice(body.given, fleet, key.id if key else None)
     if findings:
         raise invalid(findings)
     wanted = to_request(body.fields)
-    return Plan(wanted, scope.placements(wanted.clusters, wanted.credential, fleet))
+    holders = fleet.holders(wanted, key.id if key else None)
+    return Plan(
+        wanted,
+        scope.placements(wanted.clusters, holders, fleet),
+        seal=sealer(key, login_of(body.fields)),
+    )

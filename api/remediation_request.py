@@ -6,12 +6,11 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, validate
 
-from api.schemas import Strict, StrictBoolean
-from remediation.credential import InvalidCredential, check_registry
-from remediation.label_selector import SelectorError, parse_selector
+from api.inline import inline_field, login_of
+from api.schemas import Strict, StrictBoolean, checked
+from remediation.label_selector import parse_selector
 from remediation.patterns import (
     MAX_LENGTH,
-    PatternError,
     check_account_pattern,
     check_cluster_pattern,
     check_name_pattern,
@@ -37,18 +36,6 @@ _SUBDOMAIN = rf"{_LABEL}(\.{_LABEL})*"
 _CLUSTER_FORM = {"maxLength": MAX_LENGTH}
 _NAME_FORM = {"maxLength": MAX_LENGTH, "pattern": f"^{_NAME}$"}
 _ACCOUNT_FORM = {"maxLength": 2 * MAX_LENGTH + 1, "pattern": f"^({_NAME}/)?{_NAME}$"}
-
-
-def _checked(check: Callable[[str], object]) -> Callable[[str], None]:
-    """Turn one of the domain's checks into a validator."""
-
-    def validator(value: str) -> None:
-        try:
-            check(value)
-        except (PatternError, SelectorError, InvalidCredential) as error:
-            raise ValidationError(str(error)) from error
-
-    return validator
 
 
 def _length(most: int) -> validate.Length:
@@ -77,7 +64,7 @@ def _entries(
 ) -> fields.List[Any]:
     """Return a list of patterns; `form` says for the reference what `check` accepts."""
     return fields.List(
-        fields.String(validate=_checked(check), metadata={"minLength": 1, **form}),
+        fields.String(validate=checked(check), metadata={"minLength": 1, **form}),
         validate=validate.Length(
             1, MAX_ENTRIES, error='must hold {min} to {max} entries; "*" stands for all'
         ),
@@ -96,28 +83,12 @@ def timeout_field(**options: Any) -> fields.Integer:
     )
 
 
-def reason_field() -> fields.String:
+def reason_field(**options: Any) -> fields.String:
     """Return the field of a reason."""
     return fields.String(
         validate=[_length(_MAX_REASON), _printable],
         metadata={"description": "Why; kept in the record."},
-    )
-
-
-class InlineCredentialSchema(Strict):
-    """A registry login. This version takes none: it has no key to seal it with."""
-
-    registry = fields.String(
-        required=True,
-        validate=_checked(check_registry),
-        metadata={"description": "`host[:port][/path]`", "example": "registry.example.com"},
-    )
-    username = fields.String(required=True, validate=_length(255))
-    password = fields.String(
-        required=True,
-        load_only=True,
-        validate=_length(65536),
-        metadata={"format": "password", "writeOnly": True},
+        **options,
     )
 
 
@@ -141,7 +112,7 @@ class RemediationRequestSchema(Strict):
     namespace_selector = fields.String(
         validate=[
             validate.Length(max=_MAX_SELECTOR, error="must have at most {max} characters"),
-            _checked(parse_selector),
+            checked(parse_selector),
         ],
         metadata={
             "minLength": 1,
@@ -164,9 +135,8 @@ class RemediationRequestSchema(Strict):
         validate=[_length(MAX_LENGTH), _printable],
         metadata={"description": "Name of a credential that workers hold: see `GET /credentials`."},
     )
-    inline_credential = fields.Nested(
-        InlineCredentialSchema,
-        metadata={"description": "Refused by this version: use `credential`."},
+    inline_credential = inline_field(
+        "A login of your own, instead of `credential`. Refused where the service has no key to seal it with."
     )
     secret_name = fields.String(
         load_default=DEFAULT_SECRET_NAME,
@@ -228,14 +198,27 @@ EXAMPLES: Mapping[str, Any] = {
             "labels": {"change": "CHG-1881"},
         },
     },
+    "own login": {
+        "summary": "With a login that workers do not hold",
+        "value": {
+            "clusters": ["*"],
+            "inline_credential": {
+                "registry": "registry.example.com",
+                "username": "robot",
+                "password": "correct-horse",
+            },
+        },
+    },
 }
 
 
 def to_request(body: Mapping[str, Any]) -> RemediationRequest:
     """Return the request of a body that is right."""
+    login = login_of(body)
     return RemediationRequest(
         clusters=tuple(body["clusters"]),
-        credential=body["credential"],
+        credential=body.get("credential"),
+        inline_credential=login.recorded if login else None,
         namespaces=tuple(body["namespaces"]),
         ignore=tuple(body.get("ignore", ())),
         namespace_selector=body.get("namespace_selector"),

@@ -13,6 +13,7 @@ from api.schemas import (
     texts,
     time,
 )
+from remediation.approval import ApprovalState
 from remediation.outcome import ErrorCode
 from remediation.registry.verdict import LoginAnswer, Verdict
 from remediation.request import OnConflict, RegistryCheck
@@ -101,13 +102,24 @@ class RunSchema(Answer):
     finished_at = time()
     summary = fields.Nested(SummarySchema, required=True)
     error = fields.Nested(ErrorSchema, required=True, allow_none=True)
-    reason = maybe_text("Why it waits.")
+    reason = maybe_text("Why it waits, or why it never began.")
     registry_check = fields.Nested(
         RegistryCheckSchema,
         required=True,
         allow_none=True,
         metadata={"description": "None if no registry was asked: skipped, or nothing to write."},
     )
+    credential_fingerprint = maybe_text(
+        "Of the credential that was used, as `GET /credentials` shows it. Null before, and where workers have no "
+        "sealing key."
+    )
+
+
+class StoredLoginSchema(Answer):
+    """A login that came in the request, without its password."""
+
+    registry = text()
+    username = text()
 
 
 class StoredRequestSchema(Answer):
@@ -119,7 +131,13 @@ class StoredRequestSchema(Answer):
     namespace_selector = maybe_text()
     service_accounts = texts()
     ignore_service_accounts = texts()
-    credential = text()
+    credential = maybe_text("The name of a credential that workers hold.")
+    inline_credential = fields.Nested(
+        StoredLoginSchema,
+        required=True,
+        allow_none=True,
+        metadata={"description": "What is kept of a login that came in the request."},
+    )
     secret_name = text()
     on_conflict = one_of(OnConflict)
     dry_run = flag()
@@ -127,6 +145,19 @@ class StoredRequestSchema(Answer):
     timeout_seconds = number()
     reason = maybe_text()
     labels = fields.Dict(keys=fields.String(), values=fields.String(), required=True)
+
+
+class ApprovalSchema(Answer):
+    """A second person's decision; a remediation of protected clusters begins only when it is approved."""
+
+    required = flag()
+    state = one_of(ApprovalState)
+    digest = text("Names exactly what would be done; a decision has to send it back.")
+    expires_at = text("When it ends as cancelled, unless it was decided.", format="date-time")
+    requested_by = text("Who may not decide.")
+    decided_by = maybe_text()
+    decided_at = time()
+    comment = maybe_text()
 
 
 class WarningSchema(Answer):
@@ -163,6 +194,12 @@ class RemediationSchema(Answer):
     request = fields.Nested(StoredRequestSchema, required=True)
     summary = fields.Nested(SummarySchema, required=True)
     clusters = fields.List(fields.Nested(RunSchema), required=True)
+    approval = fields.Nested(
+        ApprovalSchema,
+        required=True,
+        allow_none=True,
+        metadata={"description": "null where no second person is needed."},
+    )
     warnings = fields.List(fields.Nested(WarningSchema), required=True)
     retry_of = maybe_text("The remediation that this one repeats.")
     undo_of = maybe_text("The remediation that this one takes back.")

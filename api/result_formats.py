@@ -105,10 +105,11 @@ def _cells(row: dict[str, Any]) -> list[Any]:
         row["duration_ms"],
         *(error.get(name.removeprefix("error_")) for name in _COLUMNS if "error_" in name),
     )
-    return [_cell(value) for value in cells]
+    return [cell(value) for value in cells]
 
 
-def _cell(value: Any) -> Any:
+def cell(value: Any) -> Any:
+    """Return a value for CSV; a text that a spreadsheet would take for a formula is none any more."""
     if isinstance(value, bool):
         return str(value).lower()
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value

@@ -1,10 +1,14 @@
 """Parts that the schemas of several resources share."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Any
 
-from marshmallow import EXCLUDE, RAISE, Schema, fields, validate
+from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields, validate
+
+from remediation.credential import InvalidCredential
+from remediation.label_selector import SelectorError
+from remediation.patterns import PatternError
 
 NEXT_CURSOR = "For the next page; not there on the last one."
 
@@ -34,6 +38,18 @@ class StrictBoolean(fields.Boolean):
         if not isinstance(value, bool):
             raise self.make_error("invalid", input=value)
         return value
+
+
+def checked(check: Callable[[str], object]) -> Callable[[str], None]:
+    """Turn one of the domain's checks into a validator."""
+
+    def validator(value: str) -> None:
+        try:
+            check(value)
+        except (PatternError, SelectorError, InvalidCredential) as error:
+            raise ValidationError(str(error)) from error
+
+    return validator
 
 
 def text(description: str = "", **metadata: Any) -> fields.String:

@@ -7,8 +7,15 @@ from typing import Any
 from api.access import Permission, caller
 from api.problems import Finding, pointer
 from remediation.inventory import Announcement
+from remediation.request import RemediationRequest
 from remediation.selection import UnknownCluster, nearest, select_clusters
-from store.inventory import KnownCluster, KnownCredential, known_clusters, known_credentials
+from store.inventory import (
+    KnownCluster,
+    KnownCredential,
+    known_clusters,
+    known_credentials,
+    pools_that_open,
+)
 
 _MAX_LISTED = 20
 _NO_WORKER = (
@@ -22,12 +29,23 @@ class Fleet:
 
     clusters: Mapping[str, KnownCluster]
     credentials: Mapping[str, KnownCredential]
-    has_workers: bool
+    workers: Sequence[Announcement]
 
     @classmethod
     def of(cls, workers: list[Announcement]) -> "Fleet":
         """Sum up the announcements."""
-        return cls(known_clusters(workers), known_credentials(workers), bool(workers))
+        return cls(known_clusters(workers), known_credentials(workers), workers)
+
+    @property
+    def has_workers(self) -> bool:
+        """Tell whether any worker lives."""
+        return bool(self.workers)
+
+    def holders(self, request: RemediationRequest, sealing_key: str | None) -> Sequence[str]:
+        """Return the pools that hold the known credential of a request, or can open what was sealed with the key."""
+        if request.credential is not None:
+            return self.credentials[request.credential].pools
+        return pools_that_open(self.workers, sealing_key or "")
 
     def seen(self) -> "Fleet":
         """Return what the present caller may see of it."""
@@ -37,7 +55,7 @@ class Fleet:
         return Fleet(
             {name: known for name, known in self.clusters.items() if clusters(name)},
             {name: known for name, known in self.credentials.items() if credentials(name)},
-            self.has_workers,
+            self.workers,
         )
 
 
@@ -49,15 +67,17 @@ def findings(body: Mapping[str, Any], fleet: Fleet) -> list[Finding]:
     return found
 
 
-def credential_choice(given: Collection[str], fleet: Fleet) -> Iterable[Finding]:
-    """Yield what is wrong with how the credential is given: by name it has to be, once."""
+def credential_choice(
+    given: Collection[str], fleet: Fleet, sealing_key: str | None
+) -> Iterable[Finding]:
+    """Yield what is wrong with how the credential is given: by name or inline, once.
+
+    `sealing_key` is the id of the key that an inline one would be sealed with.
+    """
     if "inline_credential" in given:
-        refusal = "this service has no sealing key, so it takes no passwords; use `credential`."
-        yield Finding(
-            pointer("inline_credential"),
-            f"{refusal} {_known_credentials(fleet)}",
-            "not_supported",
-        )
+        if refusal := inline_refusal(fleet, sealing_key):
+            text = f"{refusal} Use `credential`. {_known_credentials(fleet)}"
+            yield Finding(pointer("inline_credential"), text, "not_supported")
         if "credential" in given:
             both = "name a `credential` or send an `inline_credential`, not both"
             yield Finding(pointer("credential"), both, "ambiguous")
@@ -67,19 +87,35 @@ def credential_choice(given: Collection[str], fleet: Fleet) -> Iterable[Finding]
         )
 
 
-def placements(clusters: Sequence[str], credential: str, fleet: Fleet) -> list[tuple[str, str]]:
-    """Return the selected clusters, each with a pool that serves it: one that holds the credential, if there is one.
+def inline_refusal(fleet: Fleet, sealing_key: str | None) -> str | None:
+    """Return why a login cannot be taken, None if it can."""
+    if sealing_key is None:
+        return (
+            "this service has no sealing key, so it takes no passwords: `remediator keys create` makes a pair, for "
+            "REMEDIATOR_SEALING_PUBLIC_KEY_FILE of the API and REMEDIATOR_SEALING_KEY_FILE of the workers."
+        )
+    if not pools_that_open(fleet.workers, sealing_key):
+        return (
+            f"no live worker could open it: none has the private key to {sealing_key} in its "
+            "REMEDIATOR_SEALING_KEY_FILE."
+        )
+    return None
+
+
+def placements(
+    clusters: Sequence[str], holders: Sequence[str], fleet: Fleet
+) -> list[tuple[str, str]]:
+    """Return the selected clusters, each with a pool that serves it: one of `holders`, if there is one.
 
     A broken context that a glob matches is among them: its run ends at once and says why, so that `*` never passes over
     a cluster in silence.
     """
     names, _ = select_clusters(clusters, fleet.clusters)
-    return places(names, credential, fleet)
+    return places(names, holders, fleet)
 
 
-def places(names: Sequence[str], credential: str, fleet: Fleet) -> list[tuple[str, str]]:
-    """Return known clusters, each with a pool that serves it: one that holds the known credential, if there is one."""
-    holders = fleet.credentials[credential].pools
+def places(names: Sequence[str], holders: Sequence[str], fleet: Fleet) -> list[tuple[str, str]]:
+    """Return known clusters, each with a pool that serves it: one of `holders`, if there is one."""
     return [(name, _pool(fleet.clusters[name].pools, holders)) for name in names]
 
 

@@ -14,6 +14,7 @@ from api.app import create_app
 from api.background import RedisState, start_recovery
 from api.services import services_of
 from api.settings import Address, Settings, open_store
+from api.slow_clients import PunctualWorker
 
 WORKERS = 2
 THREADS = 64
@@ -43,12 +44,18 @@ class Server(BaseApplication):  # type: ignore[misc]
         """Set gunicorn up (its own ways of configuration are left aside)."""
         for name, value in {
             "bind": f"fd://{self._listener}",
-            "worker_class": "gthread",
+            "worker_class": PunctualWorker,
             "workers": WORKERS,
             "threads": THREADS,
             "timeout": 60,
             "graceful_timeout": 20,
             "keepalive": 5,
+            "limit_request_line": 4094,
+            "limit_request_fields": 64,
+            "limit_request_field_size": 8190,
+            # Headers that only a proxy may set mean nothing here.
+            "forwarded_allow_ips": "",
+            "secure_scheme_headers": {},
             "control_socket_disable": True,
             "proc_name": "remediator-api",
             "logger_class": _Logger,

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, cast
 from flask import Flask, current_app
 
 from api.settings import Settings
+from store.audit import Audit
 from store.store import Store
 
 if TYPE_CHECKING:
     from api.access import Access
+    from api.audit import Strangers
     from api.publication import Publication
     from api.waiting import Waits
 
@@ -25,6 +27,12 @@ class Services:
     access: "Access"
     waits: "Waits"
     publication: "Publication"
+    strangers: "Strangers"
+
+    @property
+    def audit(self) -> Audit:
+        """The audit trail."""
+        return self.store.audit
 
 
 def provide(app: Flask, provided: Services) -> None:

@@ -60,6 +60,7 @@ class Settings:
     listen: Address = Address("127.0.0.1", 8080)
     public_url: str | None = None
     access_file: Path | None = None
+    sealing_public_key_file: Path | None = None
     retention_days: int = DEFAULT_RETENTION_DAYS
     log_format: LogFormat = LogFormat.TEXT
     log_level: LogLevel = LogLevel.INFO
@@ -87,6 +88,9 @@ class Settings:
                 "REMEDIATOR_PUBLIC_URL", _public_url, "https://remediator.example", None
             ),
             access_file=read("REMEDIATOR_ACCESS_FILE", _file, "/etc/remediator/access.yaml", None),
+            sealing_public_key_file=read(
+                "REMEDIATOR_SEALING_PUBLIC_KEY_FILE", _file, "/etc/remediator/sealing.pub", None
+            ),
             retention_days=read(
                 "REMEDIATOR_RETENTION_DAYS",
                 _days,

@@ -20,7 +20,8 @@ View = TypeVar("View", bound=Callable[..., Any])
 DESCRIPTION = """\
 Puts a registry pull Secret into every namespace of many Kubernetes clusters, and its name into every ServiceAccount.
 
-Every call needs an API key as bearer token. Times are RFC 3339 in UTC. Errors are `application/problem+json`
+Every call needs a bearer token: an API key, or a token of an issuer that the access file knows. What the caller may not
+do is 403; what it may not see is not there for it. Times are RFC 3339 in UTC. Errors are `application/problem+json`
 (RFC 9457) with everything that is wrong at once. Lists of values in a query are joined by commas and mean any of
 them; different parameters all have to hold. Enumerations may grow, and objects may get more members.
 """
@@ -53,13 +54,19 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         parameters: Sequence[Mapping[str, Any]] = (),
         **document: Any,
     ) -> Callable[[View], View]:
-        """Serve `method` on `rule`; `parameters` are those of the path, `document` goes into the OpenAPI operation."""
+        """Serve `method` on `rule`; `document` goes into the OpenAPI operation.
+
+        Of `parameters` those in the path belong to all operations on it, those in headers to this one.
+        """
+        path = [parameter for parameter in parameters if parameter["in"] == "path"]
+        own = [parameter for parameter in parameters if parameter["in"] != "path"]
 
         def decorate(view: View) -> View:
             documented = self.doc(operationId=operation_id, **document)(view)
-            self.add_url_rule(
-                rule, view.__name__, documented, methods=[method], parameters=list(parameters)
-            )
+            if own:
+                arguments = documented._apidoc.setdefault("arguments", {})
+                arguments.setdefault("parameters", []).extend(own)
+            self.add_url_rule(rule, view.__name__, documented, methods=[method], parameters=path)
             return view
 
         return decorate
@@ -108,7 +115,13 @@ class Api(flask_smorest.Api):  # type: ignore[misc]
         }
         super().__init__(app, spec_kwargs=dict(options))
         self.spec.components.security_scheme(
-            "bearer", {"type": "http", "scheme": "bearer", "description": "An API key: rmd_…"}
+            "bearer",
+            {
+                "type": "http",
+                "scheme": "bearer",
+                "description": "An API key (rmd_…), a token of an OpenID Connect issuer, or one of a Kubernetes "
+                "ServiceAccount.",
+            },
         )
 
     def handle_http_exception(self, error: HTTPException) -> Response:

@@ -11,6 +11,7 @@ from api.access import Permission, authenticated, caller, permission
 from api.answers import json_answer
 from api.health import NOT_USED
 from api.identity import Method
+from api.pause import PausedSchema, paused_body
 from api.schemas import Answer, flag, maybe_text, number, one_of, text, texts, time
 from api.services import services
 from api.spec import Blueprint
@@ -94,6 +95,12 @@ class SystemSchema(Answer):
     workers = fields.List(fields.Nested(WorkerSchema), required=True)
     queues = fields.List(fields.Nested(QueueSchema), required=True)
     runs = fields.Nested(RunsSchema, required=True)
+    paused = fields.Nested(
+        PausedSchema,
+        required=True,
+        allow_none=True,
+        metadata={"description": "Why no run begins at present; null while it works."},
+    )
     access = fields.Nested(AccessSchema, required=True)
     retention_days = number("How long a remediation that has ended is kept.")
 
@@ -138,6 +145,7 @@ def system() -> Response:
             "workers": [_worker(worker) for worker in workers],
             "queues": [{"pool": pool, "waiting": store.queue.waiting(pool)} for pool in pools],
             "runs": {"active": len(active)},
+            "paused": paused_body(store.pause.current()),
             "access": _access(),
             "retention_days": services().settings.retention_days,
         }

@@ -8,9 +8,10 @@ from flask import Response
 
 from api.acceptance import ACCEPTED_HEADERS, Plan, accept
 from api.access import Permission, permission
+from api.audit import audited
 from api.authorization import check_follow_up
 from api.body import Body, read_optional_body
-from api.follow_up import FollowUpSchema, body_of, followed, places_of, request_for
+from api.follow_up import FollowUpSchema, body_of, fleet_now, followed, places_of, request_for
 from api.idempotency import KEY_HEADER
 from api.problems import Problem
 from api.remediation_schemas import RemediationSchema
@@ -18,6 +19,7 @@ from api.remediations import ID_PARAMETER, WaitQuery
 from api.schemas import StrictBoolean
 from api.services import services
 from api.spec import Blueprint
+from remediation.audit import Action
 from store.lineage import standing_on, wrote
 from store.records import Origin, Remediation, Run
 from store.remediations import AlreadyUndone, owner_of
@@ -42,10 +44,11 @@ class UndoSchema(FollowUpSchema):
     parameters=[ID_PARAMETER, KEY_HEADER],
     requestBody=body_of(UndoSchema()),
 )
+@audited(Action.UNDO)
 @permission(Permission.CREATE_REMEDIATIONS)
 @blueprint.query(WaitQuery)
 @blueprint.answers(202, RemediationSchema, headers=ACCEPTED_HEADERS)
-@blueprint.problems(400, 401, 403, 404, 406, 409, 413, 415, 422, 503)
+@blueprint.problems(400, 401, 403, 404, 406, 409, 413, 415, 422, 429, 503)
 def undo(query: dict[str, Any], remediation_id: str) -> Response:
     """Undo a remediation.
 
@@ -73,7 +76,7 @@ def _admitted(remediation_id: str, body: Body) -> Plan:
         kept_secrets=sum(run.summary.secrets_updated for run in runs),
         undoes={run.cluster: run.id for run in runs},
     )
-    return Plan(wanted, places_of(runs, credential=None), origin, needs)
+    return Plan(wanted, places_of(runs, fleet_now()), origin, needs)
 
 
 def _undoable(original: Remediation) -> list[Run]:

@@ -7,7 +7,7 @@ from functools import cached_property
 from api.access import Caller, Permission, caller
 from api.services import services
 from remediation.outcome import Summary, summarise_row
-from remediation.patterns import is_literal, matcher, subsumes
+from remediation.patterns import is_literal, matcher
 from remediation.request import RemediationRequest
 from store.records import Remediation, Row, Run
 
@@ -42,7 +42,10 @@ class Sight:
         """
         if self.everything:
             return remediation
-        seen = tuple(self._run(run) for run in remediation.runs if self._visible(run.cluster))
+        asked = remediation.request.namespaces
+        seen = tuple(
+            self._run(run, asked) for run in remediation.runs if self._visible(run.cluster)
+        )
         clusters = [run.cluster for run in seen]
         request = self._request(remediation.request, clusters)
         # What the number is made of may be hidden.
@@ -71,12 +74,17 @@ class Sight:
     def _namespaces(self, cluster: str) -> tuple[str, ...]:
         return self.who.rights.namespaces(_READ, cluster)
 
-    def _run(self, run: Run) -> Run:
-        names = self._namespaces(run.cluster)
-        if any(subsumes(pattern, "*") for pattern in names):
+    def _run(self, run: Run, asked: tuple[str, ...]) -> Run:
+        """Return a run without what is hidden of the namespaces that it was asked for."""
+        if not self.who.rights.uncovered(_READ, [run.cluster], asked):
             return run
-        missing = run.missing and tuple(filter(matcher(names), run.missing))
-        return replace(run, summary=self._summary(run, names), missing=missing)
+        names = self._namespaces(run.cluster)
+        return replace(
+            run,
+            summary=self._summary(run, names),
+            missing=run.missing and tuple(filter(matcher(names), run.missing)),
+            registry_check=None,  # it may name images of any namespace
+        )
 
     def _summary(self, run: Run, names: tuple[str, ...]) -> Summary:
         if not run.summary.done:
@@ -96,8 +104,10 @@ class Sight:
         def kept_accounts(names: tuple[str, ...]) -> tuple[str, ...]:
             return tuple(name for name in names if "/" not in name or kept((name,)))
 
+        own = self.who.rights.credentials(_READ)
         return replace(
             request,
+            credential=request.credential if own(request.credential or "") else None,
             clusters=tuple(
                 name for name in request.clusters if not is_literal(name) or name in clusters
             ),

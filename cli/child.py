@@ -5,8 +5,9 @@ import os
 import signal
 import subprocess
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import IO
 
 from cli.tied import tied
@@ -19,12 +20,16 @@ KEPT_LINES = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChildSpec:
-    """What to run. `descriptors` stay open in the child; `environment` is all that it sees."""
+    """What to run. `descriptors` stay open in the child; `environment` is all that it sees.
+
+    Standard output goes to the end of the file `output`, where there is one; else both streams are passed on.
+    """
 
     name: str
     command: Sequence[str]
     environment: Mapping[str, str] = field(repr=False)
     descriptors: tuple[int, ...] = ()
+    output: Path | None = None
 
 
 class Child:
@@ -48,26 +53,28 @@ class Child:
 
     @property
     def output(self) -> IO[bytes]:
-        """Both output streams of the process, as a pipe that does not block."""
-        if self._process is None or self._process.stdout is None:
+        """What the process says, as a pipe that does not block."""
+        stream = self._process and (self._process.stdout or self._process.stderr)
+        if not stream:
             raise ValueError(f"{self.name} does not run")
-        return self._process.stdout
+        return stream
 
     def start(self, now: float) -> None:
         """Start the process, in a session of its own: Ctrl-C in the terminal is for the parent to handle."""
         self.restart_at = None
         self.last_lines.clear()
         self._started = now
-        self._process = subprocess.Popen(
-            tied(self._spec.command),
-            env=dict(self._spec.environment),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            pass_fds=self._spec.descriptors,
-            start_new_session=True,
-            umask=0o077,
-        )
+        with _opened(self._spec.output) as file:
+            self._process = subprocess.Popen(
+                tied(self._spec.command),
+                env=dict(self._spec.environment),
+                stdin=subprocess.DEVNULL,
+                stdout=file or subprocess.PIPE,
+                stderr=subprocess.PIPE if file else subprocess.STDOUT,
+                pass_fds=self._spec.descriptors,
+                start_new_session=True,
+                umask=0o077,
+            )
         os.set_blocking(self.output.fileno(), False)
 
     def read_lines(self) -> list[str]:
@@ -110,6 +117,17 @@ class Child:
         """Send a signal to the process, if it lives."""
         if self._process:
             self._process.send_signal(number)
+
+
+@contextlib.contextmanager
+def _opened(path: Path | None) -> Iterator[IO[bytes] | None]:
+    """Open a file that only its owner may read, at its end; None without a path."""
+    if path is None:
+        yield None
+        return
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+    with os.fdopen(os.open(path, flags, 0o600), "ab", buffering=0) as file:
+        yield file
 
 
 def describe_exit(code: int) -> str:

@@ -106,7 +106,7 @@ class ApiClient:
                 request.method,
                 request.path,
                 params=request.to_params(),
-                json=request.body,
+                json=request.to_json(),
                 headers=dict(request.headers),
                 timeout=httpx.Timeout(
                     ANSWER_SECONDS + request.wait_seconds, connect=CONNECT_SECONDS

@@ -6,6 +6,9 @@ from urllib.parse import urlencode
 
 from cli.request import BASE_PATH, Request
 
+_ADD_PASSWORD = (
+    r'. as $password | $body | .inline_credential.password = ($password | sub("\r?\n$"; ""))'
+)
 _AUTHORIZATION = '-H "Authorization: Bearer $REMEDIATOR_TOKEN"'
 
 
@@ -18,8 +21,18 @@ def as_curl(request: Request, url: str) -> str:
     if request.body is not None:
         headers["Content-Type"] = "application/json"
     parts += [f"-H {shlex.quote(f'{name}: {value}')}" for name, value in headers.items()]
-    if request.body is not None:
-        body = json.dumps(request.body, ensure_ascii=False)
+    body = json.dumps(request.body, ensure_ascii=False)
+    if _has_login(request):
+        # curl must not get the password as an argument: jq reads it from standard input.
+        parts.append("--data-binary @-")
+        parts[0] = (
+            f"jq -Rs --argjson body {shlex.quote(body)} {shlex.quote(_ADD_PASSWORD)} |\n{parts[0]}"
+        )
+    elif request.body is not None:
         parts.append(f"--data-raw {shlex.quote(body)}")
     parts.append(shlex.quote(address))
     return " \\\n  ".join(parts)
+
+
+def _has_login(request: Request) -> bool:
+    return "inline_credential" in (request.body or {})

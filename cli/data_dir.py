@@ -10,6 +10,7 @@ from pathlib import Path
 from cli.errors import CliError
 
 ORPHAN_SECONDS = 15.0
+LARGE_AUDIT_BYTES = 64 * 1024 * 1024
 
 
 def default_data_dir() -> Path:
@@ -44,6 +45,11 @@ class DataDir:
         return self.path / "access.yaml"
 
     @property
+    def audit_file(self) -> Path:
+        """The audit trail, one JSON object a line."""
+        return self.path / "audit.jsonl"
+
+    @property
     def credentials(self) -> Path:
         """Where credentials are looked for unless the caller says otherwise."""
         return self.path / "credentials"
@@ -75,10 +81,16 @@ class DataDir:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.path.chmod(0o700)
             self.redis.mkdir(mode=0o700, exist_ok=True)
+            self._put_aside_audit()
         except OSError as error:
             raise CliError(
                 f"cannot use {self.path} as data directory: {error.strerror}; choose another with --data-dir"
             ) from error
+
+    def _put_aside_audit(self) -> None:
+        """Begin a new file for the audit trail once the last one has become large; the one before that goes."""
+        if self.audit_file.exists() and self.audit_file.stat().st_size > LARGE_AUDIT_BYTES:
+            self.audit_file.replace(self.audit_file.with_name("audit.1.jsonl"))
 
     def lock(self) -> "Lock":
         """Take the directory for this process and those it will start.

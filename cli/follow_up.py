@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from cli.call import Call, client_command
+from cli.login import login_options, take_login
 from cli.remediations import id_argument
 from cli.run import remediate, request_body
 
@@ -32,11 +33,16 @@ def _options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.command("retry")
 @id_argument
 @_options
+@login_options
 @client_command
 def retry_command(call: Call, remediation_id: str, no_wait: bool, **options: Any) -> None:
-    """Do again exactly what failed or was cancelled, and wait for the outcome."""
+    """Do again exactly what failed or was cancelled, and wait for the outcome.
+
+    A login of your own (--server …) was deleted at the end: give it again.
+    """
     path = f"/remediations/{remediation_id}/retry"
-    remediate(call, path, request_body(options), no_wait=no_wait)
+    login, others = take_login(options)
+    remediate(call, path, request_body(others), login, no_wait=no_wait)
 
 
 @click.command("undo")

@@ -56,8 +56,9 @@ def _print_items(call: Call, path: str) -> None:
 
 
 def _view_of(items: list[JsonObject]) -> View:
-    """Return a view with what the service says of the items, its name first."""
-    names = dict.fromkeys(["name", *(name for item in items for name in item if name != "links")])
+    """Return a view with what the service says of the items, its name first; details are for programs."""
+    named = (name for item in items for name in item if name not in ("links", "holders"))
+    names = dict.fromkeys(["name", *named])
     return View(tuple(map(_field, names)), name=lambda item: str(item.get("name")))
 
 

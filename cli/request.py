@@ -12,7 +12,10 @@ BASE_PATH = "/api/v1"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One call of the API. `path` is below the base; a POST carries a key that makes repeating it harmless."""
+    """One call of the API. `path` is below the base; a POST carries a key that makes repeating it harmless.
+
+    `password` belongs into the body's `inline_credential`; None: there is none.
+    """
 
     method: str
     path: str
@@ -20,11 +23,19 @@ class Request:
     body: JsonObject | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     wait_seconds: int = 0  # how long the service may hold the answer back
+    password: str | None = field(default=None, repr=False)
 
     def to_params(self) -> dict[str, str]:
         """Return the query, with the wait if there is one."""
         wait = {"wait": str(self.wait_seconds)} if self.wait_seconds else {}
         return {**self.params, **wait}
+
+    def to_json(self) -> JsonObject | None:
+        """Return the body as it is sent."""
+        if self.body is None or self.password is None:
+            return self.body
+        login = {**self.body["inline_credential"], "password": self.password}
+        return {**self.body, "inline_credential": login}
 
 
 def get(path: str, params: Mapping[str, str | None] | None = None, *, wait: int = 0) -> Request:

@@ -1,6 +1,7 @@
 """`remediator run` and `remediator plan`."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -9,9 +10,11 @@ from cli.call import Call, client_command
 from cli.client import ApiClient
 from cli.exit_codes import exit_code
 from cli.follow import follow
+from cli.login import Login, login_options, take_login
 from cli.render import Output
 from cli.request import JsonObject, post
 from cli.summary import print_as, print_failures, print_remediation
+from cli.text import clean
 
 _PATTERNS = "names or globs, comma-separated"
 
@@ -93,19 +96,24 @@ def _request_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.command("run")
 @_request_options
+@login_options
 @click.option("--dry-run", is_flag=True, help="Show what would be done; write nothing.")
 @client_command
 def run_command(call: Call, no_wait: bool, **options: Any) -> None:
     """Put the pull Secret in place and wait for the outcome."""
-    remediate(call, "/remediations", request_body(options), no_wait=no_wait)
+    login, others = take_login(options)
+    remediate(call, "/remediations", request_body(others), login, no_wait=no_wait)
 
 
 @click.command("plan")
 @_request_options
+@login_options
 @client_command
 def plan_command(call: Call, no_wait: bool, **options: Any) -> None:
     """Show what `run` with the same options would do; write nothing."""
-    remediate(call, "/remediations", request_body({**options, "dry_run": True}), no_wait=no_wait)
+    login, others = take_login(options)
+    body = request_body({**others, "dry_run": True})
+    remediate(call, "/remediations", body, login, no_wait=no_wait)
 
 
 def request_body(options: dict[str, Any]) -> JsonObject:
@@ -121,16 +129,24 @@ def request_body(options: dict[str, Any]) -> JsonObject:
     return body
 
 
-def remediate(call: Call, path: str, body: JsonObject, *, no_wait: bool) -> None:
+def remediate(
+    call: Call, path: str, body: JsonObject, login: Login | None = None, *, no_wait: bool
+) -> None:
     """Send a request that makes a remediation; follow that to its end unless `no_wait`, and exit by its status."""
     request = post(path, body)
+    if login:
+        request = replace(request, body={**body, "inline_credential": login.to_member()})
     call.show(request)
+    if login:
+        request = replace(request, password=login.read_password())
     with call.connect() as client:
         remediation = client.send(request).body
         if no_wait:
             _print_accepted(call, remediation)
+            _say_why_it_waits(remediation)
             return
         click.echo(f"{remediation['id']} accepted, {_clusters(remediation)}", err=True)
+        _say_why_it_waits(remediation)
         remediation = follow(client, remediation)
         print_outcome(client, remediation, call.output)
     raise click.exceptions.Exit(exit_code(remediation))
@@ -154,6 +170,15 @@ def _print_accepted(call: Call, remediation: JsonObject) -> None:
         click.echo(f"to follow it: remediator wait {remediation['id']}", err=True)
 
     print_as(remediation, call.output, table)
+
+
+def _say_why_it_waits(remediation: JsonObject) -> None:
+    """Say on standard error what somebody has to do before it begins."""
+    for reason in {clean(each.get("reason")) for each in remediation.get("clusters") or ()} - {""}:
+        click.echo(f"it {reason}" if reason.startswith("waits") else reason, err=True)
+    approval = remediation.get("approval") or {}
+    if approval.get("state") == "pending":
+        click.echo(f"for them: remediator approve {remediation['id']}", err=True)
 
 
 def _clusters(remediation: JsonObject) -> str:

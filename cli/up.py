@@ -16,11 +16,14 @@ from cli.data_dir import DataDir, default_data_dir
 from cli.listen import Address, reserve
 from cli.processes import python_module
 from cli.redis_server import RedisServer, prepare_redis
+from cli.sealing_keys import ensure_pair
 from cli.supervisor import Supervisor
 from cli.up_text import Inventory, greeting, inventory
 
 INVENTORY_SECONDS = 5.0  # how long to wait for the worker's first announcement
 _FILE = click.Path(exists=True, path_type=Path)
+_SEALING_KEY = "REMEDIATOR_SEALING_KEY_FILE"
+_SEALING_PUBLIC_KEY = "REMEDIATOR_SEALING_PUBLIC_KEY_FILE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,8 +103,10 @@ def up(settings: Settings) -> None:
             environment = environment.with_redis(redis.url)
             supervisor.run_until(redis.answers)
         if not supervisor.stopping:
-            supervisor.start(_child("worker", environment.worker, lock.inherited))
-            supervisor.start(_child("api", environment.api, lock.inherited))
+            supervisor.start(
+                _child("worker", environment.worker, lock.inherited, data_dir.audit_file)
+            )
+            supervisor.start(_child("api", environment.api, lock.inherited, data_dir.audit_file))
         if not supervisor.run_until(address.ready):
             return
         data_dir.write_url(address.url)
@@ -132,20 +137,31 @@ def _environment(settings: Settings, data_dir: DataDir, address: Address) -> Env
     inherited = {name: value for name, value in os.environ.items() if name != "REMEDIATOR_TOKEN"}
     secret = ("REMEDIATOR_", "REDIS_URL", "KUBECONFIG")
     plain = {name: value for name, value in inherited.items() if not name.startswith(secret)}
-    worker = {**inherited, "REMEDIATOR_CREDENTIALS_DIR": str(credentials.absolute())}
+    # Its own user's kubeconfigs: `kubectl` runs whatever they name too.
+    worker = {"REMEDIATOR_EXEC_PLUGINS": "*", **inherited}
+    worker["REMEDIATOR_CREDENTIALS_DIR"] = str(credentials.absolute())
     if settings.kubeconfigs:
         files = (str(path.absolute()) for path in settings.kubeconfigs)
         worker["REMEDIATOR_KUBECONFIG"] = os.pathsep.join(files)
     access_file = settings.access_file or data_dir.access_file
-    api = {name: value for name, value in inherited.items() if "KUBECONFIG" not in name} | {
+    private = ("KUBECONFIG", _SEALING_KEY, "REMEDIATOR_CREDENTIALS_DIR")
+    api = {name: value for name, value in inherited.items() if not _holds(name, private)} | {
         "REMEDIATOR_ACCESS_FILE": str(access_file.absolute()),
         "REMEDIATOR_LISTEN": address.listen,
         "REMEDIATOR_PUBLIC_URL": os.environ.get("REMEDIATOR_PUBLIC_URL") or address.url,
     }
+    if not (os.environ.get(_SEALING_KEY) or os.environ.get(_SEALING_PUBLIC_KEY)):
+        pair = ensure_pair(data_dir.path)
+        worker[_SEALING_KEY] = str(pair.private)
+        api[_SEALING_PUBLIC_KEY] = str(pair.public)
     return Environment(plain, worker, api)
 
 
-def _child(name: str, environment: dict[str, str], lock: int) -> ChildSpec:
+def _holds(name: str, parts: tuple[str, ...]) -> bool:
+    return any(part in name for part in parts)
+
+
+def _child(name: str, environment: dict[str, str], lock: int, audit: Path) -> ChildSpec:
     return ChildSpec(
         name=name,
         command=python_module(name),
@@ -153,6 +169,8 @@ def _child(name: str, environment: dict[str, str], lock: int) -> ChildSpec:
         environment={**environment, "PYTHONUNBUFFERED": "1"},
         # All keep the lock: if this process is killed, the next one waits until they have ended.
         descriptors=(lock,),
+        # Nothing but the audit trail goes to standard output: not for the terminal, and not for who reads --json.
+        output=audit,
     )
 
 

@@ -75,7 +75,7 @@ def cluster_view(*, dry_run: bool) -> View:
             *map(_number, ("unchanged", "ignored", "skipped", "failed", "cancelled")),
             Column("ACCOUNTS", _accounts),
             Column("SECRETS", _secrets),
-            Column("ERROR", error_text),
+            Column("ERROR", lambda item: error_text(item) or item.get("reason")),
         ),
         name=lambda item: str(item.get("name")),
     )

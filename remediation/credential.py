@@ -8,10 +8,11 @@ Source of the rules: k8s.io/kubernetes/pkg/credentialprovider (config.go, keyrin
 import base64
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
+
+from remediation.registry_key import effective_key
 
 SECRET_TYPE = "kubernetes.io/dockerconfigjson"
 SECRET_KEY = ".dockerconfigjson"
@@ -22,13 +23,14 @@ _REGISTRY = re.compile(
     r"(?:/[a-z0-9._/-]*)?"
 )
 _MAX_PORT = 65535
-_PRINTABLE = re.compile(r"[!-~]+")
 _QUARTET = "[A-Za-z0-9+/]"
 _BASE64 = re.compile(
     rf"(?:{_QUARTET}{{4}})*(?:{_QUARTET}{{2}}(?:==)?|{_QUARTET}{{3}}=?)?"  # padding is optional but whole
 )
 # No login is nested like that. Without a bound one Secret could exhaust the stack of whoever reads it.
 _MAX_DEPTH = 64
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_WHITESPACE = b" \t\r\n"
 
 
 class InvalidCredential(ValueError):
@@ -84,19 +86,21 @@ class Credential:
 
 def parse_docker_config(content: bytes) -> DockerConfig:
     """Read a `.dockerconfigjson` as the kubelet does. Raises InvalidCredential where the kubelet gives up."""
-    try:
-        document = json.loads(content.decode(), parse_constant=_no_constant)
-    except ValueError:
-        raise InvalidCredential("is not JSON") from None
-    except RecursionError:
-        raise InvalidCredential("is nested too deeply") from None
-    if not isinstance(document, dict):
-        raise InvalidCredential("is not a JSON object")
-    if _deeper_than(_MAX_DEPTH, document):
-        raise InvalidCredential("is nested too deeply")
-    return DockerConfig(
-        document, tuple((key, _login(entry)) for key, entry in _auths(document).items())
-    )
+    document = _load(content, _Object)
+    return DockerConfig(document, _logins(_auths(document)))
+
+
+def kubelet_logins(content: bytes, *, legacy: bool = False) -> tuple[tuple[str, Login], ...]:
+    """Return the logins as (key, login) that the kubelet reads out of a Secret, whatever is in it.
+
+    It forgives what nobody should write: bytes that are not UTF-8, and `null` for a document. `legacy` is for
+    `.dockercfg`, which is what stands under `auths` elsewhere. Raises InvalidCredential where the kubelet gives up.
+    """
+    if content.strip(_WHITESPACE) == b"null":
+        return ()
+    text = _SURROGATE.sub("\ufffd", content.decode(errors="surrogateescape"))
+    document = _load(text.encode(), _replaced)
+    return _logins(_members(document) if legacy else _auths(document))
 
 
 def credential_from_docker_config(name: str, content: bytes) -> Credential:
@@ -105,7 +109,7 @@ def credential_from_docker_config(name: str, content: bytes) -> Credential:
     if not config.logins:
         raise InvalidCredential("has no registry under 'auths'")
     for key, login in config.logins:
-        if not effective_key(key):
+        if not (key.isascii() and effective_key(key)):
             raise InvalidCredential("has a registry key that is no host name")
         _check_login(login)
     return _credential(name, dict(config.logins))
@@ -133,23 +137,11 @@ def check_registry(text: str) -> str:
     raise InvalidCredential("must be a registry like 'registry.example.com[:port][/path]'")
 
 
-def effective_key(key: str) -> str | None:
-    """Return a registry key as the kubelet compares it, None if it cannot be read.
-
-    The scheme does not count; `/v1/` and `/v2/` mean the host.
-    """
-    if not _PRINTABLE.fullmatch(key):  # urlsplit would drop what it does not like
-        return None
-    try:
-        parsed = urlsplit(key if key.startswith(("https://", "http://")) else f"https://{key}")
-    except ValueError:
-        return None
-    host = parsed.netloc.rpartition("@")[2]
-    port = host.rpartition("]")[2].partition(":")[2]
-    if port and not port.isdigit():
-        return None
-    path = parsed.path[3:] if parsed.path.startswith(("/v1/", "/v2/")) else parsed.path
-    return host + (path if path != "/" else "") if host else None
+def check_username(text: str) -> str:
+    """Return a user name. Raises InvalidCredential for one that cannot be sent to a registry."""
+    if ":" in text:
+        raise InvalidCredential("must not hold a ':', which cannot be sent to a registry")
+    return text
 
 
 def holds(existing: DockerConfig, wanted: DockerConfig) -> bool:
@@ -165,9 +157,7 @@ def merge(existing: DockerConfig, wanted: DockerConfig) -> bytes:
     """Return `existing` with the registry keys of `wanted` replaced and everything else as it was."""
     ours = set(wanted.by_repository())
     theirs = {
-        key: entry
-        for key, entry in _auths(existing.document).items()
-        if effective_key(key) not in ours
+        key: entry for key, entry in _auths(existing.document) if effective_key(key) not in ours
     }
     document = {k: v for k, v in existing.document.items() if k.lower() != "auths"}
     return _encode(document | {"auths": theirs | _entries(dict(wanted.logins))})
@@ -235,13 +225,64 @@ def _sendable(text: str) -> bool:
     return not any("\ud800" <= char <= "\udfff" for char in text)
 
 
-def _auths(document: Mapping[str, Any]) -> Mapping[str, Any]:
-    auths = _field(document, "auths")
-    if auths is None:
-        return {}
-    if not isinstance(auths, dict):
-        raise InvalidCredential("'auths' is not an object")
-    return auths
+def _load(
+    content: bytes, hook: Callable[[Iterable[tuple[str, Any]]], "_Object"]
+) -> Mapping[str, Any]:
+    try:
+        document = json.loads(content.decode(), parse_constant=_no_constant, object_pairs_hook=hook)
+    except ValueError:
+        raise InvalidCredential("is not JSON") from None
+    except RecursionError:
+        raise InvalidCredential("is nested too deeply") from None
+    if not isinstance(document, dict):
+        raise InvalidCredential("is not a JSON object")
+    if _deeper_than(_MAX_DEPTH, document):
+        raise InvalidCredential("is nested too deeply")
+    return document
+
+
+class _Object(dict[str, Any]):
+    """A JSON object that also knows the members that a later one of the same name replaced: Go looks at all of them."""
+
+    def __init__(self, pairs: Iterable[tuple[str, Any]]) -> None:
+        self.pairs = tuple(pairs)
+        super().__init__(self.pairs)
+
+
+def _replaced(pairs: Iterable[tuple[str, Any]]) -> _Object:
+    """Make an object without halves of characters, which Go replaces."""
+    return _Object(
+        (
+            _SURROGATE.sub("\ufffd", key),
+            _SURROGATE.sub("\ufffd", value) if isinstance(value, str) else value,
+        )
+        for key, value in pairs
+    )
+
+
+def _logins(entries: Iterable[tuple[str, Any]]) -> tuple[tuple[str, Login], ...]:
+    return tuple({key: _login(entry) for key, entry in entries}.items())
+
+
+def _auths(document: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Return the entries, those of several `auths` one after the other."""
+    entries: list[tuple[str, Any]] = []
+    for auths in _spellings(document, "auths"):
+        if auths is None:  # forgotten, once they were read
+            _logins(entries)
+            entries = []
+        elif not isinstance(auths, dict):
+            raise InvalidCredential("'auths' is not an object")
+        else:
+            entries += _members(auths)
+    for headers in _spellings(document, "httpheaders"):
+        if headers is not None and not (isinstance(headers, dict) and _are_texts(headers)):
+            raise InvalidCredential("'HttpHeaders' is not an object of strings")
+    return entries
+
+
+def _are_texts(headers: Mapping[str, Any]) -> bool:
+    return all(value is None or isinstance(value, str) for _, value in _members(headers))
 
 
 def _no_constant(name: str) -> None:
@@ -256,18 +297,23 @@ def _deeper_than(levels: int, value: object) -> bool:
 
 
 def _text(entry: Mapping[str, Any], name: str) -> str:
-    value = _field(entry, name)
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise InvalidCredential(f"has an entry whose '{name}' is not a string")
-    return value
-
-
-def _field(document: Mapping[str, Any], name: str) -> Any:
-    """Return a member as Go's decoder finds it: letter case does not count, the last one wins."""
-    return next(reversed(list(_spellings(document, name))), None)
+    """Return a member as Go's decoder finds it: letter case does not count, the last one wins, null is no value."""
+    text = ""
+    for value in _spellings(entry, name):
+        if value is not None and not isinstance(value, str):
+            raise InvalidCredential(f"has an entry whose '{name}' is not a string")
+        text = text if value is None else value
+    return text
 
 
 def _spellings(document: Mapping[str, Any], name: str) -> Iterator[Any]:
-    return (value for key, value in document.items() if key.lower() == name)
+    # Two other letters count as "s" and "k" where letter case does not.
+    return (
+        value
+        for key, value in _members(document)
+        if key.replace("\u017f", "s").replace("\u212a", "k").lower() == name
+    )
+
+
+def _members(document: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
+    return document.pairs if isinstance(document, _Object) else document.items()

@@ -14,18 +14,26 @@ class AnnouncedCluster:
 
 @dataclass(frozen=True, slots=True)
 class AnnouncedCredential:
-    """A named registry login without its secrets; `since` is an RFC 3339 time; `problem` says why it cannot be used."""
+    """A named registry login without its secrets.
+
+    `since` is an RFC 3339 time; `problem` says why it cannot be used; `fingerprint` is a keyed hash of its content,
+    made with the first of the worker's sealing keys (None: the worker has none).
+    """
 
     name: str
     registries: tuple[str, ...] = ()
     usernames: tuple[str, ...] = ()
     since: str | None = None
     problem: str | None = None
+    fingerprint: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """One live worker: its pool (= its queue), what it serves, how many runs it can carry out at once."""
+    """One live worker: its pool (= its queue), what it serves, how many runs it can carry out at once.
+
+    `sealing_keys` are the ids of the keys it can open sealed logins with.
+    """
 
     worker_id: str
     pool: str
@@ -37,3 +45,4 @@ class Announcement:
     clusters: tuple[AnnouncedCluster, ...] = ()
     credentials: tuple[AnnouncedCredential, ...] = ()
     problems: tuple[str, ...] = field(default=())
+    sealing_keys: tuple[str, ...] = ()

@@ -31,6 +31,7 @@ class ErrorCode(StrEnum):
     SECRET_TYPE_MISMATCH = "secret_type_mismatch"
     CREDENTIAL_REJECTED = "credential_rejected"
     CREDENTIAL_UNAVAILABLE = "credential_unavailable"
+    TOO_MANY_NAMESPACES = "too_many_namespaces"
     NOT_PERMITTED = "not_permitted"
     WORKER_LOST = "worker_lost"
     INTERNAL = "internal"

@@ -58,7 +58,7 @@ def check_account_pattern(pattern: str) -> str:
     return pattern
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=16384)  # each list of a large access file is one
 def matcher(patterns: tuple[str, ...]) -> Callable[[str], bool]:
     """Return a test for "some pattern matches this whole name"."""
     literals = frozenset(pattern for pattern in patterns if is_literal(pattern))

@@ -24,15 +24,30 @@ class RegistryCheck(StrEnum):
     SKIP = "skip"  # the registry is not asked
 
 
+@dataclass(frozen=True, slots=True)
+class InlineCredential:
+    """What is recorded of a registry login that came in the request; its password is sealed and kept elsewhere."""
+
+    registry: str
+    username: str
+
+    @property
+    def name(self) -> str:
+        """What stands where a credential's name would: no named credential has a '/' in its name."""
+        return f"inline/{self.registry}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemediationRequest:
     """One request, checked and with its defaults.
 
-    Patterns are those of `patterns`; `timeout_seconds` covers the whole remediation.
+    Either `credential` names a login that workers hold, or `inline_credential` says which one came along. Patterns are
+    those of `patterns`; `timeout_seconds` covers the whole remediation.
     """
 
     clusters: tuple[str, ...]
-    credential: str
+    credential: str | None = None
+    inline_credential: InlineCredential | None = None
     namespaces: tuple[str, ...] = ("*",)
     ignore: tuple[str, ...] = ()
     namespace_selector: str | None = None

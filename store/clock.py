@@ -8,9 +8,14 @@ def now() -> str:
     return text(datetime.now(UTC))
 
 
-def later(before: str, seconds: int) -> str:
+def later(before: str, seconds: float) -> str:
     """Return the time so many seconds after another."""
     return text(parse(before) + timedelta(seconds=seconds))
+
+
+def seconds_until(text: str) -> int:
+    """Return the whole seconds from now to a time, 0 if it has passed."""
+    return max(0, int((parse(text) - datetime.now(UTC)).total_seconds()))
 
 
 def parse(text: str) -> datetime:

@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from remediation.approval import Approval, ApprovalState
 from remediation.inventory import AnnouncedCluster, AnnouncedCredential, Announcement
 from remediation.outcome import (
     AccountCounts,
@@ -18,9 +19,14 @@ from remediation.outcome import (
 )
 from remediation.registry.check import CheckResult, RegistryReport
 from remediation.registry.verdict import LoginAnswer, Verdict
-from remediation.request import OnConflict, RegistryCheck, RemediationRequest
+from remediation.request import (
+    InlineCredential,
+    OnConflict,
+    RegistryCheck,
+    RemediationRequest,
+)
 from remediation.status import RunStatus
-from store.records import Run
+from store.records import Paused, Run
 
 _NUL = "\0"
 COUNT_PREFIX = "n."
@@ -52,7 +58,28 @@ def decode_request(text: str) -> RemediationRequest:
     raw["on_conflict"] = OnConflict(raw["on_conflict"])
     # A request that was accepted before there was a check asked for none.
     raw["registry_check"] = RegistryCheck(raw.get("registry_check", RegistryCheck.SKIP))
+    if inline := raw.get("inline_credential"):
+        raw["inline_credential"] = InlineCredential(inline["registry"], inline["username"])
     return RemediationRequest(**raw)
+
+
+def encode_approval(approval: Approval) -> dict[str, str]:
+    """Return the fields of a remediation's hash; the scripts look at the state alone."""
+    return {"approval": dumps(asdict(approval)), "approval_state": approval.state}
+
+
+def decode_approval(raw: Mapping[str, str]) -> Approval | None:
+    """Read what `encode_approval` wrote, None if there is none."""
+    if "approval" not in raw:
+        return None
+    known = {item.name for item in fields(Approval)}
+    found = {name: value for name, value in loads(raw["approval"]).items() if name in known}
+    return Approval(**{**found, "state": ApprovalState(found["state"])})
+
+
+def decode_pause(raw: Mapping[str, str]) -> Paused | None:
+    """Read the hash of the pause, None if there is none."""
+    return Paused(raw["reason"], raw["by"], raw["since"]) if raw else None
 
 
 def encode_error(error: Error | None) -> list[Any] | None:
@@ -138,6 +165,7 @@ def decode_run(run_id: str, raw: Mapping[str, str]) -> Run:
         undoes=raw.get("undoes"),
         undone_by=raw.get("undone_by"),
         registry_check=decode_check(raw["registry_check"]) if "registry_check" in raw else None,
+        credential_fingerprint=raw.get("credential_fingerprint"),
     )
 
 
@@ -192,8 +220,10 @@ def decode_announcement(text: str) -> Announcement:
                 tuple(credential["usernames"]),
                 credential["since"],
                 credential["problem"],
+                credential.get("fingerprint"),
             )
             for credential in raw["credentials"]
         ),
         problems=tuple(raw["problems"]),
+        sealing_keys=tuple(raw.get("sealing_keys", ())),
     )

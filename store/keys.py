@@ -1,5 +1,6 @@
 """Every key of the service. Ids are ours, so no key is ever built of a caller's text."""
 
+from remediation.audit import Trail
 from remediation.outcome import Outcome
 
 PREFIX = "rmd:"
@@ -8,6 +9,13 @@ OPEN = PREFIX + "open"  # set: remediations that have not ended
 ACTIVE = PREFIX + "active"  # set: runs that have not ended
 WORKERS = PREFIX + "workers"  # zset: worker id by the time of its last heartbeat
 REAPER = PREFIX + "reaper"  # string: who looks for lost runs at this moment
+PAUSE = PREFIX + "pause"  # hash: who paused the service, when and why; not there while it works
+APPROVALS = (
+    PREFIX + "approvals"
+)  # zset: remediations that wait for a second person, by when that ends
+QUOTAS = (
+    PREFIX + "quotas"
+)  # what begins so is kept by the library `limits`: a caller's requests of the last minute
 POLICY = PREFIX + "policy"  # string: who may do what, where, as the API published it last
 PROBE = PREFIX + "probe"  # string: written by the readiness probe
 
@@ -20,6 +28,11 @@ def remediation(remediation_id: str) -> str:
 def events(remediation_id: str) -> str:
     """Stream: one entry for each change; the last entry's id is the revision of the remediation."""
     return f"{PREFIX}remediation:{remediation_id}:events"
+
+
+def sealed(remediation_id: str) -> str:
+    """String with a time to live: the sealed login that came in the request, until the remediation ends."""
+    return f"{PREFIX}sealed:{remediation_id}"
 
 
 def run(run_id: str) -> str:
@@ -60,6 +73,21 @@ def rows(run_id: str, outcome: Outcome) -> str:
 def all_rows(run_id: str) -> list[str]:
     """The row keys of a run, in the order of `Outcome`."""
     return [rows(run_id, outcome) for outcome in Outcome]
+
+
+def open_of(caller: str) -> str:
+    """Set: the remediations of one caller that have not ended; `caller` is a digest of the subject."""
+    return f"{PREFIX}open-of:{caller}"
+
+
+def audit(trail: Trail) -> str:
+    """Stream: the newest entries of a trail, each with the hash of the one before it."""
+    return f"{PREFIX}audit:{trail}"
+
+
+def audit_head(trail: Trail) -> str:
+    """Hash: the hash and the number of the newest entry of a trail."""
+    return f"{PREFIX}audit:{trail}:head"
 
 
 def idempotency(digest: str) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from remediation.approval import Approval
 from remediation.outcome import Error, NamespaceResult, Summary
 from remediation.registry.check import CheckResult
 from remediation.request import RemediationRequest
@@ -19,6 +20,7 @@ class Run:
     remediation that goes first; `missing` are named namespaces the cluster does not have (None: not observed yet).
     `parents` are the runs whose leftovers it retries, the oldest first; `undoes` is the run it takes back, `undone_by`
     the run that takes it back. `registry_check` is what the registry said of the credential (None: not asked).
+    `credential_fingerprint` is that of the credential which its last attempt works with.
     """
 
     id: str
@@ -40,13 +42,51 @@ class Run:
     undoes: str | None = None
     undone_by: str | None = None
     registry_check: CheckResult | None = None
+    credential_fingerprint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """Why no run begins at present, on whose word and since when (RFC 3339 UTC)."""
+
+    reason: str
+    by: str
+    since: str
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On which terms a remediation is taken in.
+
+    `request_id` names the HTTP request that asked for it; `most_namespaces` is the most that a run may touch on its
+    cluster, `most_active` the most remediations of the caller that may be open with it (None: any number); with an
+    `approval` nothing of it begins before a second person agrees.
+    """
+
+    request_id: str = ""
+    most_namespaces: int | None = None
+    most_active: int | None = None
+    approval: Approval | None = None
+
+
+FREE = Terms()
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """On whose behalf a worker carries out a run, and what it has to keep to; members as in `Terms`."""
+
+    requested_by: str
+    request_id: str = ""
+    most_namespaces: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Remediation:
     """A request and its outcome; `revision` changes with every change, times are RFC 3339 UTC.
 
-    `kept_secrets` is the number of Secrets that an undo leaves as they are.
+    `kept_secrets` is the number of Secrets that an undo leaves as they are; `paused` says why nothing of it begins,
+    None while the service works.
     """
 
     id: str
@@ -61,6 +101,9 @@ class Remediation:
     retry_of: str | None = None
     undo_of: str | None = None
     kept_secrets: int = 0
+    request_id: str = ""
+    approval: Approval | None = None
+    paused: Paused | None = None
 
     @property
     def summary(self) -> Summary:

@@ -5,9 +5,11 @@ Every worker and the API do it, one of them at a time.
 
 from collections.abc import Iterable
 
+from remediation.audit import Action, Verdict
 from remediation.outcome import Error, ErrorCode
 from remediation.status import RunStatus
 from store import clock, keys
+from store.audit import entry
 from store.records import Run
 from store.remediations import WAKE_MS
 from store.runs import MAX_ATTEMPTS, LeaseLost
@@ -22,15 +24,21 @@ def recover(store: Store) -> list[Run]:
     if not store.redis.set(keys.REAPER, 1, nx=True, px=_TURN_MS):
         return []
     woken = []
+    for remediation_id in store.approvals.expire():
+        done = entry(Action.EXPIRE, Verdict.DONE, remediation_id=remediation_id)
+        store.audit.record(done)
     active = store.runs.active()
     ends = store.runs.next_lease_end(active)
     if ends is not None and ends < _TURN_MS:
         store.redis.pexpire(keys.REAPER, max(1, ends))  # a dead worker's, most likely
     idle = end_unbegun(store, store.runs.without_lease(active))
     waiting = {pool: store.queue.waiting_runs(pool) for pool in {run.pool for run in idle}}
+    resting = _resting(store, idle)
     for run in idle:
         if run.attempt - run.handed_back >= MAX_ATTEMPTS:
             _give_up(store, run, _lost(run))
+        elif run.remediation_id in resting:
+            continue  # and its time does not run meanwhile
         elif run.deadline < clock.now():
             _give_up(store, run, _too_late(run))
         elif (
@@ -47,6 +55,15 @@ def until_next_turn(store: Store) -> float:
     """Return for how many seconds nobody need look: until the next lease ends, at most PERIOD_SECONDS."""
     left = store.redis.pttl(keys.REAPER)
     return min(PERIOD_SECONDS, (max(0, left) + 1) / 1000)
+
+
+def _resting(store: Store, idle: Iterable[Run]) -> set[str]:
+    """Return the remediations of these runs that nobody may begin: not approved, or the service is paused."""
+    ids = {run.remediation_id for run in idle}
+    resting = store.remediations.unapproved(ids)
+    if store.pause.current():
+        resting |= ids - store.remediations.cancelling(ids)
+    return resting
 
 
 def end_unbegun(store: Store, idle: Iterable[Run]) -> list[Run]:

@@ -1,10 +1,12 @@
 """Remediations: made whole in one step, read with their runs, closed by the run that ends last."""
 
+import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from redis import Redis
 
+from remediation.approval import ApprovalState
 from remediation.permission import Permission, Requester, Warrant
 from remediation.request import RemediationRequest
 from remediation.status import RemediationStatus, RunStatus, remediation_status
@@ -12,7 +14,8 @@ from store import clock, codec, events, keys
 from store.idempotency import LIFE_SECONDS, Known, RequestKey, decode, encode
 from store.lines import in_line, place
 from store.lua import script
-from store.records import NEW, Origin, Remediation, Run
+from store.records import FREE, NEW, Orders, Origin, Paused, Remediation, Run, Terms
+from store.sealed import MARGIN_SECONDS
 
 _LIST_CHUNK = 50
 WAKE_MS = 2000
@@ -28,6 +31,14 @@ class KeyTaken(Exception):
 
 class AlreadyUndone(Exception):
     """Somebody undid the remediation a moment ago."""
+
+
+class TooManyActive(Exception):
+    """The caller has as many open remediations as may be."""
+
+    def __init__(self, active: int) -> None:
+        super().__init__(active)
+        self.active = active
 
 
 class Remediations:
@@ -49,18 +60,22 @@ class Remediations:
         origin: Origin = NEW,
         groups: Sequence[str] = (),
         needs: Permission = Permission.CREATE_REMEDIATIONS,
+        terms: Terms = FREE,
+        sealed: str | None = None,
     ) -> list[Run]:
         """Record a remediation and one queued run for each (cluster, pool), all or nothing; return the runs.
 
-        `groups` are those of who asked, `needs` is the permission for it: the worker looks at both again.
+        `groups` are those of who asked, `needs` is the permission for it: the worker looks at both again. `sealed` is
+        the sealed login that came in the request; it is gone when the remediation ends.
         What is there already stays: the client sends again what got no answer, and work may have begun by then.
-        Having recorded nothing, raises KeyTaken if something was made of the idempotency key before, and AlreadyUndone
-        if a run that is to be taken back has been since.
+        Having recorded nothing, raises KeyTaken if something was made of the idempotency key before, AlreadyUndone if a
+        run that is to be taken back has been since, and TooManyActive beyond the terms.
         """
         now = clock.now()
         deadline = clock.later(now, request.timeout_seconds)
         run_ids = [run_id(remediation_id, index) for index in range(len(clusters))]
         head = keys.remediation(remediation_id)
+        callers = keys.open_of(caller_digest(requested_by))
         lines = {
             cluster: "" if request.dry_run else keys.line(place(cluster, request.secret_name))
             for cluster, _ in clusters
@@ -84,9 +99,18 @@ class Remediations:
                 raise KeyTaken(decode(key, text))
             if already:
                 raise AlreadyUndone
+            if terms.most_active is not None:
+                active = len(pipe.sinter(callers, keys.OPEN))
+                if active >= terms.most_active:
+                    raise TooManyActive(active)
+            paused = bool(pipe.exists(keys.PAUSE))  # nobody knows for how long
             pipe.multi()
             if key:
                 pipe.set(key.record, encode(key, remediation_id), ex=LIFE_SECONDS)
+            if sealed:
+                wait = clock.seconds_until(terms.approval.expires_at) if terms.approval else 0
+                life = request.timeout_seconds + MARGIN_SECONDS + wait
+                pipe.set(keys.sealed(remediation_id), sealed, ex=None if paused else life)
             pipe.hset(
                 head,
                 mapping={
@@ -99,8 +123,12 @@ class Remediations:
                     "open": len(clusters),
                     "runs": codec.dumps(run_ids),
                     **{name: value for name, value in kinship.items() if value},
+                    **_terms(terms),
                 },
             )
+            if terms.approval:
+                until = clock.parse(terms.approval.expires_at).timestamp()
+                pipe.zadd(keys.APPROVALS, {remediation_id: until})
             for identity, (cluster, pool) in zip(run_ids, clusters, strict=True):
                 pipe.set(keys.wake(identity), 1, px=WAKE_MS)  # the caller sends the first wake-up
                 pipe.hset(
@@ -116,7 +144,8 @@ class Remediations:
                         **_kinship(origin, cluster),
                     },
                 )
-                if lines[cluster]:
+                # What waits for a second person does not make others wait: it takes its place when it is approved.
+                if lines[cluster] and not terms.approval:
                     pipe.rpush(lines[cluster], identity)
                 if undone and (taken_back := origin.undoes.get(cluster)):
                     pipe.hset(keys.run(taken_back), "undone_by", identity)
@@ -125,6 +154,7 @@ class Remediations:
                     pipe.expire(each, self._retention)
             pipe.zadd(keys.REMEDIATIONS, {remediation_id: 0})
             pipe.sadd(keys.OPEN, remediation_id)
+            pipe.sadd(callers, remediation_id)
             pipe.sadd(keys.ACTIVE, *run_ids)
             pipe.xadd(
                 keys.events(remediation_id),
@@ -133,8 +163,19 @@ class Remediations:
                     "data": events.change(clusters=[c for c, _ in clusters]),
                 },
             )
+            if terms.approval:
+                pipe.xadd(
+                    keys.events(remediation_id),
+                    {
+                        "type": "remediation.approval_requested",
+                        "data": events.change(
+                            digest=terms.approval.digest, expires_at=terms.approval.expires_at
+                        ),
+                    },
+                )
 
-        self._redis.transaction(record, head, *undone, *([key.record] if key else []))
+        counted = [callers] if terms.most_active is not None else []
+        self._redis.transaction(record, head, *undone, *counted, *([key.record] if key else []))
         return self._runs(run_ids)
 
     def get(self, remediation_id: str) -> Remediation | None:
@@ -147,6 +188,13 @@ class Remediations:
             keys.remediation(remediation_id), "request", "created_at"
         )
         return (codec.decode_request(text), created_at) if text else None
+
+    def orders(self, remediation_id: str) -> Orders:
+        """Return what a worker has to keep to, and on whose behalf it works."""
+        requested_by, request_id, most = self._redis.hmget(
+            keys.remediation(remediation_id), "requested_by", "request_id", "most_namespaces"
+        )
+        return Orders(requested_by or "", request_id or "", int(most) if most else None)
 
     def warrant(self, remediation_id: str) -> Warrant | None:
         """Return on whose behalf it is done, None if the remediation is not there."""
@@ -164,7 +212,9 @@ class Remediations:
                 # The revision comes first: a change between the two reads is seen again, never missed.
                 pipe.xrevrange(keys.events(remediation_id), count=1)
                 pipe.hgetall(keys.remediation(remediation_id))
-            answers: list[Any] = pipe.execute()
+            pipe.hgetall(keys.PAUSE)
+            *answers, pause = pipe.execute()
+        paused = codec.decode_pause(pause)
         heads = [
             (remediation_id, last, raw)
             for remediation_id, last, raw in zip(
@@ -176,7 +226,9 @@ class Remediations:
         every = self._runs([identity for listed in lists for identity in listed])
         runs = {run.id: run for run in every}
         return [
-            _remediation(remediation_id, last[0][0], raw, [runs[identity] for identity in listed])
+            _remediation(
+                remediation_id, last[0][0], raw, [runs[identity] for identity in listed], paused
+            )
             for (remediation_id, last, raw), listed in zip(heads, lists, strict=True)
             if runs.keys() >= set(listed)  # its keys run out one after the other
         ]
@@ -228,6 +280,19 @@ class Remediations:
             if status == RemediationStatus.CANCELLING
         }
 
+    def unapproved(self, remediation_ids: Iterable[str]) -> set[str]:
+        """Return those of the remediations that no second person has agreed to, as they need it."""
+        ids = list(dict.fromkeys(remediation_ids))
+        with self._redis.pipeline(transaction=False) as pipe:
+            for remediation_id in ids:
+                pipe.hget(keys.remediation(remediation_id), "approval_state")
+            states = pipe.execute()
+        return {
+            remediation_id
+            for remediation_id, state in zip(ids, states, strict=True)
+            if state and state != ApprovalState.APPROVED
+        }
+
     def close(self, remediation_id: str) -> bool:
         """End a remediation if all its runs have ended; return whether this call did it.
 
@@ -236,6 +301,7 @@ class Remediations:
         remediation = self.get(remediation_id)
         if remediation is None:
             self._redis.srem(keys.OPEN, remediation_id)
+            self._redis.delete(keys.sealed(remediation_id))
             return False
         statuses = [run.status for run in remediation.runs]
         if not all(status.terminal for status in statuses):
@@ -243,7 +309,14 @@ class Remediations:
         status = remediation_status(statuses)
         with self._redis.pipeline(transaction=True) as pipe:
             self._close(
-                keys=[keys.remediation(remediation_id), keys.events(remediation_id), keys.OPEN],
+                keys=[
+                    keys.remediation(remediation_id),
+                    keys.events(remediation_id),
+                    keys.OPEN,
+                    keys.open_of(caller_digest(remediation.requested_by)),
+                    keys.APPROVALS,
+                    keys.sealed(remediation_id),
+                ],
                 args=[remediation_id, status, clock.now(), events.change(status=status)],
                 client=pipe,
             )
@@ -268,6 +341,11 @@ def run_id(remediation_id: str, index: int) -> str:
     return f"{remediation_id}-{index}"
 
 
+def caller_digest(subject: str) -> str:
+    """Return what stands for a caller in a key: nothing of the caller's text is in it."""
+    return hashlib.sha256(subject.encode()).hexdigest()[:32]
+
+
 def owner_of(identity: str) -> str:
     """Return the id of the remediation that a run belongs to."""
     return identity.rpartition("-")[0]
@@ -286,6 +364,14 @@ def _keys_of_run(identity: str) -> Iterator[str]:
     yield from keys.all_rows(identity)
 
 
+def _terms(terms: Terms) -> dict[str, str | int]:
+    """Return the fields of a remediation's hash."""
+    found: dict[str, str | int] = {"request_id": terms.request_id} if terms.request_id else {}
+    if terms.most_namespaces is not None:
+        found["most_namespaces"] = terms.most_namespaces
+    return {**found, **(codec.encode_approval(terms.approval) if terms.approval else {})}
+
+
 def _kinship(origin: Origin, cluster: str) -> dict[str, str]:
     """Return the fields of a run that goes on from others."""
     found = {}
@@ -297,7 +383,11 @@ def _kinship(origin: Origin, cluster: str) -> dict[str, str]:
 
 
 def _remediation(
-    remediation_id: str, revision: str, raw: dict[str, str], runs: Sequence[Run]
+    remediation_id: str,
+    revision: str,
+    raw: dict[str, str],
+    runs: Sequence[Run],
+    paused: Paused | None,
 ) -> Remediation:
     return Remediation(
         id=remediation_id,
@@ -312,4 +402,7 @@ def _remediation(
         retry_of=raw.get("retry_of"),
         undo_of=raw.get("undo_of"),
         kept_secrets=int(raw.get("kept_secrets", 0)),
+        request_id=raw.get("request_id", ""),
+        approval=codec.decode_approval(raw),
+        paused=paused,
     )

@@ -50,6 +50,7 @@ class Runs:
         self._retention = retention_seconds
         self._claim = script(redis, "claim")
         self._renew = script(redis, "renew")
+        self._credential = script(redis, "credential")
         self._observed = script(redis, "observed")
         self._checked = script(redis, "checked")
         self._report = script(redis, "report")
@@ -61,7 +62,7 @@ class Runs:
         return codec.decode_run(run_id, raw) if raw else None
 
     def claim(self, run_id: str) -> Claim | None:
-        """Take the run, or return None: it has ended, is at work, was tried too often, or others go first."""
+        """Take the run, or return None: it has ended, is at work, was tried too often, or has to wait."""
         return self._take(run_id, MAX_ATTEMPTS, to_end=False)
 
     def claim_to_end(self, run_id: str) -> Claim | None:
@@ -79,6 +80,7 @@ class Runs:
                 keys.remediation(run.remediation_id),
                 keys.events(run.remediation_id),
                 keys.run(run_id) if to_end or not run.line else run.line,
+                keys.run(run_id) if to_end else keys.PAUSE,
             ],
             args=[
                 clock.now(),
@@ -101,6 +103,11 @@ class Runs:
     def hand_back(self, claim: Claim) -> None:
         """Give the lease back at once, so that somebody else may go on."""
         self._set_lease(claim, 0)
+
+    def uses_credential(self, claim: Claim, fingerprint: str) -> None:
+        """Note the fingerprint of the credential that the run works with. Raises LeaseLost."""
+        answer = self._credential(keys=[keys.run(claim.run.id)], args=[claim.attempt, fingerprint])
+        self._fenced(answer, lost=0)
 
     def observed(self, claim: Claim, total: int, missing: Sequence[str]) -> None:
         """Note how many namespaces the run will report. Raises LeaseLost."""

@@ -5,16 +5,21 @@ from dataclasses import dataclass
 from redis import Redis
 
 from store import keys
+from store.approvals import Approvals
+from store.audit import Audit
 from store.connection import connect
 from store.events import Events
 from store.idempotency import Idempotency
 from store.inventory import Inventory
 from store.journal import Journal
+from store.pause import Pause
 from store.policy import Policies
 from store.queue import Queue
+from store.quotas import Quotas
 from store.remediations import Remediations
 from store.results import Results
 from store.runs import Runs
+from store.sealed import Sealed
 
 DEFAULT_RETENTION_SECONDS = 30 * 24 * 3600
 
@@ -32,7 +37,12 @@ class Store:
     inventory: Inventory
     idempotency: Idempotency
     policies: Policies
+    sealed: Sealed
     queue: Queue
+    pause: Pause
+    approvals: Approvals
+    quotas: Quotas
+    audit: Audit
 
     @classmethod
     def open(
@@ -50,7 +60,12 @@ class Store:
             inventory=Inventory(redis),
             idempotency=Idempotency(redis),
             policies=Policies(redis),
+            sealed=Sealed(redis),
             queue=Queue(connect(url, retries=retries, text=False)),
+            pause=Pause(redis),
+            approvals=Approvals(redis),
+            quotas=Quotas(redis),
+            audit=Audit(redis),
         )
 
     def ping(self) -> None:

@@ -12,6 +12,7 @@ from functools import partial
 import remediation
 from remediation.inventory import Announcement
 from remediation.registry.rules import InvalidRules
+from remediation.sealing import SealingKeyError
 from store import clock
 from store.connection import PROMPT, StoreUnavailable, safe_url
 from worker import logs
@@ -21,6 +22,7 @@ from worker.job import execute
 from worker.kubeconfigs import Kubeconfigs
 from worker.process import serve
 from worker.registries import RegistriesFile
+from worker.sealing import SealingKeys
 from worker.settings import Settings, SettingsError
 from worker.supervisor import Supervisor
 
@@ -31,6 +33,7 @@ def main() -> int:
     """Run until told to stop; return the exit code."""
     try:
         settings = Settings.from_environment(os.environ)
+        sealing_keys = _sealing_keys(settings)
         registries = RegistriesFile.opened(settings.registries_file)
     except SettingsError as error:
         sys.stderr.write(f"remediator worker: {error}\n")
@@ -42,7 +45,9 @@ def main() -> int:
         )
         return 2
     logs.set_up(settings.log_format, settings.log_level)
-    kubeconfigs = Kubeconfigs(settings.kubeconfigs, settings.contexts, settings.cluster_name)
+    kubeconfigs = Kubeconfigs(
+        settings.kubeconfigs, settings.contexts, settings.cluster_name, settings.exec_plugins
+    )
     contexts = kubeconfigs.current()
     for wrong in contexts.problems:
         log.warning("kubeconfig %s", wrong)
@@ -57,6 +62,8 @@ def main() -> int:
     )
     if problem := CredentialFolder(settings.credentials_dir).problem():
         log.warning("%s", problem)
+    if sealing_keys.ids:
+        log.info("opening logins that were sealed with %s", ", ".join(sealing_keys.ids))
     _wait_for_redis(settings)
     announcement = Announcement(
         worker_id=uuid.uuid4().hex,
@@ -85,6 +92,17 @@ def main() -> int:
     gc.freeze()  # what is loaded now is shared with the forked processes, and no collection touches it
     Supervisor(bodies).run()
     return 0
+
+
+def _sealing_keys(settings: Settings) -> SealingKeys:
+    """Return the keys, which are read again later on. Raises SettingsError."""
+    try:
+        return SealingKeys.read(settings.sealing_key_file)
+    except SealingKeyError as error:
+        raise SettingsError(
+            f"REMEDIATOR_SEALING_KEY_FILE is {str(settings.sealing_key_file)!r}, which {error}; "
+            "`remediator keys create` makes one, for example /etc/remediator/sealing.key"
+        ) from None
 
 
 def _wait_for_redis(settings: Settings) -> None:

@@ -3,14 +3,17 @@
 import logging
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import replace
 
 from remediation.inventory import AnnouncedCluster, Announcement
+from remediation.sealing import SealingKeyError
 from store.connection import PROMPT, StoreUnavailable
 from store.inventory import BEAT_SECONDS
 from store.recovery import PERIOD_SECONDS, recover, until_next_turn
 from worker.credentials import CredentialFolder
 from worker.kubeconfigs import Contexts
+from worker.sealing import SealingKeys
 from worker.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -30,7 +33,6 @@ def attend(
     store = settings.store(retries=PROMPT)
     signal.signal(signal.SIGTERM, _stop)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent passes on SIGTERM
-    folder = CredentialFolder(settings.credentials_dir)
     next_beat = 0.0
     away = False
     try:
@@ -38,8 +40,8 @@ def attend(
             pause = PERIOD_SECONDS
             try:
                 if time.monotonic() >= next_beat:
-                    problems = [each for each in (folder.problem(), registries_problem()) if each]
-                    store.inventory.announce(_current(announcement, contexts(), folder, problems))
+                    current = _current(announcement, contexts(), settings, registries_problem())
+                    store.inventory.announce(current)
                     next_beat = time.monotonic() + BEAT_SECONDS
                 for run in recover(store):
                     log.info("woke run %s on cluster %s", run.id, run.cluster)
@@ -70,20 +72,22 @@ def _stop(signum: int, frame: object) -> None:
 def _current(
     announcement: Announcement,
     contexts: Contexts,
-    folder: CredentialFolder,
-    problems: Sequence[str],
+    settings: Settings,
+    registries_problem: str | None,
 ) -> Announcement:
     clusters = [AnnouncedCluster(name, context.server) for name, context in contexts.usable.items()]
     clusters += [AnnouncedCluster(name, None, reason) for name, reason in contexts.broken.items()]
-    return Announcement(
-        worker_id=announcement.worker_id,
-        pool=announcement.pool,
-        version=announcement.version,
-        host=announcement.host,
-        pid=announcement.pid,
-        started_at=announcement.started_at,
-        processes=announcement.processes,
+    folder = CredentialFolder(settings.credentials_dir)
+    problems = [folder.problem(), registries_problem]
+    try:
+        keys = SealingKeys.read(settings.sealing_key_file)
+    except SealingKeyError as error:
+        keys = SealingKeys()
+        problems.append(f"sealing key file {settings.sealing_key_file}: {error}")
+    return replace(
+        announcement,
         clusters=tuple(sorted(clusters, key=lambda cluster: cluster.name)),
-        credentials=folder.announced(),
-        problems=(*contexts.problems, *problems),
+        credentials=folder.announced(keys.fingerprint),
+        problems=(*contexts.problems, *filter(None, problems)),
+        sealing_keys=keys.ids,
     )

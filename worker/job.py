@@ -11,11 +11,12 @@ from pathlib import Path
 import uvloop
 
 from remediation.admission import refusal
-from remediation.credential import Credential
+from remediation.credential import Credential, InvalidCredential, credential_from_login
 from remediation.outcome import Error, ErrorCode
 from remediation.plan import Task
 from remediation.registry.rules import Registries
-from remediation.request import RemediationRequest
+from remediation.request import InlineCredential, RemediationRequest
+from remediation.sealing import SealedValueError, SealingKeyError
 from remediation.selection import nearest
 from remediation.status import RunStatus
 from remediation.undo import Done, UndoTask
@@ -28,7 +29,14 @@ from worker.credentials import CredentialFolder, CredentialUnavailable
 from worker.kubeconfigs import Contexts
 from worker.lease import Lease
 from worker.run import Execution, RunFailed, carry_out
+from worker.sealing import SealingKeys
 from worker.settings import Settings
+
+_AGAIN = "send the request again, with the login"
+_KEYS = (
+    "give this pool's workers the private key to the API's public one (REMEDIATOR_SEALING_KEY_FILE), then retry with "
+    "the login"
+)
 
 log = logging.getLogger(__name__)
 
@@ -105,7 +113,7 @@ class _Job:
         asked = self._store.remediations.request(run.remediation_id)
         if asked is None:
             raise LeaseLost(run.id)
-        request, created_at = asked
+        request, _ = asked
         self._check_permission(request)
         context = self._contexts.usable.get(run.cluster)
         if context is None:
@@ -116,12 +124,13 @@ class _Job:
             )
         task = self._task_of(request)
         concurrency = self._settings.concurrency
+        orders = self._store.remediations.orders(run.remediation_id)
         return Execution.of(
             self._store,
             self._claim,
             task,
             context,
-            created_at,
+            orders,
             concurrency,
             self._registries,
         )
@@ -159,20 +168,45 @@ class _Job:
         return lineage.done_by(self._store, undone)
 
     def _credential(self, request: RemediationRequest) -> Credential:
-        run = self._claim.run
+        """Return the credential to write, having noted which content it has. Raises RunFailed and LeaseLost."""
+        try:
+            keys = SealingKeys.read(self._settings.sealing_key_file)
+        except SealingKeyError as error:
+            if request.inline_credential:
+                raise RunFailed(_unavailable(f"the worker's sealing key {error}", _KEYS)) from None
+            keys = SealingKeys()
+        if request.inline_credential:
+            credential = self._opened(keys, request.inline_credential)
+        else:
+            credential = self._held(request.credential or "")
+        if fingerprint := keys.fingerprint(credential.content):
+            self._store.runs.uses_credential(self._claim, fingerprint)
+        return credential
+
+    def _held(self, name: str) -> Credential:
+        """Return a credential of this worker's folder. Raises RunFailed."""
         folder = CredentialFolder(self._settings.credentials_dir)
         try:
-            return folder.get(request.credential)
+            return folder.get(name)
         except CredentialUnavailable as error:
-            near = nearest(request.credential, [known.name for known in folder.announced()])
-            hint = f"put it into the credentials folder of pool '{run.pool}'"
-            raise RunFailed(
-                Error(
-                    ErrorCode.CREDENTIAL_UNAVAILABLE,
-                    str(error),
-                    f"{hint}, or did you mean '{near}'?" if near else hint,
-                )
-            ) from None
+            near = nearest(name, folder.names())
+            hint = f"put it into the credentials folder of pool '{self._claim.run.pool}'"
+            hint = f"{hint}, or did you mean '{near}'?" if near else hint
+            raise RunFailed(_unavailable(str(error), hint)) from None
+
+    def _opened(self, keys: SealingKeys, recorded: InlineCredential) -> Credential:
+        """Return the credential that came in the request. Raises RunFailed."""
+        remediation_id = self._claim.run.remediation_id
+        sealed = self._store.sealed.get(remediation_id)
+        if sealed is None:
+            raise RunFailed(_unavailable("the login of the request is not kept any more", _AGAIN))
+        try:
+            inline = keys.open(sealed, remediation_id, recorded)
+            return credential_from_login(recorded.name, inline.registry, inline.login)
+        except SealedValueError as error:
+            raise RunFailed(_unavailable(str(error), _KEYS)) from None
+        except InvalidCredential as error:
+            raise RunFailed(_unavailable(f"the login of the request {error}", _AGAIN)) from None
 
     async def _main(self, execution: Execution) -> None:
         self._loop = asyncio.get_running_loop()
@@ -226,6 +260,10 @@ class _Job:
             store.remediations.close(run.remediation_id)
         wake_next(store, run)
         log.info("run %s on %s: ended", run.id, run.cluster)
+
+
+def _unavailable(detail: str, hint: str) -> Error:
+    return Error(ErrorCode.CREDENTIAL_UNAVAILABLE, detail, hint)
 
 
 def _whereabouts(error: BaseException) -> str:

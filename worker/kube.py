@@ -10,8 +10,8 @@ import shutil
 import ssl
 import tempfile
 import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,14 @@ import aiohttp
 from kubernetes.aio import client, config
 from kubernetes.aio.config import kube_config
 
+from remediation.audit import Verdict
+from remediation.credential import SECRET_KEY
 from worker import exec_plugin
-from worker.faults import Call, Fault, Retry, answer_fault, transport_fault
+from worker.faults import Call, Fault, Gone, Retry, answer_fault, transport_fault
 from worker.kubeconfigs import Context, Unusable, read_token
 from worker.pace import Pace, Stopped
+from worker.wire import version_of
+from worker.witness import Witness
 
 MERGE_PATCH = "application/merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
@@ -35,6 +39,17 @@ _TOTAL_SECONDS = 40
 _RENEWAL_SECONDS = 10
 _SPARE_CONNECTIONS = 4
 _CREATED = 201
+# What each kind of write changes, for the audit trail.
+_FIELDS = {
+    ("serviceaccounts", MERGE_PATCH): ("imagePullSecrets",),
+    ("secrets", MERGE_PATCH): (f"data[{SECRET_KEY}]",),
+    ("secrets", APPLY_PATCH): (
+        "metadata.labels",
+        "metadata.annotations",
+        "type",
+        f"data[{SECRET_KEY}]",
+    ),
+}
 
 # What the client logs of a kubeconfig may hold a token.
 logging.getLogger("kubernetes").setLevel(logging.CRITICAL)
@@ -52,10 +67,16 @@ class Session:
     """An open session. Calls answer with the body of a 2xx; otherwise they raise Fault or Gone."""
 
     def __init__(
-        self, context: Context, user_agent: str, concurrency: int, stop: asyncio.Event | None = None
+        self,
+        context: Context,
+        user_agent: str,
+        concurrency: int,
+        stop: asyncio.Event | None = None,
+        witness: Witness | None = None,
     ) -> None:
         self.pace = Pace(concurrency, stop)
         self._context = context
+        self._witness = witness
         self._user_agent = user_agent
         self._concurrency = concurrency
         self._refreshing = asyncio.Lock()
@@ -64,6 +85,7 @@ class Session:
         self._config: Any = None
         self._http: aiohttp.ClientSession
         self._folder: str | None = None
+        self._apis: list[Any] = []
 
     async def get(self, path: str, call: Call, **params: str) -> bytes:
         """Read."""
@@ -74,12 +96,51 @@ class Session:
     ) -> Written:
         """Write, with no more writes in flight than the cluster's cap. Raises Stopped once the run is cancelled."""
         async with self.pace.writes:
-            return await self._request("PATCH", path, call, params, body, content_type)
+            with self._witnessed(call, _FIELDS[call.kind, content_type]) as seen:
+                written = await self._request("PATCH", path, call, params, body, content_type)
+                seen.append(written)
+                return written
 
     async def delete(self, path: str, call: Call, options: bytes) -> None:
         """Delete, as a write. Raises Stopped once the run is cancelled."""
         async with self.pace.writes:
-            await self._request("DELETE", path, call, {}, options, "application/json")
+            with self._witnessed(call, ()):
+                await self._request("DELETE", path, call, {}, options, "application/json")
+
+    @contextmanager
+    def _witnessed(self, call: Call, fields: tuple[str, ...]) -> Iterator[list[Written]]:
+        """Have the write inside be noted, however it ends; one that was never sent is none."""
+        seen: list[Written] = []
+        try:
+            yield seen
+        except Stopped:
+            raise
+        except Gone:
+            self._note(call, fields, Verdict.REFUSED, "not_found", seen)
+            raise
+        except Fault as fault:
+            lost = fault.retry is Retry.READ_FIRST
+            outcome = Verdict.UNKNOWN if lost else Verdict.REFUSED
+            self._note(call, fields, outcome, str(fault.error.code), seen)
+            raise
+        except BaseException:  # cut off: nobody waits for the answer
+            self._note(call, fields, Verdict.UNKNOWN, None, seen)
+            raise
+        self._note(call, fields, Verdict.DONE, None, seen)
+
+    def _note(
+        self,
+        call: Call,
+        fields: tuple[str, ...],
+        outcome: Verdict,
+        code: str | None,
+        seen: list[Written],
+    ) -> None:
+        if self._witness:
+            version = version_of(seen[0].body) if seen else None
+            self._witness.saw(
+                call, fields, outcome, code=code, version=version[1] if version else None
+            )
 
     async def reach(self, seconds: float) -> None:
         """Return as soon as the server answers anything at all. Raises Fault after `seconds`."""
@@ -102,6 +163,16 @@ class Session:
     async def open(self) -> None:
         """Load the credential and make the connection pool. Raises Unusable."""
         self._config = await self._load()
+        self._connect()
+
+    async def close(self) -> None:
+        """End all connections."""
+        for api in self._apis:
+            await api.close()
+        self._forget_files()
+
+    def _connect(self) -> None:
+        """Make a connection pool with the present certificates. Raises Unusable."""
         try:
             api = client.ApiClient(self._config)
         except (ssl.SSLError, ValueError, OSError):
@@ -110,13 +181,8 @@ class Session:
             self._forget_files()
         self._http = api.rest_client._create_pool_manager()
         api.rest_client.pool_manager = self._http
-        self._api = api
-
-    async def close(self) -> None:
-        """End all connections."""
-        if self._config is not None and hasattr(self, "_api"):
-            await self._api.close()
-        self._forget_files()
+        # An earlier one stays until the end: calls may be under way on it.
+        self._apis.append(api)
 
     async def _request(
         self,
@@ -195,14 +261,25 @@ class Session:
             return response.status, response.headers, await response.read()
 
     async def _renew(self, generation: int) -> None:
-        """Get a new token, once for all the calls that were refused with the old one, and not again at once."""
+        """Get a new token or certificate, once for all the calls that were refused with the old one, and not again at
+        once.
+        """
         async with self._refreshing:
             if self._generation != generation or time.monotonic() < self._next_renewal:
                 return
             with suppress(Unusable):
                 fresh = await self._load()
-                self._config.api_key = fresh.api_key
-                self._config.refresh_api_key_hook = fresh.refresh_api_key_hook
+                if fresh.cert_file or self._config.cert_file:
+                    # A certificate belongs to the connections that were made with it.
+                    before, self._config = self._config, fresh
+                    try:
+                        self._connect()
+                    except Unusable:
+                        self._config = before
+                        raise
+                else:
+                    self._config.api_key = fresh.api_key
+                    self._config.refresh_api_key_hook = fresh.refresh_api_key_hook
             self._forget_files()
             self._generation += 1
             self._next_renewal = time.monotonic() + _RENEWAL_SECONDS
@@ -244,10 +321,14 @@ class Session:
 
 @asynccontextmanager
 async def open_session(
-    context: Context, user_agent: str, concurrency: int, stop: asyncio.Event | None = None
+    context: Context,
+    user_agent: str,
+    concurrency: int,
+    stop: asyncio.Event | None = None,
+    witness: Witness | None = None,
 ) -> AsyncIterator[Session]:
     """Open a session with the cluster and close it; once `stop` is set it begins no write. Raises Unusable."""
-    session = Session(context, user_agent, concurrency, stop)
+    session = Session(context, user_agent, concurrency, stop, witness)
     try:
         await session.open()
         yield session

@@ -55,9 +55,16 @@ class _File:
 class Kubeconfigs:
     """The kubeconfigs of a worker, read again when a file has changed."""
 
-    def __init__(self, paths: tuple[Path, ...], patterns: tuple[str, ...], in_cluster: str) -> None:
+    def __init__(
+        self,
+        paths: tuple[Path, ...],
+        patterns: tuple[str, ...],
+        in_cluster: str,
+        plugins: tuple[str, ...] = (),
+    ) -> None:
         self._paths = paths
         self._patterns = patterns
+        self._plugins = plugins
         self._in_cluster = in_cluster
         self._signature: object = None
         self._contexts = Contexts({}, {}, ())
@@ -70,7 +77,7 @@ class Kubeconfigs:
             return Contexts({self._in_cluster: own}, {}, ())
         signature = tuple(_stamp(file) for path in self._paths for file in _expand(path, []))
         if signature != self._signature:
-            self._contexts = load(self._paths, self._patterns)
+            self._contexts = load(self._paths, self._patterns, self._plugins)
             self._signature = signature
         return self._contexts
 
@@ -83,8 +90,12 @@ def _stamp(path: Path) -> tuple[Path, int, int, int] | None:
     return path, status.st_ino, status.st_mtime_ns, status.st_size
 
 
-def load(paths: tuple[Path, ...], patterns: tuple[str, ...]) -> Contexts:
+def load(
+    paths: tuple[Path, ...], patterns: tuple[str, ...], plugins: tuple[str, ...] = ()
+) -> Contexts:
     """Read every file (of a folder: every regular file in it) and judge the contexts that match `patterns`.
+
+    `plugins` are names or globs of the commands that exec may run: a kubeconfig must not run just anything.
 
     A context's cluster and user are looked up in its own file first, then in the others in order; of two contexts with
     one name the first counts.
@@ -108,7 +119,7 @@ def load(paths: tuple[Path, ...], patterns: tuple[str, ...]) -> Contexts:
                 problems.append(f"{file.path}: context '{name}' is hidden by an earlier one")
                 continue
             try:
-                usable[name] = _context(name, entry, file, files)
+                usable[name] = _context(name, entry, file, files, plugins)
             except Unusable as error:
                 broken[name] = str(error)
     return Contexts(usable, broken, tuple(problems))
@@ -153,12 +164,14 @@ def _contexts(file: _File, problems: list[str]) -> Iterator[tuple[str, Mapping[s
         yield name, entry if isinstance(entry, dict) else {}
 
 
-def _context(name: str, entry: Mapping[str, Any], file: _File, files: list[_File]) -> Context:
+def _context(
+    name: str, entry: Mapping[str, Any], file: _File, files: list[_File], plugins: tuple[str, ...]
+) -> Context:
     candidates = [file, *(other for other in files if other is not file)]
     cluster, folder = _named(candidates, "clusters", "cluster", entry.get("cluster"))
     user, user_folder = _named(candidates, "users", "user", entry.get("user"))
     server = _check_cluster(cluster, folder)
-    user = _check_user(user, user_folder)
+    user = _check_user(user, user_folder, plugins)
     return Context(name, server, _absolute(cluster, folder), user, user_folder)
 
 
@@ -213,7 +226,9 @@ def _check_ca(cluster: Mapping[str, Any], folder: Path) -> None:
         raise Unusable("the certificate authority is not a PEM certificate") from None
 
 
-def _check_user(user: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
+def _check_user(
+    user: Mapping[str, Any], folder: Path, plugins: tuple[str, ...]
+) -> Mapping[str, Any]:
     """Return the user entry with its token settled and its paths made absolute."""
     if named := [key for key in _IMPERSONATION if user.get(key)]:
         raise Unusable(f"impersonation ('{named[0]}') is not supported")
@@ -231,7 +246,7 @@ def _check_user(user: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
     if plugin is not None:
         if token or certificate:
             raise Unusable("exec together with a token or a certificate is ambiguous: keep one")
-        return {"exec": _check_exec(plugin, folder)}
+        return {"exec": _check_exec(plugin, folder, plugins)}
     if not token and not certificate:
         raise Unusable("the user has no credential: no token, no certificate, no exec plugin")
     settled = _absolute(user, folder)
@@ -275,7 +290,7 @@ def _check_certificate(user: Mapping[str, Any], folder: Path) -> bool:
     return certificate is not None
 
 
-def _check_exec(plugin: object, folder: Path) -> Mapping[str, Any]:
+def _check_exec(plugin: object, folder: Path, plugins: tuple[str, ...]) -> Mapping[str, Any]:
     if not isinstance(plugin, dict) or not isinstance(plugin.get("command"), str):
         raise Unusable("exec names no command")
     if plugin.get("provideClusterInfo"):
@@ -283,6 +298,11 @@ def _check_exec(plugin: object, folder: Path) -> Mapping[str, Any]:
     if plugin.get("interactiveMode") == "Always":
         raise Unusable("exec with interactiveMode Always cannot run in a service")
     command = plugin["command"]
+    if not matcher(plugins)(command):
+        raise Unusable(
+            "exec runs a command that this worker does not allow: name it in REMEDIATOR_EXEC_PLUGINS, or use a token "
+            "or a certificate"
+        )
     # As kubectl: a command with a slash is relative to its kubeconfig, a bare one is looked up on PATH.
     return plugin | {"command": str(folder / command) if "/" in command else command}
 

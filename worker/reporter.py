@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 
 from remediation.outcome import NamespaceResult
 from store.connection import StoreUnavailable
@@ -16,12 +16,22 @@ log = logging.getLogger(__name__)
 
 
 class Reporter:
-    """Collects rows and stores them in the background. While Redis is away the rows wait here."""
+    """Collects rows and stores them in the background. While Redis is away the rows wait here.
 
-    def __init__(self, runs: Runs, claim: Claim, on_lost: Callable[[], object]) -> None:
+    `publish` is told the namespaces of each batch, in another thread, before their rows are stored.
+    """
+
+    def __init__(
+        self,
+        runs: Runs,
+        claim: Claim,
+        on_lost: Callable[[], object],
+        publish: Callable[[Collection[str]], object],
+    ) -> None:
         self._runs = runs
         self._claim = claim
         self._on_lost = on_lost
+        self._publish = publish
         self._rows: list[NamespaceResult] = []
         self._added = asyncio.Event()
         self._storing = asyncio.Lock()
@@ -56,5 +66,9 @@ class Reporter:
     async def _flush(self) -> None:
         async with self._storing:
             while batch := self._rows[:_LARGEST_BATCH]:
-                await asyncio.to_thread(self._runs.report, self._claim, batch)
+                await asyncio.to_thread(self._store, batch)
                 del self._rows[: len(batch)]
+
+    def _store(self, batch: Sequence[NamespaceResult]) -> None:
+        self._publish([row.namespace for row in batch])
+        self._runs.report(self._claim, batch)

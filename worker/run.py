@@ -5,7 +5,7 @@ import logging
 from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, NoReturn
 
 import remediation
@@ -25,6 +25,7 @@ from remediation.selection import missing_names
 from remediation.status import RunStatus
 from remediation.undo import UndoTask
 from store import clock
+from store.records import Orders
 from store.runs import Claim
 from store.store import Store
 from worker.apply import carry_out_plan
@@ -34,9 +35,11 @@ from worker.kubeconfigs import Context, Unusable
 from worker.observe import observe
 from worker.registry_check import check
 from worker.reporter import Reporter
+from worker.witness import Witness
 
 REACH_SECONDS = 8.0
 _LAST_WRITES_SECONDS = 5.0
+_LEFT_ALONE = (Outcome.IGNORED, Outcome.SKIPPED)
 _NO_ANSWER = (ErrorCode.UNREACHABLE, ErrorCode.TIMEOUT)
 
 log = logging.getLogger(__name__)
@@ -62,6 +65,8 @@ class Execution:
     deadline: datetime
     concurrency: int
     cancelled: asyncio.Event
+    witness: Witness
+    most_namespaces: int | None = None
     registries: Registries = field(default_factory=Registries)
 
     @classmethod
@@ -71,13 +76,24 @@ class Execution:
         claim: Claim,
         task: Task | UndoTask,
         context: Context,
-        created: str,
+        orders: Orders,
         concurrency: int,
         registries: Registries,
     ) -> "Execution":
-        """Wire an execution; the deadline counts from the creation of the remediation."""
-        deadline = clock.parse(created) + timedelta(seconds=task.request.timeout_seconds)
-        return cls(store, claim, task, context, deadline, concurrency, asyncio.Event(), registries)
+        """Wire an execution on somebody's orders."""
+        deadline = clock.parse(claim.run.deadline)
+        return cls(
+            store,
+            claim,
+            task,
+            context,
+            deadline,
+            concurrency,
+            asyncio.Event(),
+            Witness(store.audit, claim.run, orders, claim.attempt),
+            orders.most_namespaces,
+            registries,
+        )
 
     @property
     def user_agent(self) -> str:
@@ -89,7 +105,11 @@ async def carry_out(execution: Execution) -> None:
     """Do the work and store every row. Raises RunFailed, LeaseLost, and CancelledError when told to stop."""
     try:
         async with open_session(
-            execution.context, execution.user_agent, execution.concurrency, execution.cancelled
+            execution.context,
+            execution.user_agent,
+            execution.concurrency,
+            execution.cancelled,
+            execution.witness,
         ) as session:
             await _in_session(execution, session)
     except Unusable as error:
@@ -101,11 +121,18 @@ async def _in_session(execution: Execution, session: Session) -> None:
     plans = await _plans(execution, session)
     current = asyncio.current_task()
     assert current  # noqa: S101 -- this is a coroutine
-    reporter = Reporter(execution.store.runs, execution.claim, current.cancel)
+    reporter = Reporter(
+        execution.store.runs, execution.claim, current.cancel, execution.witness.publish
+    )
     try:
+        if not execution.task.request.dry_run:
+            await asyncio.to_thread(execution.witness.began)
         await _carry_out_all(execution, session, plans, reporter)
     finally:
-        await reporter.close()
+        try:
+            await reporter.close()
+        finally:
+            execution.witness.publish_rest()
 
 
 async def _plans(execution: Execution, session: Session) -> list[NamespacePlan]:
@@ -126,6 +153,7 @@ async def _plans(execution: Execution, session: Session) -> list[NamespacePlan]:
     else:
         gone = sorted(task.exactly - observation.present)
         plans += [NamespacePlan(name, gone_result(name)) for name in gone]
+    _check_number(execution, plans)
     names = {plan.namespace for plan in plans}
     run_id = claim.run.id
     if claim.attempt > 1:
@@ -144,6 +172,22 @@ async def _plans(execution: Execution, session: Session) -> list[NamespacePlan]:
         intents_now = [(plan.namespace, plan.intent) for plan in plans if not plan.settled]
         await asyncio.to_thread(store.journal.note, claim, intents_now)
     return plans
+
+
+def _check_number(execution: Execution, plans: Sequence[NamespacePlan]) -> None:
+    """Raise RunFailed for more namespaces than the caller may have touched; nothing is written yet."""
+    most = execution.most_namespaces
+    touched = sum(
+        1 for plan in plans if plan.settled is None or plan.settled.outcome not in _LEFT_ALONE
+    )
+    if most is not None and touched > most:
+        raise RunFailed(
+            Error(
+                ErrorCode.TOO_MANY_NAMESPACES,
+                f"the request is about {touched} namespaces here, and the caller's role allows {most} on a cluster",
+                "name fewer with 'namespaces', leave some out with 'ignore', or ask somebody with another role",
+            )
+        )
 
 
 async def _prove(

@@ -28,8 +28,8 @@ class Settings:
     """The worker's settings.
 
     `kubeconfigs` are files or folders (empty: the account of the pod it runs in), `concurrency` the writes in
-    flight for each cluster, `processes` the runs carried out at the same time, `retention_seconds` how long the records
-    of an ended remediation live.
+    flight for each cluster, `exec_plugins` globs of the commands that kubeconfigs may have run, `processes` the runs
+    carried out at the same time, `retention_seconds` how long the records of an ended remediation live.
     """
 
     redis_url: str = field(repr=False)
@@ -38,9 +38,11 @@ class Settings:
     cluster_name: str = "in-cluster"
     pool: str = "default"
     credentials_dir: Path | None = None
+    sealing_key_file: Path | None = None
     registries_file: Path | None = None
     processes: int = 4
     concurrency: int = 32
+    exec_plugins: tuple[str, ...] = ()
     retention_seconds: int = DEFAULT_RETENTION_SECONDS
     log_format: str = "text"
     log_level: str = "INFO"
@@ -53,6 +55,7 @@ class Settings:
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
         """Read the variables. Raises SettingsError for the first that is wrong."""
         folder = environment.get("REMEDIATOR_CREDENTIALS_DIR")
+        sealing_key = environment.get("REMEDIATOR_SEALING_KEY_FILE")
         rules = environment.get("REMEDIATOR_REGISTRIES_FILE")
         return cls(
             redis_url=_redis_url(environment),
@@ -61,9 +64,11 @@ class Settings:
             cluster_name=environment.get("REMEDIATOR_CLUSTER_NAME") or "in-cluster",
             pool=_pool(environment),
             credentials_dir=Path(folder).expanduser() if folder else None,
+            sealing_key_file=Path(sealing_key).expanduser() if sealing_key else None,
             registries_file=Path(rules).expanduser() if rules else None,
             processes=_number(environment, "REMEDIATOR_PROCESSES", 4, _MOST_PROCESSES),
             concurrency=_number(environment, "REMEDIATOR_CONCURRENCY", 32, _MOST_CONCURRENCY),
+            exec_plugins=_exec_plugins(environment),
             retention_seconds=_number(
                 environment, "REMEDIATOR_RETENTION_DAYS", 30, _MOST_RETENTION_DAYS
             )
@@ -115,6 +120,17 @@ def _pool(environment: Mapping[str, str]) -> str:
             f"REMEDIATOR_POOL is {pool!r}; use lower-case letters, digits and '-', for example 'eu-west'"
         )
     return pool
+
+
+def _exec_plugins(environment: Mapping[str, str]) -> tuple[str, ...]:
+    text = environment.get("REMEDIATOR_EXEC_PLUGINS") or ""
+    names = tuple(name.strip() for name in text.split(",")) if text else ()
+    if not all(names):
+        raise SettingsError(
+            f"REMEDIATOR_EXEC_PLUGINS is {text!r}, where a name is empty; use commands or globs with commas, for "
+            "example aws,gke-gcloud-auth-plugin"
+        )
+    return names
 
 
 def _number(environment: Mapping[str, str], name: str, default: int, most: int) -> int:

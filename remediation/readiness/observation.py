@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 # Kinds whose pod templates are judged. What one of these controls (a Deployment's ReplicaSet) is judged through it.
 WORKLOAD_KINDS = (
@@ -54,8 +55,8 @@ class Container:
     """One place of a pod or of a template that names an image; `name` is the container's or the volume's.
 
     `pull_policy` is Always, IfNotPresent, Never or "" (the default for the tag). Of a running pod also `state` and
-    `image_id` (status.imageID, "" until the image is on the node), and `restarts` if the container has a restart policy
-    or restart rules of its own that start it again where the pod's policy is Never.
+    `image_id` (status.imageID, "" until the image is on the node), the `reason` of a waiting one, and `restarts` if it
+    has a restart policy or restart rules of its own that start it again where the pod's policy is Never.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Container:
     pull_policy: str = ""
     state: ContainerState = ContainerState.NONE
     image_id: str = ""
+    reason: str = ""
     restarts: bool = False
 
 
@@ -138,8 +140,8 @@ class Account:
 class PullSecret:
     """A Secret that was read; `content` is its data under the key of its type, None if it has none.
 
-    For kubernetes.io/dockerconfigjson the key is .dockerconfigjson, for kubernetes.io/dockercfg it is .dockercfg;
-    Secrets of other types need no content.
+    The key of kubernetes.io/dockerconfigjson is .dockerconfigjson, that of kubernetes.io/dockercfg is .dockercfg; other
+    types need no content.
     """
 
     namespace: str
@@ -211,5 +213,5 @@ class DisruptionBudget:
 
     namespace: str
     name: str
-    selector: Mapping[str, object] | None
+    selector: Mapping[str, Any] | None
     disruptions_allowed: int

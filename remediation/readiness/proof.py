@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from remediation.credential import Login
+from remediation.registry.verdict import LoginAnswer, Verdict
 
 
 class Level(StrEnum):
@@ -19,32 +20,17 @@ class Level(StrEnum):
         return self.value >= other.value
 
 
-class RegistryVerdict(StrEnum):
-    """What a registry said about one repository; the names of the prober's verdicts."""
-
-    WORKS = "works"  # refused without the credential, given with it
-    WRONG_CREDENTIAL = "wrong_credential"
-    ACCEPTED_NO_RIGHT = "accepted_no_right"
-    DENIED = "denied"  # refused, and the registry does not say why
-    ACCEPTED_NO_SUCH_IMAGE = "accepted_no_such_image"
-    NOT_PROVEN_PUBLIC = "not_proven_public"  # given without any credential, which proves nothing
-    UNREACHABLE = "unreachable"
-    BUSY = "busy"
-    NOT_A_REGISTRY = "not_a_registry"
-    REFUSED_BY_RULES = "refused_by_rules"  # our own rules forbid to send the password there
-
-
 @dataclass(frozen=True, slots=True)
 class RegistryProof:
     """What the registry said about a login and a repository (`registry.example.com/team/app`).
 
-    `login_accepted` is what is known about the login itself where the repository is public: None for not known.
+    `answer` is what it said of the login itself, which matters where the repository is public.
     """
 
     repository: str
     login: Login = field(repr=False)
-    verdict: RegistryVerdict
-    login_accepted: bool | None = None
+    verdict: Verdict
+    answer: LoginAnswer = LoginAnswer.NOT_CHECKED
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,3 +60,28 @@ class Question:
     reference: str
     login: Login = field(repr=False)
     desired: bool = True
+
+
+_REFUSALS = (
+    Verdict.WRONG_CREDENTIAL,
+    Verdict.ACCEPTED_NO_RIGHT,
+    Verdict.DENIED,
+)
+
+
+def refused(proof: RegistryProof) -> bool:
+    """Tell whether a pull with the login would fail once the registry is private, for all that is known."""
+    if proof.verdict is Verdict.NOT_PROVEN_PUBLIC:
+        return proof.answer is LoginAnswer.REFUSED
+    return proof.verdict in _REFUSALS
+
+
+def level_of(proof: RegistryProof) -> Level:
+    """Return how much a proof shows in favour of the login; GRAPH for nothing."""
+    if proof.verdict is Verdict.WORKS:
+        return Level.RIGHT
+    if proof.verdict is Verdict.ACCEPTED_NO_SUCH_IMAGE:
+        return Level.LOGIN
+    if proof.verdict is Verdict.NOT_PROVEN_PUBLIC and proof.answer is LoginAnswer.ACCEPTED:
+        return Level.LOGIN
+    return Level.GRAPH

@@ -4,13 +4,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import zip_longest
 
-from remediation.credential import DockerConfig, Login, effective_key
-from remediation.image import DOCKER_HUB, ImageReference, InvalidReference, parse_image
-from remediation.patterns import matcher
+from remediation.credential import DockerConfig, Login
+from remediation.image import ImageReference, InvalidReference, parse_image
 from remediation.registry.rules import canonical_host
+from remediation.registry_key import DOCKER_HUB_KEY, effective_key, is_docker_hub, matches
 
 MOST_REPOSITORIES = 20
-_HUB_KEY = "index.docker.io"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,24 +24,6 @@ class Target:
     login: Login | None = field(default=None, repr=False)
 
 
-def matches(key: str, repository: str) -> bool:
-    """Tell whether the kubelet uses an effective registry key for a repository (`host[:port]/path`).
-
-    Source of the rule: k8s.io/kubernetes/pkg/credentialprovider/keyring.go (URLsMatch).
-    """
-    host, _, path = key.partition("/")
-    other, _, other_path = repository.partition("/")
-    name, port = _split_port(host)
-    other_name, other_port = _split_port(other)
-    labels, other_labels = name.split("."), other_name.split(".")
-    if port != other_port or len(labels) != len(other_labels):
-        return False
-    if path and not other_path.startswith(path):
-        return False
-    pairs = zip(labels, other_labels, strict=True)
-    return all(label == own or matcher((label,))(own) for label, own in pairs)
-
-
 def logins_for(config: DockerConfig, repository: str) -> tuple[Login, ...]:
     """Return the logins that the kubelet tries for a repository, in its order."""
     by_key = config.by_repository()
@@ -52,8 +33,8 @@ def logins_for(config: DockerConfig, repository: str) -> tuple[Login, ...]:
         if matches(key, repository)
         for login in by_key[key]
     ]
-    if not found and _is_hub(repository):
-        found = by_key.get(_HUB_KEY, [])
+    if not found and is_docker_hub(repository):
+        found = by_key.get(DOCKER_HUB_KEY, [])
     return tuple(dict.fromkeys(found))
 
 
@@ -96,16 +77,3 @@ def _varied(names: list[str]) -> list[str]:
 
 def _in_turn(groups: list[list[str]]) -> list[str]:
     return [name for layer in zip_longest(*groups) for name in layer if name is not None]
-
-
-def _split_port(host: str) -> tuple[str, str]:
-    if host.startswith("["):
-        name, _, rest = host.partition("]")
-        return (name[1:], rest[1:]) if rest.startswith(":") else (host, "")
-    name, _, port = host.partition(":")
-    return name, port
-
-
-def _is_hub(repository: str) -> bool:
-    first = repository.partition("/")[0]
-    return first in (DOCKER_HUB, _HUB_KEY) or not any(char in first for char in ".:")

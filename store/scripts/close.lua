@@ -1,12 +1,17 @@
 -- End a remediation whose runs have all ended. A final status never changes.
--- KEYS: remediation, events, open   ARGV: remediation id, status, now, event   Returns 1 if this call ended it
+-- KEYS: remediation, events, open, open ones of its caller, approvals, sealed login
+-- ARGV: remediation id, status, now, event   Returns 1 if this call ended it
 local status = redis.call('HGET', KEYS[1], 'status')
 if not status or (status ~= 'queued' and status ~= 'running' and status ~= 'cancelling') then
   redis.call('SREM', KEYS[3], ARGV[1])
+  redis.call('DEL', KEYS[4])
   return 0
 end
 if tonumber(redis.call('HGET', KEYS[1], 'open')) ~= 0 then return 0 end
 redis.call('HSET', KEYS[1], 'status', ARGV[2], 'finished_at', ARGV[3])
 redis.call('SREM', KEYS[3], ARGV[1])
+redis.call('SREM', KEYS[4], ARGV[1])
+redis.call('ZREM', KEYS[5], ARGV[1])
+redis.call('DEL', KEYS[6])
 redis.call('XADD', KEYS[2], '*', 'type', 'remediation.finished', 'data', ARGV[4])
 return 1

@@ -62,19 +62,27 @@ def test_credentials(client: FlaskClient, announce: Announce) -> None:
             "name": "bad",
             "registries": [],
             "usernames": [],
+            "fingerprint": None,
             "pools": ["default"],
             "since": None,
             "status": "invalid",
             "reason": "is not JSON",
+            "warning": None,
+            "holders": [
+                {"pool": "default", "fingerprint": None, "since": None, "reason": "is not JSON"}
+            ],
         },
         {
             "name": CREDENTIAL,
             "registries": ["registry.example.com"],
             "usernames": ["puller"],
+            "fingerprint": None,
             "pools": ["default"],
             "since": None,
             "status": "ready",
             "reason": None,
+            "warning": None,
+            "holders": [{"pool": "default", "fingerprint": None, "since": None, "reason": None}],
         },
     ]
 
@@ -88,8 +96,8 @@ def test_tables(client: FlaskClient, announce: Announce) -> None:
         "old   invalid  default  -                  its certificate file is missing\n"
     )
     assert get(client, "/credentials", Accept="text/plain") == (
-        "NAME               STATUS  REGISTRIES            USERNAMES  POOLS    REASON\n"
-        "internal-registry  ready   registry.example.com  puller     default  -\n"
+        "NAME               STATUS  REGISTRIES            USERNAMES  FINGERPRINT  POOLS    REASON\n"
+        "internal-registry  ready   registry.example.com  puller     -            default  -\n"
     )
 
 

@@ -16,8 +16,10 @@ from werkzeug.test import TestResponse
 from api.app import create_app
 from api.settings import Settings
 from remediation.api_key import ENTROPY_BYTES, ApiKey, new_api_key
+from remediation.approval import Approval, digest_of
 from remediation.outcome import Error, ErrorCode, Outcome
 from remediation.request import RemediationRequest
+from store.records import FREE, Terms
 from store.store import Store
 from tests.api.conftest import CREDENTIAL, Announce, Work, a_row, an_entry
 from tests.docs.pages import ROOT, table
@@ -28,6 +30,7 @@ CALLERS = (*STRANGERS, "unbound", *ROLES)
 PAGE = ROOT / "docs" / "access.md"
 # Where the bindings of all roles count.
 CLUSTERS, NAMESPACES = ["eu-*"], ["team-*"]
+DECISIONS = ("/approve", "/reject")
 PUBLIC = ("/livez", "/readyz", "/problems/", "/api/v1/openapi", "/api/v1/docs")
 
 
@@ -85,7 +88,7 @@ REQUESTS: list[tuple[dict[str, Any], bool]] = [
 
 
 def allowed() -> dict[str, dict[str, str]]:
-    """Return what the documentation says: call -> role -> yes, own or no."""
+    """Return what the documentation says: call -> role -> yes, own, others' or no."""
     return {
         cells[0].strip("`"): dict(zip(ROLES, cells[1:], strict=True))
         for cells in table(PAGE, "call", *ROLES)
@@ -108,8 +111,11 @@ class World:
     store: Store
     work: Work
     keys: dict[str, ApiKey]
+    announce: Announce
 
     def send(self, caller: str, call: str, object_id: str = "", body: Any = None) -> TestResponse:
+        # However slow the machine is: nobody must be refused because a worker has not been heard of for a while.
+        self.announce("eu-1", "eu-2", "us-1", credentials=(CREDENTIAL, "other"))
         method, path = call.split()
         headers = {}
         if caller != "nobody":
@@ -135,11 +141,19 @@ class World:
             ].lower(),  # so that none of them waits for, or stands on, another
         )
         owner = f"client:{caller}" if kind.owner == "own" else "client:somebody"
-        self.store.remediations.create(identity, request, owner, [(kind.cluster, "default")])
+        places = [(kind.cluster, "default")]
+        held = Terms(approval=Approval(_digest(request), owner, "2999-01-01T00:00:00.000Z"))
+        terms = held if call.endswith(DECISIONS) else FREE
+        self.store.remediations.create(identity, request, owner, places, terms=terms)
         if call.endswith(("/retry", "/undo")):
             failed = a_row("team-b", Outcome.FAILED, error=Error(ErrorCode.TIMEOUT, "too slow"))
             self.work.run(identity, [a_row("team-a"), failed])
         return identity
+
+
+def _digest(request: RemediationRequest) -> str:
+    """Return what names that request, with the login that `announce` tells of."""
+    return digest_of(request, request.clusters, ("registry.example.com", "puller"))
 
 
 @pytest.fixture
@@ -162,9 +176,8 @@ def world(tmp_path: Path, store: Store, announce: Announce, work: Work) -> World
     ]
     access_file = tmp_path / "matrix.yaml"
     access_file.write_text(json.dumps({"keys": entries, "bindings": bindings}))
-    announce("eu-1", "eu-2", "us-1", credentials=(CREDENTIAL, "other"))
     app = create_app(Settings(access_file=access_file), store)
-    return World(app, store, work, keys)
+    return World(app, store, work, keys, announce)
 
 
 def expected(caller: str, verdict: str, kind: Object | None) -> int | None:
@@ -177,7 +190,7 @@ def expected(caller: str, verdict: str, kind: Object | None) -> int | None:
         return None
     if not kind.seen:
         return 404
-    if verdict == "own" and kind.owner == "foreign":
+    if (verdict, kind.owner) in (("own", "foreign"), ("others'", "own")):
         return 403
     return None
 
@@ -214,10 +227,18 @@ def test_the_matrix(world: World, capsys: pytest.CaptureFixture[str]) -> None:
                 own_cancel = call.endswith("/cancel") and kind.owner == "own"
                 if refused is None and writes and not kind.covered and not own_cancel:
                     refused = 403
-                answer = world.send(caller, call, world.make(caller, kind, call), {})
+                identity = world.make(caller, kind, call)
+                made = world.store.remediations.get(identity)
+                digest = made.approval.digest if made and made.approval else None
+                body = {"digest": digest} if digest else {}
+                answer = world.send(caller, call, identity, body)
                 check(f"{caller} {call} {kind}", answer, refused)
         else:
-            check(f"{caller} {call}", world.send(caller, call), expected(caller, verdict, None))
+            if call.endswith("/resume"):
+                world.store.pause.begin("for the matrix", "somebody")
+            answer = world.send(caller, call, body={"reason": "for the matrix"})
+            check(f"{caller} {call}", answer, expected(caller, verdict, None))
+            world.store.pause.end("somebody")
 
     with capsys.disabled():
         print(f"\nmatrix: {cases} cases, {len(wrong)} wrong")  # noqa: T201

@@ -316,6 +316,22 @@ def test_an_issuer_that_is_away_is_no_refusal(anonymous: FlaskClient, keys: KeyS
     assert answer.headers["Retry-After"]
 
 
+def test_a_changed_access_file_does_not_forget_the_keys(
+    anonymous: FlaskClient, access_file: Path, keys: KeyServer
+) -> None:
+    assert whoami(anonymous, token()).get_json()["roles"] == ["viewer"]
+    keys.status = 503
+    document = yaml.safe_load(access_file.read_text())
+    document["bindings"][0]["role"] = "auditor"
+
+    access_file.write_text(yaml.safe_dump(document))
+
+    assert whoami(anonymous, token()).get_json()["roles"] == ["auditor"]
+    document["oidc"]["audience"] = "another"
+    access_file.write_text(yaml.safe_dump(document))
+    assert whoami(anonymous, token(aud="another")).status_code == 503
+
+
 def test_keys_of_a_file_are_read_again_and_survive_a_broken_one(
     app: Flask, access_file: Path, tmp_path: Path
 ) -> None:

@@ -18,6 +18,8 @@ import pytest
 
 from remediation.api_key import ApiKey
 from remediation.outcome import Outcome
+from remediation.permission import Role
+from remediation.sealing import KeyKind, format_key
 from store import keys
 from store.store import Store
 from tests.api.conftest import API, CREDENTIAL, Announce, Work, a_row
@@ -319,6 +321,22 @@ def test_a_broken_access_file_ends_it_with_one_line(tmp_path: Path) -> None:
     assert ended.stderr.count("\n") == 1
 
 
+def test_the_private_sealing_key_is_refused(tmp_path: Path) -> None:
+    """It belongs to the workers; the API must not start with it by mistake."""
+    path = tmp_path / "sealing.key"
+    path.write_text(format_key(KeyKind.PRIVATE, b"k" * 32))
+
+    ended = once(REMEDIATOR_SEALING_PUBLIC_KEY_FILE=str(path))
+
+    assert ended.returncode == 2
+    assert ended.stderr.startswith(
+        "remediator api: REMEDIATOR_SEALING_PUBLIC_KEY_FILE names a file"
+    )
+    assert "'rmd-sealing-private-key'" in ended.stderr
+    assert "a2tra2tr" not in ended.stderr
+    assert ended.stderr.count("\n") == 1
+
+
 def test_a_port_that_is_taken_ends_it_with_one_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
@@ -330,3 +348,22 @@ def test_a_port_that_is_taken_ends_it_with_one_line() -> None:
         f"remediator api: cannot listen on {address}: Address already in use; "
         "set REMEDIATOR_LISTEN to another\n"
     )
+
+
+def test_the_workers_learn_of_a_changed_access_file_without_a_call(
+    run: Run, environment: dict[str, str], store: Store, access_file: Path
+) -> None:
+    process = run(**environment)
+    assert process.get("/readyz")[0] == 200
+    access = json.loads(access_file.read_text())
+    access["bindings"][0]["role"] = "viewer"
+
+    access_file.write_text(json.dumps(access))
+
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        policy = store.policies.current()
+        if policy and [binding.grant.role for binding in policy.bindings] == [Role.VIEWER]:
+            return
+        time.sleep(0.05)
+    pytest.fail("the workers were not told")

@@ -176,6 +176,17 @@ def test_the_list_holds_what_may_be_seen(
     assert team.get(f"{API}/remediations?cluster=eu-2").get_json()["items"]
 
 
+def test_the_name_of_a_hidden_credential_is_left_out(
+    client: FlaskClient, team: FlaskClient
+) -> None:
+    body = {"namespaces": ["team-a"], "credential": SECRET_CREDENTIAL}
+    for path in (f"/{made(client, 'eu-1', **body)}", ""):
+        answer = team.get(f"{API}/remediations{path}")
+
+        assert "team-a" in answer.text
+        assert SECRET_CREDENTIAL not in answer.text
+
+
 def test_what_is_hidden_is_not_there(client: FlaskClient, team: FlaskClient) -> None:
     hidden = made(client, SECRET_CLUSTER)
     nowhere = "rem_01M85B1ZWBXX38VXNACNJSV9CR"

@@ -11,7 +11,7 @@ import yaml
 
 from api.access_file import read_access_file
 from cli.access import ensure_token
-from cli.data_dir import DataDir, DataDirInUse, default_data_dir
+from cli.data_dir import LARGE_AUDIT_BYTES, DataDir, DataDirInUse, default_data_dir
 from cli.errors import CliError
 from remediation.api_key import digest, parse_api_key
 from remediation.permission import Permission, Requester, Rights, Role
@@ -170,3 +170,18 @@ def test_a_place_that_cannot_be_used(tmp_path: Path) -> None:
 
     with pytest.raises(CliError, match="file/data"):
         DataDir(tmp_path / "file" / "data").prepare()
+
+
+def test_a_large_audit_trail_is_put_aside(tmp_path: Path) -> None:
+    data_dir = DataDir(tmp_path / "data")
+    data_dir.prepare()
+    with data_dir.audit_file.open("wb") as file:
+        file.truncate(LARGE_AUDIT_BYTES + 1)
+
+    data_dir.prepare()
+
+    assert not data_dir.audit_file.exists()
+    assert (data_dir.path / "audit.1.jsonl").stat().st_size > LARGE_AUDIT_BYTES
+    data_dir.audit_file.write_text("{}\n")
+    data_dir.prepare()
+    assert data_dir.audit_file.read_text() == "{}\n"

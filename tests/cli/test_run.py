@@ -33,6 +33,7 @@ def test_sends_what_was_given_and_nothing_else(api: StubApi, run: Remediator) ->
         *("--ignore", "kube-*", "--service-accounts", "default", "--ignore-service-accounts"),
         *("payments/api", "--credential", "reg", "--secret-name", "pull", "--on-conflict"),
         *("merge", "--dry-run", "--reason", "it's time", "--label", "team=x=y"),
+        *("--registry-check", "warn"),
     )
 
     assert result.exit_code == 0, result.output
@@ -45,6 +46,7 @@ def test_sends_what_was_given_and_nothing_else(api: StubApi, run: Remediator) ->
         "credential": "reg",
         "secret_name": "pull",
         "on_conflict": "merge",
+        "registry_check": "warn",
         "dry_run": True,
         "reason": "it's time",
         "labels": {"team": "x=y"},
@@ -145,6 +147,27 @@ def test_shows_clusters_and_first_failures_with_hints(api: StubApi, run: Remedia
     assert f"remediator results {ID} --outcome failed" in result.stdout
     assert "unreachable: connection refused" in result.stdout
     assert api.seen[-1].params == {"outcome": "failed", "limit": "10"}
+
+
+def test_what_the_registries_said_is_shown_once_for_all_clusters(
+    api: StubApi, run: Remediator
+) -> None:
+    report = {
+        "registry": "r.example",
+        "verdict": "not_proven_public",
+        "detail": "everybody may pull",
+        "via_shadow": False,
+    }
+    shadow = report | {"registry": "s.example", "verdict": "works", "via_shadow": True}
+    check = {"registry_check": {**report, "registries": [report, shadow]}}
+    clusters = [cluster("eu-1") | check, cluster("us-1") | check, cluster("asia-1")]
+    api.on("POST", "/remediations", Reply(remediation(clusters=clusters), 202))
+
+    shown = run(*ARGUMENTS).stdout
+
+    line = "login at r.example: not_proven_public (everybody may pull) [eu-1, us-1]"
+    assert shown.count(line) == 1
+    assert "login at s.example: works, by its shadow (everybody may pull) [eu-1, us-1]" in shown
 
 
 def test_json_is_what_the_service_said(api: StubApi, run: Remediator) -> None:

@@ -28,7 +28,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 http.server.ThreadingHTTPServer((host, int(port)), Handler).serve_forever()
 """
-WORKER = "import os, time; print('REDIS_URL', os.environ['REDIS_URL'], flush=True); time.sleep(300)"
+WORKER = """\
+import os, sys, time
+print('REDIS_URL', os.environ['REDIS_URL'], file=sys.stderr, flush=True)
+print('{"action": "a test"}', flush=True)
+time.sleep(300)
+"""
 
 
 @pytest.fixture
@@ -143,15 +148,37 @@ def test_one_line_says_where_it_is(start_up: StartUp, tmp_path: Path) -> None:
     assert up.ready["token"] not in up.log.read_text()
 
 
-def test_the_api_sees_what_it_needs_and_no_more(start_up: StartUp) -> None:
-    """No kubeconfig, no token; the same Redis as the worker's."""
-    up = start_up(KUBECONFIG="/nowhere", REMEDIATOR_TOKEN="geheim")
+def test_the_audit_trail_goes_to_a_file_of_the_data_directory(
+    start_up: StartUp, tmp_path: Path
+) -> None:
+    """Neither to the terminal nor between the one line of --json and whoever reads it."""
+    up = start_up()
+    trail = Path(fetch(up.ready["url"])["environment"]["REMEDIATOR_ACCESS_FILE"]).parent
+    trail /= "audit.jsonl"
+
+    eventually(lambda: '{"action": "a test"}\n' in trail.read_text())
+
+    assert trail.stat().st_mode & 0o777 == 0o600
+    up.process.terminate()
+    out, _ = up.process.communicate(timeout=60)
+    assert out in ("", b"")
+    assert "a test" not in up.log.read_text()
+
+
+def test_the_api_sees_what_it_needs_and_no_more(start_up: StartUp, tmp_path: Path) -> None:
+    """No kubeconfig, no token, no private key; the same Redis as the worker's."""
+    up = start_up(
+        KUBECONFIG="/nowhere", REMEDIATOR_TOKEN="geheim", REMEDIATOR_CREDENTIALS_DIR=str(tmp_path)
+    )
 
     seen = fetch(up.ready["url"])["environment"]
 
     assert "KUBECONFIG" not in seen
     assert up.ready["token"] not in str(seen)
     assert "geheim" not in str(seen)
+    assert "REMEDIATOR_SEALING_KEY_FILE" not in seen
+    assert "REMEDIATOR_CREDENTIALS_DIR" not in seen
+    assert seen["REMEDIATOR_SEALING_PUBLIC_KEY_FILE"].endswith("data/sealing.pub")
     assert seen["REMEDIATOR_PUBLIC_URL"] == up.ready["url"]
     assert seen["REMEDIATOR_ACCESS_FILE"].endswith("data/access.yaml")
     eventually(lambda: f"worker | REDIS_URL {seen['REDIS_URL']}" in up.log.read_text())
@@ -230,7 +257,7 @@ def test_a_taken_data_directory(start_up: StartUp, environment: dict[str, str]) 
 
 def test_a_process_that_does_not_come_up(environment: dict[str, str], tmp_path: Path) -> None:
     """Its last words, and nothing on standard output."""
-    refusal = "print('REMEDIATOR_KUBECONFIG: no such file'); raise SystemExit(2)"
+    refusal = "import sys; sys.stderr.write('REMEDIATOR_KUBECONFIG: no such file\\n'); sys.exit(2)"
     (tmp_path / "modules" / "worker" / "__main__.py").write_text(refusal)
 
     ended = subprocess.run(
@@ -256,6 +283,20 @@ def test_callers_of_ones_own(start_up: StartUp, tmp_path: Path) -> None:
 
     assert up.ready["token"] is None
     assert fetch(up.ready["url"])["environment"]["REMEDIATOR_ACCESS_FILE"] == str(access)
+
+
+def test_a_sealing_key_of_ones_own(start_up: StartUp, tmp_path: Path) -> None:
+    """Each process gets its own half; no pair is made."""
+    up = start_up(
+        REMEDIATOR_SEALING_KEY_FILE="/keys/private",
+        REMEDIATOR_SEALING_PUBLIC_KEY_FILE="/keys/public",
+    )
+
+    seen = fetch(up.ready["url"])["environment"]
+
+    assert seen["REMEDIATOR_SEALING_PUBLIC_KEY_FILE"] == "/keys/public"
+    assert "REMEDIATOR_SEALING_KEY_FILE" not in seen
+    assert not (tmp_path / "data" / "sealing.key").exists()
 
 
 def test_a_redis_of_ones_own(start_up: StartUp) -> None:

@@ -2,21 +2,30 @@
 
 import base64
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import httpx
 import jsonschema  # type: ignore[import-untyped]
 import orjson
 import pytest
 import yaml
 
 from api.access_file import read_access_file
+from api.guard_rails import GuardRails, Limits, guard_rails
 from api.remediation_request import RemediationRequestSchema, to_request
 from controlplane.cluster import Cluster
+from remediation.audit import Action, Entry, Verdict
 from remediation.credential import credential_from_docker_config
+from remediation.permission import Permission, Requester, Rights
+from remediation.readiness.facts_file import parse_facts
+from remediation.registry.rules import parse_rules
+from remediation.request import InlineCredential
 from tests.docs.pages import PAGES, ROOT, Example, examples_of
-from tests.e2e.fleet import ACCESS
+from tests.e2e.fleet import ACCESS, PASSWORD
 from tests.e2e.service import Service
+from tests.worker.registry_lab import MANIFEST, Lab, push
 from worker.kubeconfigs import load
 
 EXAMPLES = [
@@ -55,6 +64,12 @@ def test_the_request_is_taken() -> None:
     assert to_request(body).credential == "harbor"
 
 
+def test_the_request_with_a_login_is_taken() -> None:
+    body = RemediationRequestSchema().load(orjson.loads(the("request with a login").text))
+
+    assert to_request(body).inline_credential == InlineCredential("registry.example.com", "robot")
+
+
 def test_the_row_and_the_problem_are_as_the_reference_says() -> None:
     for example, schema in ((the("ResultRow"), "ResultRow"), (the("Problem"), "Problem")):
         described = OPENAPI["components"]["schemas"][schema]
@@ -64,11 +79,80 @@ def test_the_row_and_the_problem_are_as_the_reference_says() -> None:
         assert described["required"] == [name for name in described["required"] if name in value]
 
 
+def test_the_registries_file_says_what_it_seems_to_say() -> None:
+    rules = parse_rules(yaml.safe_load(the("registries file").text))
+
+    named = rules.of("registry.example.com")
+    assert named.realm_hosts == ("auth.example.com",)
+    assert named.shadow == "https://shadow.example.com:5001"
+    assert rules.of("localhost:5000").plain_http
+
+
+def test_the_shadow_serves_what_is_public_behind_a_login(tmp_path: Path) -> None:
+    lab = Lab(tmp_path)
+    config = yaml.safe_load(the("shadow registry").text)
+    with lab.registry() as host:
+        push(host, "team/app")
+    config["storage"]["filesystem"]["rootdirectory"] = str(tmp_path / "images")
+    config["http"]["addr"] = "127.0.0.1:0"
+    config["auth"]["htpasswd"] |= lab.htpasswd(robot=PASSWORD)["htpasswd"]
+
+    with lab.serve(config) as shadow:
+        url = f"http://{shadow}/v2/team/app"
+        headers = {"Accept": MANIFEST}
+        with httpx.Client(trust_env=False, headers=headers) as client:
+            login = ("robot", PASSWORD)
+            assert client.head(f"{url}/manifests/1.0").status_code == 401
+            assert client.head(f"{url}/manifests/1.0", auth=login).status_code == 200
+            assert client.post(f"{url}/blobs/uploads/", auth=login).status_code == 405
+
+
 def test_the_access_file_lets_a_key_in(tmp_path: Path) -> None:
     file = tmp_path / "access.yaml"
     file.write_text(the("access file").text)
 
-    assert [key.subject for key in read_access_file(file).keys.values()] == ["ci"]
+    access = read_access_file(file)
+
+    (key,) = access.keys.values()
+    rights = Rights(access.policy.grants_of(Requester(f"client:{key.subject}", key.groups)))
+    create = Permission.CREATE_REMEDIATIONS
+    assert rights.uncovered(create, ["eu-1"], ["payments-eu"], "harbor") == []
+    assert rights.uncovered(create, ["eu-1"], ["*"], "harbor")
+    assert access.oidc
+    assert access.kubernetes
+
+
+def test_the_facts_are_facts() -> None:
+    facts = parse_facts(yaml.safe_load(the("readiness facts").text))
+
+    assert facts.of("prod-eu").kubelet_logins[0].nodes.matches({"pool": "gpu"})
+    assert [rule.waiver.owner for rule in facts.waivers] == ["platform@example.com"]
+
+
+def test_the_guard_rails_are_those_of_the_page() -> None:
+    rails = guard_rails(yaml.safe_load(the("guard rails").text))
+
+    assert rails.limits_of(["requester"]) == Limits(5, 200, 10, 3)
+    assert rails.protected_clusters == ("prod-*",)
+    assert rails.approval_minutes == GuardRails().approval_minutes
+
+
+def test_the_approval_is_as_the_reference_says() -> None:
+    described = OPENAPI["components"]["schemas"]["Approval"]
+    value = orjson.loads(the("Approval").text)
+
+    jsonschema.validate(value, {**described, "components": OPENAPI["components"]})
+    assert set(described["required"]) == set(value)
+
+
+def test_the_audit_line_is_one_of_ours() -> None:
+    value = orjson.loads(the("audit line").text)
+    entry = Entry(**value)
+
+    assert set(value) <= {item.name for item in fields(Entry)}
+    assert Action(entry.action) is Action.WRITE
+    assert Verdict(entry.outcome) is Verdict.DONE
+    assert orjson.loads(entry.text()) == value
 
 
 def test_the_docker_config_is_a_credential() -> None:
@@ -82,7 +166,7 @@ def test_the_served_kubeconfig_is_served(tmp_path: Path) -> None:
     file = tmp_path / "fleet.yaml"
     file.write_text(the("kubeconfig served").text)
 
-    contexts = load((file,), ("*",))
+    contexts = load((file,), ("*",), ("get-token",))
 
     assert set(contexts.usable) == {"eu-prod", "eu-stage"}
     assert contexts.problems == ()
@@ -134,10 +218,11 @@ def test_the_bound_account_may_do_what_the_page_says_and_no_more(tmp_path: Path)
                 http.patch(f"{secrets}/docker{applied}", content=document("docker"), headers=apply),
                 http.get(f"{secrets}/docker"),
                 http.delete(f"{secrets}/docker"),
+                http.get("/api/v1/pods"),
             ]
             refused = [
                 http.get("/api/v1/secrets"),
-                http.get("/api/v1/pods"),
+                http.get(f"{spaces}/team/pods/one"),
                 http.post(secrets, json=body),
                 http.patch(f"{secrets}/other{applied}", content=document("other"), headers=apply),
                 http.get(f"{secrets}/other"),
@@ -145,7 +230,7 @@ def test_the_bound_account_may_do_what_the_page_says_and_no_more(tmp_path: Path)
                 http.delete(f"{spaces}/team"),
             ]
 
-    assert [answer.status_code for answer in allowed] == [200, 200, 200, 201, 200, 200]
+    assert [answer.status_code for answer in allowed] == [200, 200, 200, 201, 200, 200, 200]
     assert {answer.status_code for answer in refused} == {403}
 
 

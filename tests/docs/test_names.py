@@ -17,6 +17,9 @@ from api.settings import open_store
 from cli.exit_codes import ExitCode, exit_code
 from cli.main import remediator
 from remediation.outcome import ErrorCode, Outcome, SecretAction
+from remediation.readiness.finding import Coverage, FindingClass
+from remediation.readiness.proof import Level
+from remediation.readiness.verdict import Verdict as ReadinessVerdict
 from remediation.status import RemediationStatus, RunStatus
 from store import keys
 from tests.docs.pages import (
@@ -37,6 +40,7 @@ README = ROOT / "README.md"
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
 CONFIGURATION = ROOT / "docs" / "configuration.md"
 ERRORS = ROOT / "docs" / "errors.md"
+READINESS = ROOT / "docs" / "readiness.md"
 API = ROOT / "docs" / "api.md"
 VARIABLE = re.compile(r"\b(?:REMEDIATOR_[A-Z_]*[A-Z]|REDIS_URL|KUBECONFIG|KUBEBUILDER_ASSETS)\b")
 SETTINGS = re.compile(r"^(?:REMEDIATOR_\w+|REDIS_URL)$")
@@ -49,6 +53,8 @@ PLACEHOLDERS = {
     "outcome": "OUTCOME",
     "place": "PLACE",
     "digest": "DIGEST",
+    "caller": "CALLER",
+    "trail": "TRAIL",
     "line_key": "rmd:line:PLACE",
 }
 
@@ -74,10 +80,12 @@ def context() -> click.Context:
 
 
 def options_of(name: str) -> set[str]:
-    """Return the options of a command."""
+    """Return the options of a command, and of those below it."""
     command = remediator.get_command(context(), name)
     assert command, f"there is no command '{name}'"
-    return {option for parameter in command.params for option in parameter.opts} | {"--help"}
+    below = command.commands.values() if isinstance(command, click.Group) else ()
+    parameters = (parameter for each in (command, *below) for parameter in each.params)
+    return {option for parameter in parameters for option in parameter.opts} | {"--help"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
@@ -172,6 +180,21 @@ def test_outcomes_statuses_and_codes_are_those_of_the_code(
     titles: tuple[str, ...], kind: type[StrEnum]
 ) -> None:
     assert listed(ERRORS, *titles) == set(kind)
+
+
+@pytest.mark.parametrize(
+    ("titles", "kind"),
+    [
+        (("verdict", "means"), ReadinessVerdict),
+        (("coverage", "means"), Coverage),
+        (("class", "severity", "example"), FindingClass),
+        (("level", "shows"), Level),
+    ],
+)
+def test_what_readiness_answers_is_that_of_the_code(
+    titles: tuple[str, ...], kind: type[StrEnum]
+) -> None:
+    assert listed(READINESS, *titles) == {member for member in kind if member}
 
 
 def test_exit_codes_of_statuses_are_those_of_the_code() -> None:

@@ -14,9 +14,11 @@ from tests.e2e.fleet import PASSWORD
 from tests.e2e.service import Service
 
 SECONDS = 120
-# What no test can do: it builds, installs, stays in the foreground, or needs a cluster of the reader's own.
+# What no test can do: it builds, installs, stays in the foreground, needs a second person, or a cluster of the
+# reader's own.
 NOT_RUN = re.compile(
-    r"make (demo|test|setup|up|chaos)\b|export PATH=|remediator (up|demo|api|worker)\b|kubectl (apply|create token) "
+    r"make (demo|test|setup|up|chaos|oracle)\b|export PATH=|remediator (up|demo|api|worker|approve|reject)\b"
+    r"|kubectl (apply|create token) "
 )
 RUN = examples("sh")
 PAGES = list(dict.fromkeys(example.page for example in RUN))

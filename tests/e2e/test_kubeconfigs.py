@@ -56,7 +56,7 @@ def a_context(tmp_path: Path, cluster: Cluster, user: dict[str, Any], **more: An
     }
     path = tmp_path / "kubeconfig"
     path.write_text(json.dumps(document))
-    contexts = load((path,), ("*",))
+    contexts = load((path,), ("*",), ("*",))
     assert not contexts.broken
     return contexts.usable["it"]
 

@@ -14,11 +14,11 @@ from remediation.credential import (
     check_registry,
     credential_from_docker_config,
     credential_from_login,
-    effective_key,
     holds,
     merge,
     parse_docker_config,
 )
+from remediation.registry_key import effective_key
 from tests.remediation.values import LOGIN, PASSWORDS, REGISTRY, auth_of, config_of, document
 
 USERNAMES = st.text(
@@ -98,8 +98,8 @@ CREDENTIALS = st.builds(
         ("registry.example.com\t", None),
         ("host:port", None),
         ("http://[::1", None),
-        ("régistry.example.com", None),
-        ("\ud800", None),
+        ("régistry.example.com", "régistry.example.com"),
+        ("\ud800", "\ufffd"),
     ],
 )
 def test_a_registry_key_is_read_as_the_kubelet_reads_it(key: str, effective: str | None) -> None:

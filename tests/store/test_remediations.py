@@ -1,11 +1,13 @@
 """Remediations: made whole, read whole, closed once."""
 
+import json
+
 import pytest
 from redis import Redis
 from redis.exceptions import RedisError
 
 from remediation.outcome import Outcome
-from remediation.request import OnConflict, RemediationRequest
+from remediation.request import OnConflict, RegistryCheck, RemediationRequest
 from remediation.status import RemediationStatus, RunStatus
 from store import keys
 from store.connection import PROMPT
@@ -55,6 +57,7 @@ def test_keeps_every_field_of_a_request(store: Store) -> None:
         ignore_service_accounts=("a/b",),
         secret_name="pull",
         on_conflict=OnConflict.MERGE,
+        registry_check=RegistryCheck.WARN,
         dry_run=True,
         timeout_seconds=60,
         reason="for the flip — ünïcode",
@@ -66,6 +69,19 @@ def test_keeps_every_field_of_a_request(store: Store) -> None:
     found = store.remediations.request(ID)
     assert found
     assert found[0] == request
+
+
+def test_a_request_from_before_there_was_a_check_asks_for_none(store: Store) -> None:
+    a_remediation(store)
+    key = keys.remediation(ID)
+    known = json.loads(store.redis.hget(key, "request") or "")
+    del known["registry_check"]
+    store.redis.hset(key, "request", json.dumps(known))
+
+    found = store.remediations.request(ID)
+
+    assert found
+    assert found[0].registry_check is RegistryCheck.SKIP
 
 
 def test_is_recorded_whole_or_not_at_all(store: Store) -> None:

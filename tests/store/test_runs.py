@@ -13,6 +13,7 @@ from store import keys
 from store.runs import LEASE_MS, MAX_ATTEMPTS, Claim, LeaseLost
 from store.store import Store
 from tests.store.values import (
+    A_CHECK,
     ID,
     a_claim,
     a_later_claim,
@@ -98,6 +99,7 @@ def test_a_run_that_ended_or_never_was_is_not_claimed(store: Store) -> None:
 WRITES: dict[str, Callable[[Store, Claim], object]] = {
     "report": lambda store, claim: store.runs.report(claim, [a_row("late")]),
     "observed": lambda store, claim: store.runs.observed(claim, 99, ["late"]),
+    "checked": lambda store, claim: store.runs.checked(claim, A_CHECK),
     "finish": lambda store, claim: store.runs.finish(claim),
     "note": lambda store, claim: store.journal.note(claim, [("late", Intent())]),
 }
@@ -130,7 +132,7 @@ def test_a_late_worker_neither_keeps_nor_takes_the_lease(store: Store) -> None:
     assert store.redis.get(keys.lease(RUN)) == "2"
 
 
-@pytest.mark.parametrize("name", ["report", "observed", "note"])
+@pytest.mark.parametrize("name", ["report", "observed", "checked", "note"])
 def test_nothing_is_written_after_the_end(store: Store, name: str) -> None:
     """The status was made of the rows: later ones would belie it."""
     a_remediation(store)
@@ -143,7 +145,7 @@ def test_nothing_is_written_after_the_end(store: Store, name: str) -> None:
     assert stored(store) == []
 
 
-@pytest.mark.parametrize("name", ["report", "observed", "finish", "note"])
+@pytest.mark.parametrize("name", ["report", "observed", "checked", "finish", "note"])
 def test_nothing_is_written_for_a_run_that_is_gone(store: Store, name: str) -> None:
     a_remediation(store)
     claim = a_claim(store)
@@ -153,6 +155,22 @@ def test_nothing_is_written_for_a_run_that_is_gone(store: Store, name: str) -> N
         WRITES[name](store, claim)
 
     assert all_keys(store) == {}
+
+
+def test_what_the_registries_said_stays_with_the_run(store: Store) -> None:
+    a_remediation(store)
+    claim = a_claim(store)
+
+    store.runs.checked(claim, A_CHECK)
+    later = a_later_claim(store)
+
+    assert later.run.registry_check == A_CHECK
+    assert store.events.after(ID)[-2].type == "run.checked"
+    assert store.events.after(ID)[-2].data == {
+        "cluster": "eu-1",
+        "registry": "r.example",
+        "verdict": "works",
+    }
 
 
 def test_renewing_keeps_the_lease_even_after_it_ran_out(store: Store) -> None:

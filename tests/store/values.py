@@ -15,6 +15,8 @@ from remediation.outcome import (
     Summary,
     summarise_row,
 )
+from remediation.registry.check import CheckResult, RegistryReport
+from remediation.registry.verdict import LoginAnswer, Verdict
 from remediation.request import RemediationRequest
 from store import keys
 from store.runs import Claim
@@ -22,6 +24,16 @@ from store.store import Store
 
 ID = "rem_01JD0000000000000000000001"
 REQUEST = RemediationRequest(clusters=("*",), credential="reg")
+
+A_CHECK = CheckResult(
+    (
+        RegistryReport(
+            "r.example", Verdict.WORKS, "served", "", "team/app", 3, LoginAnswer.ACCEPTED, True
+        ),
+        RegistryReport("s.example", Verdict.NOT_PROVEN_PUBLIC, "everybody may", "a hint"),
+    ),
+    "2026-08-21T10:00:00Z",
+)
 
 # Names that begin alike, with signs on both sides of what separates a name from its row.
 NAMES = st.sampled_from(["a", "a-b", "a-b-c", "a.b", "a0", "ab", "ab!", "b", "a" * 63])

@@ -50,8 +50,6 @@ class Lab:
         self, *, tls: Tls | None = None, readonly: bool = False, **auth: Any
     ) -> Iterator[str]:
         """Run the registry with an `auth` section; the value is its `host:port`."""
-        directory = self.folder / f"registry-{next(self._numbers)}"
-        directory.mkdir()
         config: dict[str, Any] = {
             "version": 0.1,
             "log": {"level": "info", "accesslog": {"disabled": True}},
@@ -66,6 +64,14 @@ class Lab:
             config["auth"] = auth
         if tls:
             config["http"]["tls"] = {"certificate": str(tls.certificate), "key": str(tls.key)}
+        with self.serve(config) as host:
+            yield host
+
+    @contextmanager
+    def serve(self, config: Mapping[str, Any]) -> Iterator[str]:
+        """Run the registry with this configuration; the value is its `host:port`."""
+        directory = self.folder / f"registry-{next(self._numbers)}"
+        directory.mkdir()
         (directory / "config.json").write_text(json.dumps(config))
         command = [str(binaries("registry")["registry"]), "serve", "config.json"]
         process = Process.start("registry", command, directory)

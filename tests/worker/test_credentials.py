@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 
 from worker.credentials import CredentialFolder, CredentialUnavailable
+from worker.sealing import SealingKeys
+
+KEYLESS = SealingKeys().fingerprint
 
 
 def write_login(
@@ -41,7 +44,7 @@ def test_a_mounted_secret_makes_a_credential(tmp_path):
     content = {"auths": {"https://r.example.com/v1/": {"auth": "dTpw"}}}
     (entry / ".dockerconfigjson").write_text(json.dumps(content))
 
-    announced = CredentialFolder(tmp_path).announced()[0]
+    announced = CredentialFolder(tmp_path).announced(KEYLESS)[0]
 
     assert announced.name == "mounted"
     assert announced.registries == ("https://r.example.com/v1/",)
@@ -76,13 +79,162 @@ def test_a_bad_one_is_named_with_the_reason_and_never_used(tmp_path, spoil, why)
     spoil(write_login(tmp_path, "harbor"))
     folder = CredentialFolder(tmp_path)
 
-    problem = folder.announced()[0].problem
+    problem = folder.announced(KEYLESS)[0].problem
 
     assert problem is not None
     assert why in problem
     assert "hunter2" not in problem
     with pytest.raises(CredentialUnavailable, match="harbor"):
         folder.get("harbor")
+
+
+def mount(folder, name, files):
+    """Lay files out as the kubelet mounts a Secret: a version folder, the link `..data`, a link for each file."""
+    entry = folder / name
+    entry.mkdir()
+    swap(entry, files)
+    for file in files:
+        (entry / file).symlink_to(f"..data/{file}")
+    return entry
+
+
+def swap(entry, files):
+    """Put a new version in place in one step and drop the old one, as the kubelet does."""
+    version = Path(tempfile.mkdtemp(prefix="..2026_", dir=entry))
+    for file, content in files.items():
+        (version / file).write_text(content)
+    old = (entry / "..data").resolve() if (entry / "..data").exists() else None
+    (entry / "..data_tmp").symlink_to(version.name)
+    (entry / "..data_tmp").rename(entry / "..data")
+    if old:
+        shutil.rmtree(old)
+
+
+LOGIN = {"registry": "registry.example.com", "username": "robot", "password": "hunter2"}
+
+
+def test_a_mounted_secret_that_is_swapped_is_seen_at_once(tmp_path):
+    entry = mount(tmp_path, "harbor", LOGIN)
+    folder = CredentialFolder(tmp_path)
+    keys = SealingKeys({"a": b"k" * 32})
+    before = folder.announced(keys.fingerprint)[0]
+
+    swap(entry, LOGIN | {"password": "rotated"})
+
+    after = folder.announced(keys.fingerprint)[0]
+    assert after.problem is None
+    assert after.fingerprint != before.fingerprint
+    assert (
+        json.loads(folder.get("harbor").content)["auths"][LOGIN["registry"]]["password"]
+        == "rotated"
+    )
+
+
+def test_a_mount_of_the_whole_folder_is_read_in_the_same_way(tmp_path):
+    """A projected volume has its folders below `..data`, and a link to each."""
+    version = tmp_path / "..2026_1" / "harbor"
+    version.mkdir(parents=True)
+    for file, content in LOGIN.items():
+        (version / file).write_text(content)
+    (tmp_path / "..data").symlink_to("..2026_1")
+    (tmp_path / "harbor").symlink_to("..data/harbor")
+
+    assert [known.name for known in CredentialFolder(tmp_path).announced(KEYLESS)] == ["harbor"]
+    assert CredentialFolder(tmp_path).get("harbor").usernames == ("robot",)
+
+
+def test_a_swap_in_the_middle_of_reading_never_mixes_two_versions(tmp_path, monkeypatch):
+    entry = mount(tmp_path, "harbor", LOGIN)
+    other = {"registry": "other.example.com", "username": "other", "password": "rotated"}
+    read = Path.read_bytes
+
+    def swapping(path):
+        content = read(path)
+        if path.name == "registry":
+            monkeypatch.setattr(Path, "read_bytes", read)
+            swap(entry, other)
+        return content
+
+    monkeypatch.setattr(Path, "read_bytes", swapping)
+
+    login = json.loads(CredentialFolder(tmp_path).get("harbor").content)["auths"]
+
+    assert list(login) == ["other.example.com"]
+    assert login["other.example.com"]["username"] == "other"
+    assert login["other.example.com"]["password"] == "rotated"
+
+
+@pytest.mark.parametrize("target", ["..data", "..gone"])
+def test_a_mount_without_a_version_is_a_bad_credential_among_good_ones(tmp_path, target):
+    write_login(tmp_path, "good")
+    (tmp_path / "harbor").mkdir()
+    (tmp_path / "harbor" / "..data").symlink_to(target)
+
+    good, bad = CredentialFolder(tmp_path).announced(KEYLESS)
+
+    assert good.problem is None
+    assert bad.problem is not None
+    assert bad.problem.startswith("cannot be read")
+
+
+def test_since_is_when_any_of_its_files_changed(tmp_path):
+    entry = write_login(tmp_path, "harbor")
+    for path in (entry, *entry.iterdir()):
+        os.utime(path, (1_700_000_000, 1_700_000_000))
+    folder = CredentialFolder(tmp_path)
+    assert folder.announced(KEYLESS)[0].since == "2023-11-14T22:13:20Z"
+
+    (entry / "password").write_text("rotated")  # in place: the folder itself keeps its time
+    os.utime(entry / "password", (1_700_000_060, 1_700_000_060))
+
+    assert folder.announced(KEYLESS)[0].since == "2023-11-14T22:14:20Z"
+
+
+def test_the_fingerprint_depends_on_content_and_key_alone(tmp_path):
+    write_login(tmp_path, "harbor")
+    write_login(tmp_path, "same")
+    write_login(tmp_path, "other", password="hunter3")
+    one, two = SealingKeys({"a": b"1" * 32}), SealingKeys({"b": b"2" * 32})
+
+    harbor, other, same = CredentialFolder(tmp_path).announced(one.fingerprint)
+
+    assert harbor.fingerprint == same.fingerprint != other.fingerprint
+    assert (
+        CredentialFolder(tmp_path).announced(two.fingerprint)[0].fingerprint != harbor.fingerprint
+    )
+    assert CredentialFolder(tmp_path).announced(KEYLESS)[0].fingerprint is None
+
+
+@pytest.mark.parametrize(
+    "text", ["https://shadow.example.com:5000", "https://shadow.example.com/\n"]
+)
+def test_a_credential_may_name_a_shadow(tmp_path, text):
+    entry = write_login(tmp_path, "harbor")
+    (entry / "shadow").write_text(text)
+
+    assert CredentialFolder(tmp_path).get("harbor").shadow == text.rstrip("\n")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "shadow.example.com",
+        "ftp://x",
+        "https://u:hunter2@x",
+        "https://x/path",
+        "https://x?hunter2",
+    ],
+)
+def test_a_shadow_that_is_no_address_makes_a_bad_credential(tmp_path, text):
+    entry = write_login(tmp_path, "harbor")
+    (entry / "shadow").write_text(text)
+
+    problem = CredentialFolder(tmp_path).announced(KEYLESS)[0].problem
+
+    assert problem is not None
+    assert "shadow" in problem
+    assert "hunter2" not in problem
 
 
 @pytest.mark.parametrize("name", ["unknown", "..", ".", "../harbor", ""])
@@ -98,12 +250,12 @@ def test_hidden_entries_of_a_mount_are_no_credentials(tmp_path):
     (tmp_path / "..data").mkdir()
     (tmp_path / "a-file").write_text("x")
 
-    assert CredentialFolder(tmp_path).announced() == ()
+    assert CredentialFolder(tmp_path).announced(KEYLESS) == ()
 
 
 def test_no_folder_holds_no_credentials(tmp_path):
-    assert CredentialFolder(None).announced() == ()
-    assert CredentialFolder(tmp_path / "absent").announced() == ()
+    assert CredentialFolder(None).announced(KEYLESS) == ()
+    assert CredentialFolder(tmp_path / "absent").announced(KEYLESS) == ()
 
 
 def test_a_folder_that_may_not_be_read_is_one_bad_credential_among_good_ones():
@@ -119,7 +271,7 @@ def test_a_folder_that_may_not_be_read_is_one_bad_credential_among_good_ones():
     try:
         if was == 0:
             os.seteuid(65534)
-        announced = CredentialFolder(root).announced()
+        announced = CredentialFolder(root).announced(KEYLESS)
     finally:
         os.seteuid(was)
         (root / "hidden").chmod(0o700)

@@ -179,14 +179,22 @@ class TestRealm:
 
 class TestRedirect:
     @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-    def test_of_a_token_request_is_not_followed(self, thief: Server, status: int) -> None:
+    @pytest.mark.parametrize("form_first", [True, False])
+    def test_of_a_token_request_is_not_followed(
+        self, thief: Server, status: int, form_first: bool
+    ) -> None:
         def answer(request: Request) -> Reply:
-            if request.method == "POST" or "Authorization" in request.headers:
+            basic = request.headers.get("Authorization", "").startswith("Basic ")
+            if request.method == "POST" and form_first:
+                return Reply(status, [("Location", f"{thief.url}/token")])
+            if request.method == "POST":
+                return Reply(405)
+            if basic:
                 return Reply(status, [("Location", f"{thief.url}/token")])
             return bearer(f'realm="{server.url}/token"')(request)
 
         with Server(answer) as server:
-            refused(prove(server.host))
+            assert "token endpoint redirects" in refused(prove(server.host))
 
         assert not thief.requests
 
@@ -237,6 +245,15 @@ class TestRedirect:
         with Server(answer) as own:
             assert prove(own.host).verdict is Verdict.WORKS
             assert "Authorization" in own.requests[-1].headers
+
+    def test_to_a_page_for_people_is_no_manifest(self) -> None:
+        def answer(request: Request) -> Reply:
+            if request.path == "/sign-in":
+                return Reply(200, [("Content-Type", "text/html")])
+            return _redirecting("/sign-in", 302)(request)
+
+        with Server(answer) as own:
+            assert prove(own.host).verdict is Verdict.NOT_A_REGISTRY
 
     def test_without_an_end_is_given_up(self) -> None:
         with Server(_redirecting("/v2/again", 302)) as own:

@@ -37,7 +37,7 @@ def a_kubeconfig(
 def loaded(tmp_path: Path, document: object, patterns: tuple[str, ...] = ("*",)) -> Contexts:
     file = tmp_path / "config"
     file.write_text(yaml.safe_dump(document))
-    return load((file,), patterns)
+    return load((file,), patterns, ("*",))
 
 
 def test_serves_a_good_context(tmp_path):
@@ -245,3 +245,28 @@ def test_without_files_the_pods_own_cluster_is_served():
     contexts = Kubeconfigs((), ("*",), "home").current()
 
     assert contexts.usable["home"].in_cluster
+
+
+@pytest.mark.parametrize(
+    ("command", "allowed", "served"),
+    [
+        ("aws", (), False),
+        ("aws", ("aws",), True),
+        ("aws", ("gke-*", "aws"), True),
+        ("gke-gcloud-auth-plugin", ("gke-*",), True),
+        ("./aws", ("aws",), False),  # a file beside the kubeconfig is another program
+        ("/tmp/aws", ("aws",), False),
+        ("/usr/bin/aws", ("/usr/bin/*",), True),
+        ("aws2", ("aws",), False),
+        ("anything", ("*",), True),
+    ],
+)
+def test_exec_runs_only_what_the_operator_allows(tmp_path, command, allowed, served):
+    file = tmp_path / "config"
+    file.write_text(yaml.safe_dump(a_kubeconfig(user={"exec": {"command": command}})))
+
+    contexts = load((file,), ("*",), allowed)
+
+    assert ("prod" in contexts.usable) is served
+    if not served:
+        assert "REMEDIATOR_EXEC_PLUGINS" in contexts.broken["prod"]

@@ -27,7 +27,7 @@ class FakeRuns:
 
 def reporter(runs: Any, on_lost: Any = lambda: None) -> Reporter:
     claim: Any = None
-    return Reporter(runs, claim, on_lost)
+    return Reporter(runs, claim, on_lost, lambda namespaces: None)
 
 
 def a_row(name: str) -> NamespaceResult:

@@ -1,9 +1,13 @@
 """Every variable of the worker: its default, a right value, and one line for a wrong one."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from remediation.sealing import KeyKind, format_key
 from worker.settings import Settings, SettingsError
 
 
@@ -16,6 +20,8 @@ def test_an_empty_environment_gives_the_defaults(monkeypatch, tmp_path):
     assert settings.contexts == ("*",)
     assert (settings.pool, settings.processes, settings.concurrency) == ("default", 4, 32)
     assert settings.credentials_dir is None
+    assert settings.sealing_key_file is None
+    assert settings.registries_file is None
 
 
 def test_reads_every_variable():
@@ -27,6 +33,8 @@ def test_reads_every_variable():
             "REMEDIATOR_CONTEXTS": "prod-*, stage",
             "REMEDIATOR_POOL": "eu-west",
             "REMEDIATOR_CREDENTIALS_DIR": "/creds",
+            "REMEDIATOR_SEALING_KEY_FILE": "/keys/sealing.key",
+            "REMEDIATOR_REGISTRIES_FILE": "/registries.yaml",
             "REMEDIATOR_PROCESSES": "2",
             "REMEDIATOR_CONCURRENCY": "16",
             "REMEDIATOR_RETENTION_DAYS": "7",
@@ -40,6 +48,8 @@ def test_reads_every_variable():
     assert settings.contexts == ("prod-*", "stage")
     assert (settings.pool, settings.processes, settings.concurrency) == ("eu-west", 2, 16)
     assert settings.credentials_dir == Path("/creds")
+    assert settings.sealing_key_file == Path("/keys/sealing.key")
+    assert settings.registries_file == Path("/registries.yaml")
     assert settings.retention_seconds == 7 * 24 * 3600
     assert (settings.log_format, settings.log_level) == ("json", "DEBUG")
 
@@ -83,3 +93,26 @@ def test_a_wrong_redis_url_is_not_repeated_for_it_may_hold_a_password():
 
     assert "hunter2" not in str(caught.value)
     assert "hunter2" not in repr(Settings.from_environment({"REDIS_URL": "redis://u:hunter2@h"}))
+
+
+@pytest.mark.parametrize("content", [None, "", format_key(KeyKind.PUBLIC, b"k" * 32), "hunter2"])
+def test_a_sealing_key_that_cannot_be_used_ends_the_process_with_one_line(tmp_path, content):
+    path = tmp_path / "sealing.key"
+    if content is not None:
+        path.write_text(content)
+
+    ended = subprocess.run(
+        [sys.executable, "-m", "worker"],
+        cwd=Path(__file__).parents[2],
+        env=os.environ | {"REMEDIATOR_SEALING_KEY_FILE": str(path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("remediator worker: REMEDIATOR_SEALING_KEY_FILE")
+    assert "`remediator keys create`" in ended.stderr
+    assert "hunter2" not in ended.stderr
+    assert ended.stderr.count("\n") == 1

@@ -5,8 +5,9 @@ import json
 
 import pytest
 
-from remediation.credential import DockerConfig, effective_key, parse_docker_config
-from remediation.registry.targets import logins_for, matches, targets
+from remediation.credential import DockerConfig, parse_docker_config
+from remediation.registry.targets import logins_for, targets
+from remediation.registry_key import effective_key, matches
 
 
 def config(**users: str) -> DockerConfig:

@@ -1,0 +1,55 @@
+"""gunicorn's threads, protected from clients that send a request byte by byte, or never to its end."""
+
+import socket
+import time
+from typing import Any
+
+from gunicorn.workers.gthread import ThreadWorker
+
+# From the first byte that a thread waits for to the last one of the body; what we take has 256 KiB at most.
+REQUEST_SECONDS = 20.0
+
+
+class PunctualSocket:
+    """A client's socket: from `begin` on, a request has so many seconds, then it reads as if the client had gone."""
+
+    def __init__(self, client: socket.socket, seconds: float = REQUEST_SECONDS) -> None:
+        self._client = client
+        self._seconds = seconds
+        self._until: float | None = None
+
+    def begin(self) -> None:
+        """Expect another request; its time runs from the first look at it."""
+        self._until = None
+
+    def recv(self, size: int, flags: int = 0) -> bytes:
+        """Return what has come, nothing once the time is over."""
+        now = time.monotonic()
+        self._until = self._until or now + self._seconds
+        left = self._until - now
+        if left <= 0:
+            return b""
+        usual = self._client.gettimeout()
+        self._client.settimeout(left if usual is None else min(left, usual))
+        try:
+            return self._client.recv(size, flags)
+        except TimeoutError:
+            if time.monotonic() < self._until:  # it was the shorter one, of somebody else
+                raise
+            return b""
+        finally:
+            self._client.settimeout(usual)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+
+class PunctualWorker(ThreadWorker):  # type: ignore[misc]
+    """Threads that wait only so long for a request to be whole."""
+
+    def enqueue_req(self, conn: Any) -> None:
+        """Have a thread read the next request of a connection."""
+        if not isinstance(conn.sock, PunctualSocket):
+            conn.sock = PunctualSocket(conn.sock)
+        conn.sock.begin()
+        super().enqueue_req(conn)

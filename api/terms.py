@@ -1,0 +1,139 @@
+"""The terms on which a caller's remediation is taken in: quotas, limits, and a second person's approval."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from api import scope
+from api.access import caller
+from api.envelope import request_id
+from api.guard_rails import GuardRails, Limits
+from api.problems import Problem
+from api.services import services
+from remediation.approval import Approval, digest_of, protected
+from remediation.patterns import is_literal
+from remediation.request import RemediationRequest
+from store import clock
+from store.inventory import KnownCredential
+from store.records import Origin, Remediation, Terms
+from store.remediations import TooManyActive
+
+# Nobody knows when one of the caller's remediations ends.
+_ACTIVE_RETRY_SECONDS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """The terms, and the headers that tell the caller what is left of the quota (draft RateLimit fields)."""
+
+    terms: Terms
+    headers: Mapping[str, str]
+
+
+def admitted(request: RemediationRequest, clusters: Sequence[str], origin: Origin) -> Admission:
+    """Return the terms for what the present caller asks for. Raises Problem where it is more than allowed."""
+    rails = services().access.rails
+    limits = rails.limits_of(caller().rights.roles)
+    _check_size(limits, request, clusters)
+    headers = _quota(limits)
+    terms = Terms(
+        request_id=request_id(),
+        most_namespaces=limits.namespaces,
+        most_active=limits.active,
+        approval=_approval(rails, request, clusters, origin),
+    )
+    return Admission(terms, headers)
+
+
+def too_many_active(refused: TooManyActive) -> Problem:
+    """Return the problem of a caller who has as many open remediations as may be."""
+    return Problem(
+        "quota-exceeded",
+        f"{refused.active} of your remediations have not ended, and no more may be open at once. Wait for one to end, "
+        "or cancel one.",
+        headers={"Retry-After": str(_ACTIVE_RETRY_SECONDS)},
+    )
+
+
+def digest_now(remediation: Remediation) -> str:
+    """Return the digest of what a remediation would do if it began now. Raises Problem if that is not known."""
+    fleet = scope.Fleet.of(services().store.inventory.workers())
+    unserved = sorted(
+        repr(run.cluster) for run in remediation.runs if run.cluster not in fleet.clusters
+    )
+    if unserved:
+        raise Problem(
+            "cluster-unavailable", f"No live worker serves {', '.join(unserved)} at present."
+        )
+    name = remediation.request.credential
+    credential = fleet.credentials.get(name) if name else None
+    if credential is None and name and not remediation.undo_of:
+        raise Problem(
+            "cluster-unavailable", f"No live worker holds the credential '{name}' at present."
+        )
+    return digest_of(
+        remediation.request,
+        [run.cluster for run in remediation.runs],
+        _login(None if remediation.undo_of else credential),
+        retry_of=remediation.retry_of,
+        undo_of=remediation.undo_of,
+    )
+
+
+def _check_size(limits: Limits, request: RemediationRequest, clusters: Sequence[str]) -> None:
+    if limits.clusters is not None and len(clusters) > limits.clusters:
+        raise Problem(
+            "limit-exceeded",
+            f"The request is about {len(clusters)} clusters, and your role allows {limits.clusters} at once: name "
+            "fewer, or have somebody with another role ask.",
+        )
+    named = sum(1 for name in set(request.namespaces) if is_literal(name))
+    if limits.namespaces is not None and named > limits.namespaces:
+        raise Problem(
+            "limit-exceeded",
+            f"The request names {named} namespaces, and your role allows {limits.namespaces} on a cluster: name "
+            "fewer, or have somebody with another role ask.",
+        )
+
+
+def _quota(limits: Limits) -> Mapping[str, str]:
+    per_minute = limits.remediations_per_minute
+    if per_minute is None:
+        return {}
+    quota = services().store.quotas.take(caller().subject, per_minute)
+    headers = {
+        "RateLimit-Policy": f'"remediations";q={quota.most};w=60',
+        "RateLimit": f'"remediations";r={quota.left};t={quota.reset_seconds}',
+    }
+    if not quota.granted:
+        raise Problem(
+            "quota-exceeded",
+            f"You asked for {quota.most} remediations within a minute, and no more are taken: try again in "
+            f"{quota.reset_seconds} s.",
+            headers={**headers, "Retry-After": str(quota.reset_seconds)},
+        )
+    return headers
+
+
+def _approval(
+    rails: GuardRails, request: RemediationRequest, clusters: Sequence[str], origin: Origin
+) -> Approval | None:
+    """Return the approval that is needed first; None for a dry run and where nothing is protected."""
+    if request.dry_run or not protected(clusters, rails.protected_clusters):
+        return None
+    fleet = scope.Fleet.of(services().store.inventory.workers())
+    name = None if origin.undo_of else request.credential
+    credential = fleet.credentials.get(name) if name else None
+    digest = digest_of(
+        request, clusters, _login(credential), retry_of=origin.retry_of, undo_of=origin.undo_of
+    )
+    expires_at = clock.later(clock.now(), rails.approval_minutes * 60)
+    return Approval(digest, caller().subject, expires_at)
+
+
+def _login(known: KnownCredential | None) -> list[str]:
+    """Return what is known of a credential's content; never the time of its file, which differs between pods."""
+    if known is None:
+        return []
+    credential = known.credential
+    fingerprint = [credential.fingerprint] if credential.fingerprint else []
+    return [*credential.registries, *credential.usernames, *fingerprint]

@@ -1,0 +1,86 @@
+"""Findings about ServiceAccounts themselves: those without users yet, and those that somebody will overwrite."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from remediation.readiness import drift, fixes
+from remediation.readiness.call import Call
+from remediation.readiness.finding import Finding, FindingClass, Severity
+from remediation.readiness.observation import Account, Owner, Scope
+from remediation.readiness.reduction import Reduction
+from remediation.readiness.rows import Decision, rows
+
+_EXAMPLES = 3
+
+
+def drifting(kept: Reduction, covering: Iterable[tuple[str, str]]) -> Iterator[Finding]:
+    """Yield the ServiceAccounts that cover workloads and will lose our entry; `covering` has one for each workload."""
+    for (namespace, name), number in sorted(Counter(covering).items()):
+        account = kept.accounts[namespace, name]
+        found = drift.predict(account.signals)
+        if found.certainty is drift.Certainty.NONE:
+            continue
+        certain = found.certainty is drift.Certainty.CERTAIN
+        will = "will take" if certain else "may take"
+        call = Call(
+            FindingClass.W_DRIFT,
+            Severity.BLOCKING if certain else Severity.WARNING,
+            f"{number} workloads are covered through this ServiceAccount, and {found.by} {will}"
+            f" '{kept.options.wanted.secret_name}' out of it {found.when}.",
+            f"in {found.by}: {found.remedy}",
+        )
+        owner = Owner("ServiceAccount", name)
+        yield from rows(kept.options.cluster, namespace, owner, [Decision("", call)], number=number)
+
+
+def unused(kept: Reduction, used: set[tuple[str, str]]) -> Iterator[Finding]:
+    """Yield, for each namespace, the ServiceAccounts without the Secret's name that no pod with the target uses."""
+    waiting: dict[tuple[str, FindingClass], list[str]] = {}
+    for place, account in sorted(kept.accounts.items()):
+        judged = kept.scope(account.namespace) is Scope.JUDGED and not kept.going(account.namespace)
+        if judged and place not in used and not _names_ours(kept, account):
+            new = _is_new(kept, account)
+            found = FindingClass.N_RACE if new else FindingClass.SA_UNUSED_UNPATCHED
+            waiting.setdefault((account.namespace, found), []).append(account.name)
+    for (namespace, found), names in waiting.items():
+        owner = Owner("ServiceAccount", names[0])
+        if found is FindingClass.N_RACE and _namespace_is_new(kept, namespace):
+            owner = Owner("Namespace", namespace)
+        yield from rows(
+            kept.options.cluster,
+            namespace,
+            owner,
+            [Decision("", _waiting(kept, namespace, found, len(names)))],
+            number=len(names),
+            examples=names[:_EXAMPLES],
+        )
+
+
+def _waiting(kept: Reduction, namespace: str, found: FindingClass, number: int) -> Call:
+    ours = kept.options.wanted.secret_name
+    since = (
+        "came after the last remediation and do"
+        if found is FindingClass.N_RACE
+        else "are used by no pod with the registry's images and do"
+    )
+    return Call(
+        found,
+        Severity.WARNING,
+        f"{number} ServiceAccounts {since} not name '{ours}': the first pod that uses one with such an image fails.",
+        fixes.remediate(kept.options.cluster, namespace, kept.options.wanted),
+    )
+
+
+def _names_ours(kept: Reduction, account: Account) -> bool:
+    return kept.options.wanted.secret_name in account.pull_secrets
+
+
+def _is_new(kept: Reduction, account: Account) -> bool:
+    since = kept.options.remediated_at
+    made = account.created_at
+    return bool(since and made and made > since) or _namespace_is_new(kept, account.namespace)
+
+
+def _namespace_is_new(kept: Reduction, namespace: str) -> bool:
+    known, since = kept.namespaces.get(namespace), kept.options.remediated_at
+    return bool(known and since and known.created_at and known.created_at > since)

@@ -1,0 +1,253 @@
+"""Drawing the findings out of what was kept of a cluster."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from remediation.readiness import account_findings, place_findings
+from remediation.readiness.call import Call
+from remediation.readiness.coverer import Coverer
+from remediation.readiness.finding import Finding, FindingClass, Severity
+from remediation.readiness.futures import DEFAULT_ACCOUNT, accounts_in_use, makers
+from remediation.readiness.judgement import Judgement, Renewal, count, in_order
+from remediation.readiness.observation import Owner
+from remediation.readiness.pods import PodGroup, judge_pod
+from remediation.readiness.proof import AdmissionProof, Level, RegistryProof
+from remediation.readiness.reduction import PodKey, PodTally, Reduction
+from remediation.readiness.registry_findings import judge_repositories
+from remediation.readiness.rows import Decision, rows
+from remediation.readiness.workloads import judge_future
+
+_EXAMPLES = 3
+_GOOD = (
+    FindingClass.P_COVERED,
+    FindingClass.P_NODE,
+    FindingClass.P_NO_PULL,
+    FindingClass.W_COVERED_SA,
+    FindingClass.W_COVERED_TEMPLATE,
+    FindingClass.W_NODE,
+)
+_URGENCY = {
+    FindingClass.P_BREAKS_ON_FLIP: 0,
+    FindingClass.P_RISK_RESTART: 1,
+    FindingClass.P_RISK_LOW: 2,
+}
+
+
+class Conclusion:
+    """One pass over what was kept."""
+
+    def __init__(
+        self,
+        kept: Reduction,
+        proofs: Iterable[RegistryProof],
+        admissions: Iterable[AdmissionProof],
+    ) -> None:
+        self._kept = kept
+        self._proofs = {(proof.repository, proof.login): proof for proof in proofs}
+        self._coverer = Coverer(kept, self._proofs)
+        self._admissions = {
+            (proof.namespace, proof.kind, proof.name): proof for proof in admissions
+        }
+        self._makers = list(makers(kept, self._admissions))
+        self._well: dict[tuple[str, Owner], bool] = {}
+        self._covering: list[tuple[str, str]] = []
+        self._images: dict[str, str] = {}
+        self._left_out: dict[str, list[int]] = {}
+        self._renewals: list[Renewal] = []
+        self._pods = self._workloads = 0
+
+    def judgement(self, now: datetime) -> Judgement:
+        """Return the judgement; `now` is what waivers are compared with."""
+        kept = self._kept
+        found = [
+            *self._judge_futures(),
+            *self._judge_pods(),
+            *account_findings.drifting(kept, self._covering),
+            *account_findings.unused(kept, accounts_in_use(kept, self._makers)),
+            *self._judge_registry(),
+            *place_findings.mentioned(kept, self._makers),
+            *place_findings.left_out(
+                kept, {name: (n[0], n[1], n[2]) for name, n in self._left_out.items()}
+            ),
+            *place_findings.unreadable(kept),
+            *self._not_asked(),
+        ]
+        findings = in_order(self._waive(finding, now) for finding in found)
+        return Judgement(
+            kept.options.cluster,
+            findings,
+            count(findings),
+            self._pods,
+            self._workloads,
+            len(self._images),
+            tuple(self._renewals),
+        )
+
+    def _judge_futures(self) -> Iterator[Finding]:
+        for maker in self._makers:
+            future = maker.future
+            decisions = [
+                Decision(
+                    text,
+                    judge_future(future, text, found, self._kept.every_node(image)),
+                    found,
+                    future.admitted is not None,
+                )
+                for text in maker.images
+                if (image := self._kept.image(text))
+                and (found := self._coverer.cover(future.namespace, future.names, image.repository))
+            ]
+            well = _all_good(decisions)
+            place = (future.namespace, future.owner)
+            self._well[place] = self._well.get(place, True) and well
+            if not self._kept.judged(future.namespace):
+                self._leave_out(future.namespace, 1, 1, well)
+                continue
+            self._workloads += 1
+            self._note_images(maker.images)
+            if any(d.call.finding_class is FindingClass.W_COVERED_SA for d in decisions):
+                self._covering.append((future.namespace, future.account_name))
+            yield from rows(future.cluster, future.namespace, future.owner, decisions)
+
+    def _judge_pods(self) -> Iterator[Finding]:
+        for key, tally in self._kept.pods.items():
+            group = self._group(key, tally)
+            decisions = [
+                Decision(use.image, judge_pod(group, use, found), found)
+                for use in key.uses
+                if (found := self._coverer.cover(key.namespace, key.pull_secrets, use.repository))
+            ]
+            if not self._kept.judged(key.namespace):
+                self._leave_out(key.namespace, 0, len(tally.names), _all_good(decisions))
+                continue
+            self._pods += len(tally.names)
+            self._note_images(use.image for use in key.uses)
+            self._note_renewal(group, tally, decisions)
+            worse = [d for d in decisions if d.call.finding_class not in _GOOD]
+            yield from rows(
+                group.cluster,
+                key.namespace,
+                group.owner,
+                worse or decisions[:1],
+                number=len(tally.names),
+                examples=tally.names[:_EXAMPLES],
+            )
+
+    def _group(self, key: PodKey, tally: PodTally) -> PodGroup:
+        kept = self._kept
+        owner = kept.top(key.namespace, key.owner) if key.owner else Owner("Pod", key.bare)
+        return PodGroup(
+            kept.options.cluster,
+            key.namespace,
+            owner,
+            tuple(tally.names),
+            key.mirror,
+            kept.options.wanted,
+            self._recreated_well(key, owner),
+            self._coverer.place_for(key.namespace, key.pull_secrets),
+        )
+
+    def _recreated_well(self, key: PodKey, owner: Owner) -> bool:
+        if key.owner:
+            return self._well.get((key.namespace, owner), False)
+        account = self._kept.accounts.get((key.namespace, key.account or DEFAULT_ACCOUNT))
+        return account is not None and all(
+            self._coverer.cover(key.namespace, account.pull_secrets, use.repository).covers
+            for use in key.uses
+        )
+
+    def _note_renewal(
+        self, group: PodGroup, tally: PodTally, decisions: Sequence[Decision]
+    ) -> None:
+        # Where the Secret that they name can be mended, pods need not be made anew.
+        mended = group.wanted.secret_name
+        urgencies = [
+            _URGENCY[decision.call.finding_class]
+            for decision in decisions
+            if decision.call.finding_class in _URGENCY and decision.cover.secret != mended
+        ]
+        if urgencies:
+            self._renewals.append(
+                Renewal(
+                    group.namespace,
+                    group.owner,
+                    group.pods,
+                    tally.labels,
+                    min(urgencies),
+                    group.recreated_well,
+                )
+            )
+
+    def _judge_registry(self) -> Iterator[Finding]:
+        options = self._kept.options
+        answers = judge_repositories(self._images, options.wanted, self._proofs, options.evidence)
+        for answer in answers:
+            first = answer.repositories[0]
+            yield from rows(
+                options.cluster,
+                "",
+                Owner("Repository", first),
+                [Decision(self._images[first], answer.call)],
+                number=len(answer.repositories),
+                examples=answer.repositories[:_EXAMPLES],
+            )
+
+    def _not_asked(self) -> Iterator[Finding]:
+        """Yield that admission was to be proven and for some templates was not."""
+        options = self._kept.options
+        if not options.evidence.includes(Level.ADMISSION):
+            return
+        missing = [
+            f"{future.namespace}/{future.owner.kind}/{future.owner.name}"
+            for maker in self._makers
+            if (future := maker.future).admitted is None
+            and not future.refusal
+            and future.account is not None
+            and self._kept.judged(future.namespace)
+        ]
+        if missing:
+            call = Call(
+                FindingClass.W_ADMISSION,
+                Severity.BLOCKING,
+                f"Evidence L3 was asked for, and for {len(missing)} workloads the API server was not asked what"
+                " it would"
+                " put into their pods.",
+                "let the worker create pods (it only ever asks with dryRun=All), or ask for evidence L2",
+                doubt=True,
+            )
+            yield from rows(
+                options.cluster,
+                "",
+                Owner("Cluster", options.cluster),
+                [Decision("", call)],
+                number=len(missing),
+                examples=missing[:_EXAMPLES],
+            )
+
+    def _leave_out(self, namespace: str, workloads: int, number: int, well: bool) -> None:
+        if self._kept.going(namespace):
+            return
+        tally = self._left_out.setdefault(namespace, [0, 0, 0])
+        tally[0] += 0 if workloads else number
+        tally[1] += workloads
+        tally[2] += 0 if well else number
+
+    def _note_images(self, texts: Iterable[str]) -> None:
+        for text in texts:
+            if image := self._kept.image(text):
+                self._images.setdefault(image.repository, text)
+
+    def _waive(self, finding: Finding, now: datetime) -> Finding:
+        valid, expired = self._kept.options.facts.waiver_for(finding, now)
+        if valid:
+            return replace(finding, waiver=valid)
+        if expired:
+            until = expired.expires_at.date().isoformat()
+            note = f" It was accepted by {expired.owner} until {until}."
+            return replace(finding, explanation=finding.explanation + note)
+        return finding
+
+
+def _all_good(decisions: Sequence[Decision]) -> bool:
+    return all(decision.call.finding_class in _GOOD for decision in decisions)

@@ -1,0 +1,63 @@
+"""What to do about a finding, as lines that can be pasted: every one names its objects."""
+
+import json
+from shlex import quote
+
+from remediation.readiness.coverage import Wanted
+from remediation.readiness.observation import Owner
+
+_ROLLOUT = {"Deployment": "deployment", "StatefulSet": "statefulset", "DaemonSet": "daemonset"}
+_TEMPLATE = ("spec", "template", "spec")
+_POD_SPEC = dict.fromkeys((*_ROLLOUT, "ReplicaSet", "ReplicationController"), _TEMPLATE) | {
+    "CronJob": ("spec", "jobTemplate", *_TEMPLATE)
+}
+
+
+def kubectl(cluster: str, namespace: str, *words: str) -> str:
+    """Return a kubectl line for an object of one namespace; the cluster is a context of the kubeconfig."""
+    return " ".join(
+        ["kubectl", "--context", quote(cluster), "-n", quote(namespace), *map(quote, words)]
+    )
+
+
+def remediate(cluster: str, namespace: str, wanted: Wanted) -> str:
+    """Return the line that puts Secret and reference in place."""
+    return (
+        f"remediator run --clusters {quote(cluster)} --namespaces {quote(namespace)}"
+        f" --secret-name {quote(wanted.secret_name)} --credential {quote(wanted.credential)}"
+    )
+
+
+def recreate(cluster: str, namespace: str, owner: Owner, pods: tuple[str, ...]) -> str:
+    """Return the line that makes a controller's pods anew, or takes them away for it to make them."""
+    if kind := _ROLLOUT.get(owner.kind):
+        return kubectl(cluster, namespace, "rollout", "restart", f"{kind}/{owner.name}")
+    return kubectl(cluster, namespace, "delete", "pod", *pods)
+
+
+def add_to_template(
+    cluster: str, namespace: str, owner: Owner, names: tuple[str, ...], secret_name: str
+) -> str:
+    """Return the line that adds a Secret's name to a pod template, keeping the others.
+
+    A PodSpec's list merges by name, a ServiceAccount's does not. A Job's template cannot be changed.
+    """
+    if owner.kind == "Job":
+        return f"make the Job anew with '{secret_name}' among the template's imagePullSecrets"
+    path = _POD_SPEC.get(owner.kind)
+    if path is None:
+        return f"add '{secret_name}' to the imagePullSecrets that {owner.kind} {owner.name} gives its pods"
+    ours = [{"name": secret_name}]
+    if "" in names:  # an entry without a name cannot be merged with
+        kept = [{"name": name} for name in names if name]
+        place = "/" + "/".join((*path, "imagePullSecrets"))
+        kind, patch = "json", json.dumps([{"op": "replace", "path": place, "value": kept + ours}])
+    else:
+        nested: object = {"imagePullSecrets": ours}
+        for field in reversed(path):
+            nested = {field: nested}
+        kind, patch = "strategic", json.dumps(nested)
+    line = kubectl(
+        cluster, namespace, "patch", owner.kind.lower(), owner.name, "--type", kind, "-p", patch
+    )
+    return f"{line} (and the same in Git or the chart it comes from)"

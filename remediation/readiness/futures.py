@@ -1,0 +1,108 @@
+"""Who will make pods that use the target: templates, and controllers that are seen only through their pods."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from remediation.readiness.observation import WORKLOAD_KINDS, Owner
+from remediation.readiness.proof import AdmissionProof
+from remediation.readiness.reduction import Reduction
+from remediation.readiness.workloads import Future
+
+DEFAULT_ACCOUNT = "default"
+Admissions = Mapping[tuple[str, str, str], AdmissionProof]
+
+
+@dataclass(frozen=True, slots=True)
+class Maker:
+    """A future with the images that its pods will use."""
+
+    future: Future
+    images: tuple[str, ...]
+
+
+def makers(kept: Reduction, admissions: Admissions) -> Iterator[Maker]:
+    """Yield every future that uses the target.
+
+    Images that only its pods have are a template's as well: a webhook puts them in, and will do so again.
+    """
+    seen: dict[tuple[str, str, str], dict[str, None]] = {}
+    strange: dict[tuple[str, Owner, str, tuple[str, ...]], dict[str, None]] = {}
+    for key in kept.pods:
+        if key.owner is None:
+            continue
+        owner = kept.top(key.namespace, key.owner)
+        place = (key.namespace, owner.kind, owner.name)
+        images = dict.fromkeys(use.image for use in key.uses)
+        if place in kept.workloads:
+            seen.setdefault(place, {}).update(images)
+        else:
+            other = (key.namespace, owner, key.account or DEFAULT_ACCOUNT, key.pull_secrets)
+            strange.setdefault(other, {}).update(images)
+    for place, reduced in kept.workloads.items():
+        injected = _other_repositories(kept, reduced.images, seen.get(place, {}))
+        if reduced.images or injected:
+            future = _of_template(kept, place, admissions.get(place))
+            yield Maker(future, (*reduced.images, *injected))
+    for (namespace, owner, account, names), images in strange.items():
+        if owner.kind not in WORKLOAD_KINDS or not kept.controllers.get((namespace, owner)):
+            yield Maker(_of_pods(kept, namespace, owner, account, names), tuple(images))
+
+
+def _other_repositories(
+    kept: Reduction, own: tuple[str, ...], seen: Mapping[str, None]
+) -> tuple[str, ...]:
+    """Return images of pods whose repositories the template does not have; another tag is an older template's."""
+    known = {image.repository for text in own if (image := kept.image(text))}
+    return tuple(
+        text for text in seen if (image := kept.image(text)) and image.repository not in known
+    )
+
+
+def _of_template(
+    kept: Reduction, place: tuple[str, str, str], proof: AdmissionProof | None
+) -> Future:
+    workload = kept.workloads[place].workload
+    name = workload.account or DEFAULT_ACCOUNT
+    return Future(
+        kept.options.cluster,
+        workload.namespace,
+        Owner(workload.kind, workload.name),
+        workload.pull_secrets,
+        name,
+        kept.accounts.get((workload.namespace, name)),
+        kept.options.wanted,
+        workload.dormant,
+        proof.pull_secrets if proof and not proof.refusal else None,
+        proof.refusal if proof else "",
+    )
+
+
+def _of_pods(
+    kept: Reduction, namespace: str, owner: Owner, name: str, names: tuple[str, ...]
+) -> Future:
+    """Guess from its pods what a controller gives: its own names, or nothing so that the ServiceAccount's are used."""
+    account = kept.accounts.get((namespace, name))
+    listed = account.pull_secrets if account else ()
+    own = () if not names or _could_come_from(listed, names) else names
+    return Future(
+        kept.options.cluster,
+        namespace,
+        owner,
+        own,
+        name,
+        account,
+        kept.options.wanted,
+        certain=bool(own) or not names or names == listed,
+    )
+
+
+def _could_come_from(listed: tuple[str, ...], names: tuple[str, ...]) -> bool:
+    """Tell whether a ServiceAccount's list, before names were added to it, could have been these."""
+    rest = iter(listed)
+    return all(name in rest for name in names)
+
+
+def accounts_in_use(kept: Reduction, found: list[Maker]) -> set[tuple[str, str]]:
+    """Return the (namespace, name) of ServiceAccounts whose pods use the target."""
+    used = {(maker.future.namespace, maker.future.account_name) for maker in found}
+    return used | {(key.namespace, key.account or DEFAULT_ACCOUNT) for key in kept.pods}

@@ -1,0 +1,193 @@
+"""Judging pods that run, each on its own immutable list of Secrets."""
+
+from dataclasses import dataclass
+
+from remediation.readiness import fixes
+from remediation.readiness.call import Call, why
+from remediation.readiness.coverage import Cover, Wanted
+from remediation.readiness.exposure import Exposure
+from remediation.readiness.finding import Coverage, FindingClass, Severity
+from remediation.readiness.observation import Owner
+
+_MOST_PODS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class PodUse:
+    """One image of the target in a pod: `exposure` as if it were not covered.
+
+    `node_login` and `runtime_login` tell that the pod's node is declared to hold a login for it.
+    """
+
+    image: str
+    repository: str
+    exposure: Exposure
+    node_login: bool = False
+    runtime_login: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PodGroup:
+    """Pods that are alike: the same controller, the same Secrets, the same state.
+
+    `owner` is their controller, or the pod itself where it has none; `recreated_well` tells that a new pod in its place
+    would be covered. `in_place` names a Secret that they name already and that could take the login, "" for none.
+    """
+
+    cluster: str
+    namespace: str
+    owner: Owner
+    pods: tuple[str, ...]
+    mirror: bool
+    wanted: Wanted
+    recreated_well: bool
+    in_place: str = ""
+
+    @property
+    def bare(self) -> bool:
+        """Tell whether nobody makes it again."""
+        return self.owner.kind == "Pod"
+
+
+def judge_pod(group: PodGroup, use: PodUse, cover: Cover) -> Call:
+    """Return the class of the pods for one image."""
+    if group.mirror:
+        return _mirror(group, use)
+    if cover.covers:
+        severity = Severity.WARNING if cover.code is Coverage.SHADOWED else Severity.INFO
+        return Call(FindingClass.P_COVERED, severity, f"{use.image}: {why(cover)}.")
+    if use.exposure is Exposure.NONE:
+        return Call(
+            FindingClass.P_NO_PULL,
+            Severity.INFO,
+            f"{use.image} is not pulled again by this pod, whatever the registry does.",
+        )
+    if cover.code is Coverage.POISONED:
+        return _poisoned(group, use, cover)
+    if use.node_login or (use.runtime_login and not cover.matched):
+        who = "kubelet" if use.node_login else "container runtime"
+        return Call(
+            FindingClass.P_NODE,
+            Severity.INFO,
+            f"{use.image}: {why(cover)}, but its node's {who} is declared to hold a login.",
+            "prove the node's login with a pod on that node: imagePullPolicy Always, a private image",
+        )
+    if cover.code is Coverage.UNKNOWN_SECRET:
+        return _unknown(group, use, cover)
+    return _uncovered(group, use, cover)
+
+
+def _mirror(group: PodGroup, use: PodUse) -> Call:
+    if use.node_login or use.runtime_login:
+        return Call(
+            FindingClass.P_NODE,
+            Severity.INFO,
+            f"{use.image} belongs to a static pod; its node is declared to hold a login.",
+            "prove the node's login by pulling a private image on that node",
+        )
+    return Call(
+        FindingClass.P_NODE,
+        Severity.BLOCKING,
+        f"{use.image} belongs to a static pod, which can name no Secret: only a login on the node lets it be"
+        " pulled, and"
+        " none is declared.",
+        "put a login into the kubelet's or the runtime's configuration of that node, and declare it in the facts file"
+        " (node_credentials)",
+        doubt=True,
+    )
+
+
+def _poisoned(group: PodGroup, use: PodUse, cover: Cover) -> Call:
+    edit = fixes.kubectl(group.cluster, group.namespace, "edit", "secret", cover.secret)
+    return Call(
+        FindingClass.P_POISONED,
+        Severity.BLOCKING,
+        f"{use.image} cannot be pulled by this pod even today: {why(cover)}.",
+        f"mend or empty Secret '{cover.secret}': {edit}",
+    )
+
+
+def _unknown(group: PodGroup, use: PodUse, cover: Cover) -> Call:
+    low = use.exposure is Exposure.LOW
+    return Call(
+        FindingClass.P_UNKNOWN,
+        Severity.WARNING if low else Severity.BLOCKING,
+        f"Whether {use.image} can be pulled is not known: {why(cover)}.",
+        f"let the worker get Secret '{group.namespace}/{cover.secret}', or waive this with an owner and a date",
+        doubt=True,
+    )
+
+
+def _uncovered(group: PodGroup, use: PodUse, cover: Cover) -> Call:
+    reason = why(cover)
+    match use.exposure:
+        case Exposure.UNPULLED:
+            return Call(
+                FindingClass.P_BREAKS_ON_FLIP,
+                Severity.BLOCKING,
+                f"{use.image} is not on the node yet and cannot be pulled after the flip: {reason}.",
+                _renew(group, cover),
+            )
+        case Exposure.RESTART:
+            return Call(
+                FindingClass.P_RISK_RESTART,
+                Severity.BLOCKING,
+                f"The next restart of the container pulls {use.image}, which fails after the flip: {reason}.",
+                _renew(group, cover),
+            )
+        case _:
+            return Call(
+                FindingClass.P_RISK_LOW,
+                Severity.WARNING,
+                f"{use.image} is on the node and a restart uses it, but once the node loses it (clean-up, a new"
+                " sandbox on"
+                f" another image store, a new tag) the pod cannot pull it: {reason}.",
+                _renew(group, cover),
+            )
+
+
+def _renew(group: PodGroup, cover: Cover) -> str:
+    mended = _mend_secret(group, cover)
+    if mended:
+        return mended
+    if group.bare:
+        pod = group.owner.name
+        again = fixes.kubectl(group.cluster, group.namespace, "get", "pod", pod, "-o", "yaml")
+        made = f"nobody makes this pod again: its owner has to delete it and create it anew (its spec: {again})"
+        return made if group.recreated_well else f"{_first(group)}; then {made}"
+    line = fixes.recreate(group.cluster, group.namespace, group.owner, group.pods[:_MOST_PODS])
+    if len(group.pods) > _MOST_PODS and "delete" in line:
+        line += f" and {len(group.pods) - _MOST_PODS} more"
+    if not group.recreated_well:
+        return f"{_first(group)}; then {line}"
+    if group.in_place:
+        return f"{line} (or, without a restart, add the login to Secret '{group.in_place}', which they name already)"
+    return line
+
+
+def _first(group: PodGroup) -> str:
+    if group.bare:
+        return f"first {fixes.remediate(group.cluster, group.namespace, group.wanted)}"
+    return f"first mend what {group.owner.kind} {group.owner.name} gives its new pods (its own finding says how)"
+
+
+def _mend_secret(group: PodGroup, cover: Cover) -> str:
+    """Return the fix that needs no restart: the kubelet reads the Secrets that a pod names at every pull."""
+    run = fixes.remediate(group.cluster, group.namespace, group.wanted)
+    if cover.secret != group.wanted.secret_name:
+        return ""
+    match cover.code:
+        case Coverage.STALE | Coverage.KEY_MISMATCH:
+            return f"{run} --on-conflict merge (the pod reads the Secret at its next pull; no restart is needed)"
+        case Coverage.MISSING:
+            return f"{run} (the pod names the Secret already; no restart is needed)"
+        case Coverage.WRONG_TYPE:
+            secret = group.wanted.secret_name
+            kept = f"kubectl cannot change a Secret's type: delete Secret '{secret}' if nobody else uses it, then {run}"
+            return f"{kept}; or use another --secret-name and make the pods anew"
+        case Coverage.REFUSED:
+            return (
+                "give the credential the right to pull this repository, or use another credential"
+            )
+        case _:
+            return ""

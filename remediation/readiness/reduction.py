@@ -1,0 +1,245 @@
+"""Taking a cluster's objects one at a time and keeping of each only what the judgement needs.
+
+Ten thousand pods become a few hundred groups: pods of one controller that name the same Secrets and are in the same
+state. Nodes and namespaces have to come before pods; otherwise the order does not matter.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from remediation.image import ImageReference, InvalidReference, parse_image
+from remediation.readiness.coverage import ABSENT, UNREADABLE
+from remediation.readiness.exposure import exposure, may_verify
+from remediation.readiness.facts import NodeLogin, has_login
+from remediation.readiness.keyring import KeyedLogins, read_secret
+from remediation.readiness.observation import (
+    WORKLOAD_KINDS,
+    Account,
+    Container,
+    Mention,
+    Namespace,
+    Node,
+    Owner,
+    Pod,
+    PullSecret,
+    Scope,
+    Workload,
+)
+from remediation.readiness.options import Options
+from remediation.readiness.pods import PodUse
+
+_LONGEST_CHAIN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class PodKey:
+    """What pods of one group share; `owner` is None for a pod that nobody makes again, which `bare` names."""
+
+    namespace: str
+    owner: Owner | None
+    bare: str
+    pull_secrets: tuple[str, ...]
+    account: str
+    mirror: bool
+    uses: tuple[PodUse, ...]
+
+
+@dataclass(slots=True)
+class PodTally:
+    """The pods of a group by name, and the labels of the first."""
+
+    labels: Mapping[str, str]
+    names: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that could not be read: `what` is a list (pods, deployments.apps), "cluster" for all of it."""
+
+    what: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reduced:
+    """A template, its containers reduced to the images of the target."""
+
+    workload: Workload
+    images: tuple[str, ...]
+
+
+class Reduction:
+    """What is kept of one cluster."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.facts = options.facts.of(options.cluster)
+        self.namespaces: dict[str, Namespace] = {}
+        self.nodes: dict[str, Node] = {}
+        self.accounts: dict[tuple[str, str], Account] = {}
+        self.secrets: dict[str, dict[str, KeyedLogins]] = {}
+        self.workloads: dict[tuple[str, str, str], Reduced] = {}
+        self.controllers: dict[tuple[str, Owner], Owner] = {}
+        self.pods: dict[PodKey, PodTally] = {}
+        self.mentions: list[Mention] = []
+        self.problems: list[Problem] = []
+        self.own_secrets_complete = False
+        self._images: dict[str, ImageReference | None] = {}
+        self._logins: dict[tuple[str, bytes | None], KeyedLogins] = {}
+        self._uses: dict[PodUse, PodUse] = {}
+
+    def add_namespace(self, namespace: Namespace) -> None:
+        """Take a namespace; one that is never named counts as judged."""
+        self.namespaces[namespace.name] = namespace
+
+    def add_node(self, node: Node) -> None:
+        """Take a node."""
+        self.nodes[node.name] = node
+
+    def add_account(self, account: Account) -> None:
+        """Take a ServiceAccount."""
+        self.accounts[account.namespace, account.name] = account
+
+    def add_secret(self, secret: PullSecret) -> None:
+        """Take a Secret; most have the same content, which is read once."""
+        kept = (secret.type, secret.content)
+        if kept not in self._logins:
+            self._logins[kept] = read_secret(secret.type, secret.content)
+        found = replace(self._logins[kept], immutable=secret.immutable)
+        self.secrets.setdefault(secret.namespace, {})[secret.name] = found
+
+    def add_missing_secret(self, namespace: str, name: str) -> None:
+        """Take note that a Secret does not exist. One that is neither added nor missing could not be read."""
+        self.secrets.setdefault(namespace, {})[name] = ABSENT
+
+    def complete_own_secrets(self) -> None:
+        """Take note that every Secret of the wanted name was added: where there is none, it is missing."""
+        self.own_secrets_complete = True
+
+    def add_workload(self, workload: Workload) -> None:
+        """Take a pod template, or of one that is controlled by a judged kind only who controls it."""
+        controller = workload.controller
+        if controller and controller.kind in WORKLOAD_KINDS:
+            me = Owner(workload.kind, workload.name)
+            self.controllers[workload.namespace, me] = controller
+        elif not workload.finished:
+            images = tuple(
+                dict.fromkeys(
+                    container.image
+                    for container in workload.containers
+                    if self.image(container.image)
+                )
+            )
+            key = (workload.namespace, workload.kind, workload.name)
+            self.workloads[key] = Reduced(replace(workload, containers=()), images)
+
+    def add_pod(self, pod: Pod) -> None:
+        """Take a pod; nothing is kept of one that does not use the target."""
+        uses = tuple(
+            dict.fromkeys(
+                self._use(pod, container, image)
+                for container in pod.containers
+                if (image := self.image(container.image))
+            )
+        )
+        if not uses:
+            return
+        bare = "" if pod.controller and not pod.mirror else pod.name
+        owner = None if bare else pod.controller
+        key = PodKey(pod.namespace, owner, bare, pod.pull_secrets, pod.account, pod.mirror, uses)
+        if key not in self.pods:
+            self.pods[key] = PodTally(pod.labels)
+        self.pods[key].names.append(pod.name)
+
+    def add_mention(self, mention: Mention) -> None:
+        """Take a custom resource's text; one that does not name the target is not kept."""
+        if self.options.target.mentioned_in(mention.text):
+            self.mentions.append(mention)
+
+    def add_problem(self, what: str, detail: str) -> None:
+        """Take note that a list could not be read (403, timeout, …): then the cluster cannot be found safe."""
+        self.problems.append(Problem(what, detail))
+
+    def image(self, text: str) -> ImageReference | None:
+        """Return the reference if the image comes from the target. What no node can read is never pulled."""
+        if text not in self._images:
+            self._images[text] = self._parse(text)
+        return self._images[text]
+
+    def scope(self, namespace: str) -> Scope:
+        """Return whether a namespace is judged."""
+        known = self.namespaces.get(namespace)
+        return known.scope if known else Scope.JUDGED
+
+    def going(self, namespace: str) -> bool:
+        """Tell whether a namespace is being deleted: nothing is made in it any more."""
+        known = self.namespaces.get(namespace)
+        return bool(known and known.terminating)
+
+    def judged(self, namespace: str) -> bool:
+        """Tell whether what is in a namespace counts for the verdict."""
+        return self.scope(namespace) is Scope.JUDGED and not self.going(namespace)
+
+    def secrets_of(self, namespace: str, names: tuple[str, ...]) -> dict[str, KeyedLogins]:
+        """Return what is known about some Secrets; UNREADABLE for nothing."""
+        here = self.secrets.get(namespace, {})
+        ours = self.options.wanted.secret_name
+        return {
+            name: here.get(name)
+            or (ABSENT if name == ours and self.own_secrets_complete else UNREADABLE)
+            for name in names
+            if name
+        }
+
+    def top(self, namespace: str, owner: Owner) -> Owner:
+        """Return the controller above all others: a pod's ReplicaSet leads to its Deployment."""
+        for _ in range(_LONGEST_CHAIN):
+            above = self.controllers.get((namespace, owner))
+            if above is None:
+                break
+            owner = above
+        return owner
+
+    def every_node(self, image: ImageReference) -> str:
+        """Say who on every node is declared to hold a login: "kubelet", "runtime" or ""."""
+        if self._every(self.facts.kubelet_logins, image):
+            return "kubelet"
+        return "runtime" if self._every(self.facts.runtime_logins, image) else ""
+
+    def _every(self, logins: tuple[NodeLogin, ...], image: ImageReference) -> bool:
+        if any(not login.nodes.requirements and login.target.includes(image) for login in logins):
+            return True
+        return bool(self.nodes) and all(
+            has_login(logins, image, node.labels) for node in self.nodes.values()
+        )
+
+    def _on_node(self, logins: tuple[NodeLogin, ...], image: ImageReference, name: str) -> bool:
+        node = self.nodes.get(name)
+        # Of a pod without a known node only what holds everywhere can be said.
+        return has_login(logins, image, node.labels) if node else self._every(logins, image)
+
+    def _use(self, pod: Pod, container: Container, image: ImageReference) -> PodUse:
+        node = self.nodes.get(pod.node)
+        found = PodUse(
+            container.image,
+            image.repository,
+            exposure(
+                pod,
+                container,
+                image,
+                verified=may_verify(node.kubelet_version if node else "", self.facts),
+                always=self.facts.always_pull_images,
+            ),
+            bool(self.facts.kubelet_logins)
+            and self._on_node(self.facts.kubelet_logins, image, pod.node),
+            bool(self.facts.runtime_logins)
+            and self._on_node(self.facts.runtime_logins, image, pod.node),
+        )
+        return self._uses.setdefault(found, found)
+
+    def _parse(self, text: str) -> ImageReference | None:
+        try:
+            image = parse_image(text)
+        except InvalidReference:
+            return None
+        return image if self.options.target.includes(image) else None

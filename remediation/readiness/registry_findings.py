@@ -1,0 +1,97 @@
+"""Findings about the registry: does it give every repository in use to the credential?"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from remediation.readiness.call import Call
+from remediation.readiness.coverage import Proofs, Wanted
+from remediation.readiness.finding import FindingClass, Severity
+from remediation.readiness.proof import (
+    Level,
+    RegistryProof,
+    level_of,
+    refused,
+)
+from remediation.registry.verdict import Verdict as RegistryVerdict
+
+_NO_ANSWER = "nobody asked the registry"
+_WHAT_IT_MEANS = {
+    RegistryVerdict.WRONG_CREDENTIAL: "the registry refuses the login itself",
+    RegistryVerdict.ACCEPTED_NO_RIGHT: "the login is right and has no right to pull it",
+    RegistryVerdict.DENIED: "the registry refuses it without saying why",
+    RegistryVerdict.ACCEPTED_NO_SUCH_IMAGE: "the login is accepted, the image does not exist, so that the right"
+    " is not shown",
+    RegistryVerdict.NOT_PROVEN_PUBLIC: "the registry gives it to anyone now, which shows nothing about afterwards",
+    RegistryVerdict.UNREACHABLE: "the registry could not be reached",
+    RegistryVerdict.BUSY: "the registry was too busy to answer",
+    RegistryVerdict.NOT_A_REGISTRY: "what answers there is no registry",
+    RegistryVerdict.REFUSED_BY_RULES: "our rules forbid to send the password where the registry wants it",
+    RegistryVerdict.WORKS: "it works",
+}
+_FIXES = {
+    RegistryVerdict.WRONG_CREDENTIAL: "correct the credential that the workers hold, remediate, and judge again",
+    RegistryVerdict.ACCEPTED_NO_RIGHT: "give the credential's user the right to pull these repositories",
+    RegistryVerdict.DENIED: "check the login and its rights at the registry",
+    RegistryVerdict.NOT_PROVEN_PUBLIC: "serve the same storage with the authentication of after the flip at a"
+    " second address and name it"
+    " as the registry's shadow, or ask for evidence L1",
+    RegistryVerdict.REFUSED_BY_RULES: "name the token server's host in the rules for this registry, if it is right",
+}
+_ASK_AGAIN = "let a worker reach the registry and judge again"
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryAnswer:
+    """Repositories for which the registry said the same."""
+
+    repositories: tuple[str, ...]
+    call: Call
+
+
+def judge_repositories(
+    images: Mapping[str, str], wanted: Wanted, proofs: Proofs, evidence: Level
+) -> tuple[RepositoryAnswer, ...]:
+    """Return what keeps repositories from being safe; `images` maps each repository to one image in use."""
+    found: dict[Call, list[str]] = {}
+    for repository in sorted(images):
+        call = _judge(repository, wanted, proofs, evidence)
+        if call:
+            found.setdefault(call, []).append(repository)
+    return tuple(RepositoryAnswer(tuple(listed), call) for call, listed in found.items())
+
+
+def _judge(repository: str, wanted: Wanted, proofs: Proofs, evidence: Level) -> Call | None:
+    logins = wanted.logins(repository)
+    if (
+        not logins
+    ):  # nobody said which credential; or it has none for this: its pods and templates say so
+        return None
+    answers = [proof for login in logins if (proof := proofs.get((repository, login)))]
+    best = max((level_of(proof) for proof in answers if not refused(proof)), default=Level.GRAPH)
+    if answers and all(map(refused, answers)):
+        return _refused(answers[0])
+    return None if best.includes(evidence) else _unproven(answers, evidence)
+
+
+def _refused(proof: RegistryProof) -> Call:
+    verdict = proof.verdict
+    if verdict is RegistryVerdict.NOT_PROVEN_PUBLIC:
+        verdict = RegistryVerdict.WRONG_CREDENTIAL
+    return Call(
+        FindingClass.R_REFUSED,
+        Severity.BLOCKING,
+        f"With the credential these repositories cannot be pulled: {_WHAT_IT_MEANS[verdict]}.",
+        _FIXES[verdict],
+    )
+
+
+def _unproven(answers: Iterable[RegistryProof], evidence: Level) -> Call:
+    verdict = next((proof.verdict for proof in answers), None)
+    reason = _WHAT_IT_MEANS[verdict] if verdict else _NO_ANSWER
+    return Call(
+        FindingClass.R_UNPROVEN,
+        Severity.BLOCKING,
+        f"Evidence {evidence.value} was asked for and is missing: {reason}.",
+        _FIXES.get(verdict, _ASK_AGAIN) if verdict else _ASK_AGAIN,
+        doubt=True,
+    )

@@ -1,0 +1,212 @@
+"""Judging the pods that a controller will make: its template, and the ServiceAccount where that is silent."""
+
+from dataclasses import dataclass
+
+from remediation.readiness import fixes
+from remediation.readiness.call import Call, why
+from remediation.readiness.coverage import Cover, Wanted
+from remediation.readiness.finding import Coverage, FindingClass, Severity
+from remediation.readiness.observation import Account, Owner
+
+
+@dataclass(frozen=True, slots=True)
+class Future:
+    """Pods to come: of `owner`, with the names that the template gives and those that a new pod ends up with.
+
+    `account` None means that the ServiceAccount does not exist. `admitted` tells that the API server was asked, and
+    `refusal` that it would not create such a pod. `certain` is false where nobody knows whether the names come from the
+    ServiceAccount: a controller that is not built in, seen only through its pods.
+    """
+
+    cluster: str
+    namespace: str
+    owner: Owner
+    own: tuple[str, ...]
+    account_name: str
+    account: Account | None
+    wanted: Wanted
+    dormant: bool = False
+    admitted: tuple[str, ...] | None = None
+    refusal: str = ""
+    certain: bool = True
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The `imagePullSecrets` of a new pod: any entry of the template keeps the ServiceAccount's out."""
+        if self.admitted is not None:
+            return self.admitted
+        if self.own or self.account is None:
+            return self.own
+        return self.account.pull_secrets
+
+    @property
+    def not_mountable(self) -> tuple[str, ...]:
+        """The names for which a new pod is refused, because its ServiceAccount does not have them."""
+        if self.account is None or not self.account.enforces_mountable:
+            return ()
+        return tuple(name for name in self.own if name not in self.account.pull_secrets)
+
+
+_CLASS_BY_CODE = {
+    Coverage.POISONED: FindingClass.W_POISONED,
+    Coverage.UNKNOWN_SECRET: FindingClass.W_UNKNOWN,
+    Coverage.REFUSED: FindingClass.W_REFUSED,
+    Coverage.STALE: FindingClass.W_STALE,
+    Coverage.MISSING: FindingClass.W_DANGLING,
+    Coverage.WRONG_TYPE: FindingClass.W_WRONG_TYPE,
+}
+
+
+def judge_future(future: Future, image: str, cover: Cover, node: str) -> Call:
+    """Return the class of the pods to come for one image.
+
+    `node` says who on every node of the cluster is declared to hold a login: "kubelet", "runtime" or "".
+    """
+    if future.account is None:
+        return _no_account(future, image)
+    if future.not_mountable:
+        return _enforced(future, image)
+    if future.refusal:
+        return _refused(future, image)
+    if cover.covers:
+        return _covered(future, image, cover)
+    if cover.code is not Coverage.POISONED and (
+        node == "kubelet" or (node == "runtime" and not cover.matched)
+    ):
+        return Call(
+            FindingClass.W_NODE,
+            Severity.INFO,
+            f"{image}: {why(cover)}, but every node's {node} is declared to hold a login.",
+            "prove it with a pod on each kind of node: imagePullPolicy Always, a private image",
+        )
+    call = _uncovered(future, image, cover)
+    if not future.dormant:
+        return call
+    return Call(
+        FindingClass.W_DORMANT,
+        Severity.WARNING,
+        f"It wants no pods now; once it does: {call.explanation}",
+        call.fix,
+    )
+
+
+def _no_account(future: Future, image: str) -> Call:
+    line = fixes.kubectl(
+        future.cluster, future.namespace, "create", "serviceaccount", future.account_name
+    )
+    again = fixes.remediate(future.cluster, future.namespace, future.wanted)
+    return Call(
+        FindingClass.W_SA_MISSING,
+        Severity.WARNING,
+        f"ServiceAccount '{future.account_name}' does not exist, so no pod with {image} can be created, today as"
+        " after the"
+        " flip. Once it exists, its first pods need the Secret's name in it.",
+        f"{line}, then {again}",
+    )
+
+
+def _enforced(future: Future, image: str) -> Call:
+    missing = ", ".join(f"'{name}'" for name in future.not_mountable)
+    name = future.account_name
+    return Call(
+        FindingClass.W_ENFORCED,
+        Severity.BLOCKING,
+        f"A new pod with {image} is refused: the template names {missing}, and ServiceAccount '{name}' has the"
+        " annotation"
+        " kubernetes.io/enforce-mountable-secrets and does not list it.",
+        f"add {missing} to the imagePullSecrets of ServiceAccount '{name}', keeping its other entries",
+    )
+
+
+def _refused(future: Future, image: str) -> Call:
+    return Call(
+        FindingClass.W_ADMISSION,
+        Severity.BLOCKING,
+        f"The API server would not create a pod with {image}: {future.refusal}",
+        f"mend the template of {future.owner.kind} {future.owner.name}, or what refuses it; some webhooks refuse"
+        " only dry"
+        " runs: then judge at evidence level L2",
+        doubt=True,
+    )
+
+
+def _covered(future: Future, image: str, cover: Cover) -> Call:
+    if not future.certain:
+        return Call(
+            FindingClass.W_OTHER,
+            Severity.BLOCKING,
+            f"New pods with {image} are covered if {future.owner.kind} {future.owner.name} leaves"
+            " imagePullSecrets to the"
+            " ServiceAccount, which cannot be seen: its pods are older than the ServiceAccount's present list.",
+            "let it make one pod anew and judge again, or waive this with an owner and a date",
+            doubt=True,
+        )
+    own = bool(future.own)
+    severity = Severity.WARNING if cover.code is Coverage.SHADOWED else Severity.INFO
+    where = "its template" if own else f"ServiceAccount '{future.account_name}'"
+    return Call(
+        FindingClass.W_COVERED_TEMPLATE if own else FindingClass.W_COVERED_SA,
+        severity,
+        f"{image}: new pods name Secret '{cover.secret}' through {where}; {why(cover)}.",
+    )
+
+
+def _uncovered(future: Future, image: str, cover: Cover) -> Call:
+    ours = future.wanted.secret_name
+    run = fixes.remediate(future.cluster, future.namespace, future.wanted)
+    through_account = not future.own
+    lacks = ours not in future.names
+    mended = (Coverage.POISONED, Coverage.UNKNOWN_SECRET, Coverage.REFUSED)
+    if through_account and lacks and cover.code not in mended:
+        return Call(
+            FindingClass.W_SA_UNPATCHED,
+            Severity.BLOCKING,
+            f"New pods get the Secrets of ServiceAccount '{future.account_name}', which does not name '{ours}';"
+            f" {image} cannot be pulled with them: {why(cover)}.",
+            run,
+        )
+    found = _CLASS_BY_CODE.get(cover.code)
+    if found is None:
+        found = FindingClass.W_KEY if through_account else FindingClass.W_TEMPLATE_SECRETS
+    doubt = cover.code is Coverage.UNKNOWN_SECRET
+    if found is FindingClass.W_TEMPLATE_SECRETS:
+        explanation = (
+            f"The template names its own Secrets, so that the ServiceAccount's are never used; {image} cannot be pulled"
+            f" with them: {why(cover)}."
+        )
+    elif doubt:
+        explanation = f"Whether new pods can pull {image} is not known: {why(cover)}."
+    else:
+        explanation = f"New pods cannot pull {image}: {why(cover)}."
+    return Call(found, Severity.BLOCKING, explanation, _fix(future, cover, run), doubt)
+
+
+def _fix(future: Future, cover: Cover, run: str) -> str:
+    ours, name = future.wanted.secret_name, cover.secret
+    to_template = fixes.add_to_template(
+        future.cluster, future.namespace, future.owner, future.own, ours
+    )
+    edit = fixes.kubectl(future.cluster, future.namespace, "edit", "secret", name)
+    match cover.code:
+        case Coverage.POISONED:
+            return f"mend or empty Secret '{name}': {edit}"
+        case Coverage.UNKNOWN_SECRET:
+            told = f"let the worker get Secret '{future.namespace}/{name}', or waive this with an owner and a date"
+            return told if ours in future.names else f"{run}; and {told}"
+        case Coverage.REFUSED:
+            return (
+                "give the credential the right to pull this repository, or use another credential"
+            )
+        case Coverage.STALE | Coverage.KEY_MISMATCH if name == ours:
+            return f"{run} --on-conflict merge"
+        case Coverage.MISSING if name == ours:
+            return run
+        case Coverage.WRONG_TYPE if name == ours:
+            return (
+                f"a Secret's type cannot be changed: delete Secret '{ours}' if nobody else uses it, then {run};"
+                " or use another --secret-name"
+            )
+        case _ if future.own:
+            return to_template
+        case _:
+            return run

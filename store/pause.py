@@ -1,0 +1,81 @@
+"""The pause: requests are taken in and queued, runs that are at work go on, and no run begins."""
+
+from typing import Any
+
+from redis import Redis
+
+from store import clock, codec, events, keys
+from store.records import Paused
+from store.remediations import owner_of
+from store.sealed import MARGIN_SECONDS
+
+
+class Pause:
+    """The switch for the whole service; claims look at it."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis: Any = redis  # its replies are str here, which redis-py's types cannot say
+
+    def current(self) -> Paused | None:
+        """Return why the service is paused, None while it works."""
+        return codec.decode_pause(self._redis.hgetall(keys.PAUSE))
+
+    def begin(self, reason: str, by: str) -> tuple[Paused, bool]:
+        """Pause the service; return the pause that holds now, and whether this call began it."""
+        fresh = Paused(reason, by, clock.now())
+
+        def step(pipe: Any) -> tuple[Paused, bool]:
+            known = codec.decode_pause(pipe.hgetall(keys.PAUSE))
+            pending = [] if known else pipe.smembers(keys.OPEN)
+            pipe.multi()
+            if known:
+                return known, False
+            pipe.hset(keys.PAUSE, mapping={"reason": reason, "by": by, "since": fresh.since})
+            for remediation_id in pending:
+                pipe.persist(keys.sealed(remediation_id))  # a login that came along is needed later
+            _tell(pipe, pending, "remediation.paused", reason=reason, by=by)
+            return fresh, True
+
+        return self._redis.transaction(step, keys.PAUSE, value_from_callable=True)  # type: ignore[no-any-return]
+
+    def end(self, by: str) -> Paused | None:
+        """Have runs begin again; return the pause that has ended, None if there was none.
+
+        The deadlines of what has not ended move by as long as it was paused.
+        """
+
+        def step(pipe: Any) -> Paused | None:
+            known = codec.decode_pause(pipe.hgetall(keys.PAUSE))
+            later = _later_deadlines(pipe, known) if known else {}
+            pending = pipe.smembers(keys.OPEN) if known else []
+            pipe.multi()
+            if known is None:
+                return None
+            pipe.delete(keys.PAUSE)
+            for run_id, deadline in later.items():
+                pipe.hset(keys.run(run_id), "deadline", deadline)
+                life = clock.seconds_until(deadline) + MARGIN_SECONDS
+                pipe.expire(keys.sealed(owner_of(run_id)), life)
+            _tell(pipe, pending, "remediation.resumed", by=by)
+            return known
+
+        return self._redis.transaction(step, keys.PAUSE, value_from_callable=True)  # type: ignore[no-any-return]
+
+
+def _later_deadlines(pipe: Any, pause: Paused) -> dict[str, str]:
+    """Return the new deadlines of the runs that have not ended, by the part of their time that was paused."""
+    now = clock.now()
+    found = {}
+    for run_id in pipe.smembers(keys.ACTIVE):
+        deadline, owner = pipe.hmget(keys.run(run_id), "deadline", "remediation")
+        if deadline is None:
+            continue
+        began = max(pause.since, pipe.hget(keys.remediation(owner), "created_at") or now)
+        lost = max(0.0, (clock.parse(now) - clock.parse(began)).total_seconds())
+        found[run_id] = clock.later(deadline, lost)
+    return found
+
+
+def _tell(pipe: Any, remediation_ids: Any, kind: str, **data: str) -> None:
+    for remediation_id in remediation_ids:
+        pipe.xadd(keys.events(remediation_id), {"type": kind, "data": events.change(**data)})

@@ -1,0 +1,278 @@
+"""Guard rails and the audit trail on real clusters, with real processes that are killed and started again."""
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+
+from controlplane.cluster import Cluster
+from remediation.api_key import ENTROPY_BYTES, digest, new_api_key
+from tests.e2e.fleet import PASSWORD, Space, docker_config, write_least_privileged
+from tests.e2e.service import Service
+
+PATIENCE_SECONDS = 120
+
+
+class Guarded:
+    """A service of its own whose access file lets a second person in, and can be written."""
+
+    def __init__(self, directory: Path, clusters: tuple[Cluster, ...], credentials: Path) -> None:
+        self.directory = directory
+        self.credentials = credentials
+        self.kubeconfig = write_least_privileged(directory / "kubeconfig", clusters)
+        self.bob = new_api_key(os.urandom(ENTROPY_BYTES))
+        self.start()
+
+    def start(self) -> None:
+        slow = {"REMEDIATOR_CONCURRENCY": "1"}
+        self.service = Service(self.directory / "up", [self.kubeconfig], self.credentials, slow)
+
+    def rails(self, **sections: Any) -> None:
+        """Write the guard rails."""
+        path = self.service.directory / "data" / "access.yaml"
+        document = yaml.safe_load(path.read_text())
+        others = [entry for entry in document["keys"] if entry["subject"] != "bob"]
+        entry = {
+            "id": self.bob.id,
+            "subject": "bob",
+            "sha256": digest(self.bob.token),
+            "expires_at": "never",
+        }
+        bound = {name: ["*"] for name in ("clusters", "namespaces", "credentials")}
+        bob = {"subjects": ["client:bob"], "role": "operator", **bound}
+        bindings = [each for each in document["bindings"] if each["role"] != "operator"]
+        path.write_text(
+            yaml.safe_dump({"keys": [*others, entry], "bindings": [*bindings, bob], **sections})
+        )
+
+    def second(self, method: str, path: str, **more: Any) -> httpx.Response:
+        """Ask as bob."""
+        headers = {"Authorization": f"Bearer {self.bob.token}"}
+        return self.service.http.request(method, path, headers=headers, **more)
+
+    def body(self, remediation_id: str) -> dict[str, Any]:
+        return dict(self.service.http.get(f"/remediations/{remediation_id}").json())
+
+    def trail(self, action: str) -> list[dict[str, Any]]:
+        """Return the lines of the audit trail on standard output."""
+        text = (self.service.directory / "data" / "audit.jsonl").read_text()
+        lines = [json.loads(line) for line in text.splitlines()]
+        return [line for line in lines if line["action"] == action]
+
+    def restart(self) -> None:
+        self.service.stop()
+        self.start()
+
+
+@pytest.fixture
+def own(tmp_path: Path, clusters: tuple[Cluster, ...], credentials: Path) -> Iterator[Guarded]:
+    guarded = Guarded(tmp_path, clusters, credentials)
+    yield guarded
+    guarded.service.stop()
+
+
+def eventually(claim: Callable[[], object]) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not claim():
+        assert time.monotonic() < deadline, "not in time"
+        time.sleep(0.05)
+
+
+def test_every_write_is_in_the_audit_trail(own: Guarded, space: Space):
+    names = [space.namespace(f"n{number}", ("default", "web")) for number in range(5)]
+    answer = own.service.http.post(
+        "/remediations",
+        json={
+            "clusters": ["alpha"],
+            "namespaces": [space.pattern],
+            "credential": "harbor",
+            "registry_check": "skip",
+        },
+        headers={"X-Request-Id": "incident-4711"},
+    )
+    done = own.service.wait(answer.json()["id"])
+    assert done.status == "succeeded"
+
+    lines = own.trail("cluster.write")
+
+    for name in names:
+        written = [line for line in lines if line["namespace"] == name]
+        assert {line["details"]["object"] for line in written} == {
+            f"secrets/{name}/docker",
+            f"serviceaccounts/{name}/default",
+            f"serviceaccounts/{name}/web",
+        }
+        for line in written:
+            kind, namespace, thing = line["details"]["object"].split("/")
+            found = space.get(f"namespaces/{namespace}/{kind}/{thing}")
+            assert line["details"]["resource_version"] == found["metadata"]["resourceVersion"]
+            assert line["details"]["verb"] == "patch"
+            assert line["details"]["fields"]
+            assert line["outcome"] == "done"
+            assert line["subject"] == "client:local"
+            assert line["cluster"] == "alpha"
+            assert line["request_id"] == "incident-4711"
+            assert line["remediation_id"] == answer.json()["id"]
+    (begun,) = own.trail("run.begin")
+    assert begun["at"] <= min(line["at"] for line in lines)
+
+    query = {"trail": "writes", "action": "cluster.namespace", "limit": "1000"}
+    kept = own.service.http.get("/audit-events", params=query).json()["items"]
+    assert sorted(item["namespace"] for item in kept) == sorted(names)
+    told = [write["object"] for item in kept for write in item["details"]["writes"]]
+    assert sorted(told) == sorted(line["details"]["object"] for line in lines)
+    for trail in ("decisions", "writes"):
+        verified = own.service.cli("audit", "verify", "--trail", trail)
+        assert verified.returncode == 0, verified.stdout
+    text = (own.service.directory / "data" / "audit.jsonl").read_text()
+    assert PASSWORD not in text + json.dumps(kept)
+
+
+def test_what_needs_no_write_leaves_none_in_the_trail(own: Guarded, space: Space):
+    name = space.namespace("n")
+    own.service.remediate(clusters=["alpha"], namespaces=[name])
+    before = len(own.trail("cluster.write"))
+
+    own.service.remediate(clusters=["alpha"], namespaces=[name])
+    own.service.remediate(clusters=["alpha"], namespaces=[space.pattern], dry_run=True)
+
+    assert before == 2
+    assert len(own.trail("cluster.write")) == before
+
+
+def test_a_refused_write_is_in_the_trail_too(own: Guarded, space: Space):
+    name = space.namespace("n")
+    ours = {"name": "docker", "labels": {"app.kubernetes.io/managed-by": "remediator"}}
+    space.secret(name, docker_config(password="another"), metadata=ours)  # by another field manager
+    own.service.remediate(clusters=["alpha"], namespaces=[name])
+
+    lines = own.trail("cluster.write")
+
+    assert lines
+    for line in lines:
+        assert (line["outcome"], line["code"]) == ("refused", "secret_conflict")
+        assert line["details"]["object"] == f"secrets/{name}/docker"
+        assert "resource_version" not in line["details"]
+
+
+def test_an_undo_is_in_the_trail(own: Guarded, space: Space):
+    name = space.namespace("n")
+    done = own.service.remediate(clusters=["alpha"], namespaces=[name])
+    undone = own.service.http.post(f"/remediations/{done.body['id']}/undo").json()
+    own.service.wait(undone["id"])
+
+    verbs = [
+        (line["details"]["verb"], line["details"]["object"].split("/")[0])
+        for line in own.trail("cluster.write")
+        if line["remediation_id"] == undone["id"]
+    ]
+
+    assert verbs == [("patch", "serviceaccounts"), ("delete", "secrets")]
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_more_namespaces_than_allowed_are_all_left_alone(own: Guarded, space: Space, dry_run: bool):
+    names = [space.namespace(f"n{number}") for number in range(4)]
+    own.rails(limits={"admin": {"namespaces": 3}})
+    before = space.versions()
+
+    done = own.service.remediate(clusters=["alpha"], namespaces=[space.pattern], dry_run=dry_run)
+
+    error = done.clusters["alpha"]["error"]
+    assert done.status == "failed"
+    assert error["code"] == "too_many_namespaces"
+    assert "4 namespaces" in error["detail"]
+    assert "allows 3" in error["detail"]
+    assert done.rows == []
+    assert space.versions() == before
+    assert own.trail("cluster.write") == []
+    fewer = own.service.remediate(clusters=["alpha"], namespaces=[space.pattern], ignore=[names[0]])
+    assert fewer.status == "succeeded"
+    assert len(fewer.rows) == 4
+
+
+def test_nothing_begins_while_paused_and_all_goes_on_afterwards(own: Guarded, space: Space):
+    for number in range(250):
+        space.namespace(f"n{number:03}", ("default", "web", "job"))
+    http = own.service.http
+    running = own.service.post(clusters=["alpha"], namespaces=[space.pattern]).json()["id"]
+    eventually(lambda: own.body(running)["summary"]["namespaces"]["changed"])
+    paused = own.service.cli("pause", "--reason", "registry is down")
+    assert paused.returncode == 0, paused.stderr
+
+    # A run whose worker dies meanwhile waits like one that was never begun.
+    os.kill(http.get("/system").json()["workers"][0]["pid"], signal.SIGKILL)
+    queued = own.service.post(clusters=["beta"], namespaces=["default"], dry_run=True).json()["id"]
+    eventually(lambda: http.get("/system").json()["workers"])
+    time.sleep(5)  # longer than a lease, a wake-up and the start of a worker take
+    lost = own.body(running)
+    assert lost["clusters"][0]["attempt"] == 1
+    assert not lost["terminal"]
+    waiting = own.body(queued)
+    assert waiting["status"] == "queued"
+    assert "registry is down" in waiting["clusters"][0]["reason"]
+    assert "registry is down" in own.service.cli("system").stdout
+
+    own.restart()  # a pause outlives all processes
+    assert own.body(queued)["status"] == "queued"
+    assert own.service.cli("resume").returncode == 0
+
+    assert own.service.wait(queued).status == "succeeded"
+    done = own.service.wait(running)
+    assert done.status == "succeeded"
+    assert len(done.rows) == 250
+    assert done.clusters["alpha"]["attempt"] >= 2
+
+
+def test_a_protected_cluster_is_written_only_when_a_second_person_agrees(
+    own: Guarded, space: Space
+):
+    name = space.namespace("n")
+    own.rails(protected_clusters=["alp*"], approval_minutes=30)
+    before = space.versions()
+    held = own.service.post(clusters=["alpha"], namespaces=[name]).json()
+    own.restart()
+    time.sleep(3)
+    assert own.body(held["id"])["status"] == "queued"
+    assert space.versions() == before
+
+    alone = own.service.cli("approve", held["id"], "--yes")
+    together = own.service.cli("approve", held["id"], "--yes", REMEDIATOR_TOKEN=own.bob.token)
+
+    assert alone.returncode == 4
+    assert "self-approval" in alone.stderr
+    assert together.returncode == 0, together.stderr
+    done = own.service.wait(held["id"])
+    assert done.status == "succeeded"
+    assert done.body["approval"]["decided_by"] == "client:bob"
+    assert space.pull_secrets(name, "default") == ["docker"]
+    decided = [
+        (line["action"], line["outcome"], line["subject"])
+        for line in own.trail("remediation.approve")
+    ]
+    assert decided == [
+        ("remediation.approve", "refused", "client:local"),
+        ("remediation.approve", "done", "client:bob"),
+    ]
+
+
+def test_what_is_rejected_is_never_begun(own: Guarded, space: Space):
+    name = space.namespace("n")
+    own.rails(protected_clusters=["alpha"])
+    before = space.versions()
+    held = own.service.post(clusters=["alpha"], namespaces=[name]).json()
+    body = {"digest": held["approval"]["digest"], "comment": "not now"}
+
+    own.second("POST", f"/remediations/{held['id']}/reject", json=body)
+
+    done = own.service.wait(held["id"])
+    assert (done.status, done.body["approval"]["state"]) == ("cancelled", "rejected")
+    assert done.rows == []
+    assert space.versions() == before

@@ -1,0 +1,79 @@
+"""What is about to be flipped."""
+
+import pytest
+
+from remediation.image import parse_image
+from remediation.readiness.target import InvalidTarget, Target, parse_target
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("registry.example.com", Target("registry.example.com")),
+        ("registry.example.com/", Target("registry.example.com")),
+        ("registry.example.com/team", Target("registry.example.com", "team")),
+        ("registry.example.com/team/", Target("registry.example.com", "team")),
+        ("registry.example.com:5000/a/b", Target("registry.example.com:5000", "a/b")),
+        ("registry.example.com:443", Target("registry.example.com")),
+        ("index.docker.io", Target("docker.io")),
+        ("registry-1.docker.io/team", Target("docker.io", "team")),
+        ("[::1]:5000", Target("[::1]:5000")),
+        ("localhost", Target("localhost")),
+    ],
+)
+def test_a_target_is_read(text: str, expected: Target) -> None:
+    assert parse_target(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "https://r.io", "R.io", "r.io:x", "r.io/Team", "r.io?x", "*.r.io", "r.io/ a", ".r.io"],
+)
+def test_what_is_no_registry_is_refused(text: str) -> None:
+    with pytest.raises(InvalidTarget, match="must be a registry like"):
+        parse_target(text)
+
+
+@pytest.mark.parametrize(
+    ("target", "image", "expected"),
+    [
+        ("r.io", "r.io/a", True),
+        ("r.io", "R.io/a", True),
+        ("r.io", "r.io:443/a", True),
+        ("r.io", "r.io:80/a", False),
+        ("r.io", "x.r.io/a", False),
+        ("r.io:5000", "r.io:5000/a", True),
+        ("r.io:5000", "r.io/a", False),
+        ("r.io/team", "r.io/team/app", True),
+        ("r.io/team", "r.io/team", True),
+        ("r.io/team", "r.io/teams/app", False),
+        ("docker.io", "nginx", True),
+        ("docker.io", "index.docker.io/library/nginx", True),
+        ("docker.io", "registry-1.docker.io/library/nginx", True),
+        ("docker.io/library", "nginx", True),
+        ("docker.io/library", "team/nginx", False),
+    ],
+)
+def test_images_of_the_registry_are_known(target: str, image: str, expected: bool) -> None:
+    assert parse_target(target).includes(parse_image(image)) is expected
+
+
+@pytest.mark.parametrize(
+    ("target", "text", "expected"),
+    [
+        ("r.io", "r.io/team/app:1", True),
+        ("r.io", "oci://R.IO/charts", True),
+        ("r.io", "https://r.io:443", True),
+        ("r.io", "r.io", True),
+        ("r.io", "see r.io for more", True),
+        ("r.io", "r.io.example.com/a", False),
+        ("r.io", "other.r.io/a", False),
+        ("r.io", "rxio/a", False),
+        ("r.io/team", "r.io/team/app", True),
+        ("r.io/team", "r.io/team:1", True),
+        ("r.io/team", "r.io/other/app", False),
+        ("r.io/team", "r.io", True),
+    ],
+)
+def test_mentions_of_the_registry_are_found(target: str, text: str, expected: bool) -> None:
+    assert parse_target(target).mentioned_in(text) is expected

@@ -1,0 +1,290 @@
+"""The verdict, and what it makes of the registry's answers, of waivers and of what could not be read."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from remediation.readiness.coverage import Wanted
+from remediation.readiness.facts import Facts, WaiverRule
+from remediation.readiness.finding import Coverage, FindingClass, Severity, Waiver
+from remediation.readiness.observation import Container, ContainerState
+from remediation.readiness.proof import Level, RegistryProof
+from remediation.readiness.verdict import Verdict, summarise, verdict_of
+from remediation.registry.verdict import LoginAnswer
+from remediation.registry.verdict import Verdict as RegistryVerdict
+from tests.remediation.readiness.cluster import (
+    IMAGE,
+    LOGIN,
+    NOW,
+    REGISTRY,
+    Cluster,
+    classes,
+    only,
+)
+
+ALWAYS = Container("main", IMAGE, pull_policy="Always", state=ContainerState.RUNNING, image_id="x")
+V = RegistryVerdict
+
+
+def good(**options: Any) -> Cluster:
+    """Return a cluster in which everything is covered."""
+    cluster = Cluster(**options).secrets(docker="ours").account("docker").workload()
+    return cluster.pod("docker")
+
+
+def test_all_covered_and_proven_is_safe() -> None:
+    judged = good().judged()
+
+    summary = summarise([judged])
+
+    assert summary.verdict is Verdict.SAFE
+    assert summary.reasons == ()
+    assert summary.counts == {FindingClass.P_COVERED: 1, FindingClass.W_COVERED_SA: 1}
+    assert {finding.evidence for finding in judged.findings} == {
+        (Level.GRAPH, Level.LOGIN, Level.RIGHT)
+    }
+
+
+def test_nothing_looked_at_is_unknown() -> None:
+    assert summarise([]).verdict is Verdict.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("answer", "demanded", "expected"),
+    [
+        (V.WORKS, Level.RIGHT, Verdict.SAFE),
+        (V.ACCEPTED_NO_SUCH_IMAGE, Level.RIGHT, Verdict.UNKNOWN),
+        (V.ACCEPTED_NO_SUCH_IMAGE, Level.LOGIN, Verdict.SAFE),
+        (V.NOT_PROVEN_PUBLIC, Level.RIGHT, Verdict.UNKNOWN),
+        (V.NOT_PROVEN_PUBLIC, Level.LOGIN, Verdict.UNKNOWN),
+        (V.NOT_PROVEN_PUBLIC, Level.GRAPH, Verdict.SAFE),
+        (V.UNREACHABLE, Level.RIGHT, Verdict.UNKNOWN),
+        (V.UNREACHABLE, Level.LOGIN, Verdict.UNKNOWN),
+        (V.UNREACHABLE, Level.GRAPH, Verdict.SAFE),
+        (V.BUSY, Level.RIGHT, Verdict.UNKNOWN),
+        (V.NOT_A_REGISTRY, Level.LOGIN, Verdict.UNKNOWN),
+        (V.REFUSED_BY_RULES, Level.LOGIN, Verdict.UNKNOWN),
+        (V.WRONG_CREDENTIAL, Level.GRAPH, Verdict.NOT_SAFE),
+        (V.ACCEPTED_NO_RIGHT, Level.GRAPH, Verdict.NOT_SAFE),
+        (V.DENIED, Level.GRAPH, Verdict.NOT_SAFE),
+        (None, Level.GRAPH, Verdict.SAFE),
+        (None, Level.LOGIN, Verdict.UNKNOWN),
+        (None, Level.RIGHT, Verdict.UNKNOWN),
+    ],
+    ids=str,
+)
+def test_the_registry_has_to_show_what_was_asked_for(
+    answer: RegistryVerdict | None, demanded: Level, expected: Verdict
+) -> None:
+    cluster = good(evidence=demanded)
+    proofs = [] if answer is None else cluster.proofs(answer)
+
+    assert verdict_of(cluster.found(proofs=proofs)) is expected
+
+
+@pytest.mark.parametrize(
+    ("accepted", "expected"),
+    [
+        (LoginAnswer.ACCEPTED, Verdict.SAFE),
+        (LoginAnswer.NOT_CHECKED, Verdict.UNKNOWN),
+        (LoginAnswer.REFUSED, Verdict.NOT_SAFE),
+    ],
+)
+def test_what_a_public_registry_says_of_the_login_counts(
+    accepted: LoginAnswer, expected: Verdict
+) -> None:
+    cluster = good(evidence=Level.LOGIN)
+    proofs = [RegistryProof(f"{REGISTRY}/team/app", LOGIN, V.NOT_PROVEN_PUBLIC, accepted)]
+
+    assert verdict_of(cluster.found(proofs=proofs)) is expected
+
+
+def test_a_credential_that_the_registry_refuses_covers_nothing() -> None:
+    found = good().pod("docker", name="web-2", containers=(ALWAYS,))
+
+    findings = found.found(proofs=found.proofs(V.ACCEPTED_NO_RIGHT))
+
+    assert classes(findings) == {
+        FindingClass.P_RISK_LOW,
+        FindingClass.P_RISK_RESTART,
+        FindingClass.W_REFUSED,
+        FindingClass.R_REFUSED,
+    }
+    assert only(findings, "W_").coverage is Coverage.REFUSED
+
+
+def test_repositories_with_the_same_answer_are_one_finding() -> None:
+    cluster = good()
+    containers = tuple(Container(n, f"{REGISTRY}/team/{n}:1") for n in "abcd")
+    cluster.workload(name="many", containers=containers)
+
+    found = only(cluster.found(proofs=[]), "R_")
+
+    assert (found.finding_class, found.count) == (FindingClass.R_UNPROVEN, 5)
+    assert found.examples[0] == f"{REGISTRY}/team/a"
+
+
+def test_another_credential_covers_once_it_is_proven() -> None:
+    cluster = Cluster().secrets(docker="ours", theirs="theirs").account("docker").workload("theirs")
+
+    questions = [question for question in cluster.judge.questions() if not question.desired]
+    (question,) = questions
+    proofs = [RegistryProof(question.repository, question.login, V.WORKS)]
+
+    assert only(cluster.found(proofs=cluster.proofs()), "W_").blocks
+    found = only(cluster.found(proofs=[*cluster.proofs(), *proofs]), "W_")
+    assert (found.finding_class, found.coverage) == (
+        FindingClass.W_COVERED_TEMPLATE,
+        Coverage.COVERED,
+    )
+    assert question.reference == "1"
+
+
+def test_logins_that_nobody_relies_on_are_not_asked_about() -> None:
+    cluster = Cluster().secrets(docker="ours", theirs="theirs").account("theirs", "docker")
+    cluster.workload()
+
+    assert [question.desired for question in cluster.judge.questions()] == [True]
+
+
+def test_without_a_credential_nothing_is_safe() -> None:
+    cluster = good(wanted=Wanted("docker"), evidence=Level.GRAPH)
+
+    findings = cluster.found()
+
+    assert verdict_of(findings) is Verdict.UNKNOWN
+    assert FindingClass.C_NO_CREDENTIAL in classes(findings)
+    assert FindingClass.P_COVERED in classes(findings)
+
+
+def test_a_list_that_could_not_be_read_leaves_the_verdict_open() -> None:
+    cluster = good()
+    cluster.judge.add_problem("cronjobs.batch", "403 Forbidden")
+
+    findings = cluster.found()
+
+    assert verdict_of(findings) is Verdict.UNKNOWN
+    found = only(findings, "C_UNREADABLE")
+    assert (found.kind, found.name) == ("List", "cronjobs.batch")
+    assert "403 Forbidden" in found.explanation
+
+
+def test_a_cluster_that_could_not_be_read_leaves_the_verdict_open() -> None:
+    lost = Cluster()
+    lost.judge.add_problem("cluster", "no answer for 10 s")
+
+    summary = summarise([good().judged(), lost.judged()])
+
+    assert summary.verdict is Verdict.UNKNOWN
+    assert "1 x C_UNREADABLE, such as prod: Cluster/prod" in summary.text
+
+
+def test_what_is_wrong_outweighs_what_is_not_known() -> None:
+    cluster = good().workload("hidden", name="doubtful").account(name="bare")
+    cluster.workload(name="wrong", account="bare")
+
+    summary = summarise([cluster.judged()])
+
+    assert summary.verdict is Verdict.NOT_SAFE
+    assert [reason.split(",")[0] for reason in summary.reasons] == [
+        "1 x W_SA_UNPATCHED",
+        "1 x W_UNKNOWN",
+    ]
+
+
+def test_warnings_do_not_keep_it_from_being_safe() -> None:
+    cluster = good().pod(name="old").account(name="bare")
+
+    summary = summarise([cluster.judged()])
+
+    assert summary.verdict is Verdict.SAFE
+    assert summary.severities[Severity.WARNING] == 2
+
+
+def waived(days: int, **fields: tuple[str, ...]) -> Facts:
+    """Return facts that accept an unpatched ServiceAccount for some days from now."""
+    waiver = Waiver("ops", "moved next week", NOW + timedelta(days))
+    return Facts((), (WaiverRule(waiver, (FindingClass.W_SA_UNPATCHED,), **fields),))
+
+
+def test_a_waived_finding_stays_visible_and_does_not_block() -> None:
+    cluster = Cluster(facts=waived(1)).account().workload()
+
+    summary = summarise([cluster.judged()])
+    found = only(cluster.found(), "W_")
+
+    assert (summary.verdict, summary.waived) == (Verdict.SAFE, 1)
+    assert found.severity is Severity.BLOCKING
+    assert found.waiver
+    assert found.waiver.owner == "ops"
+
+
+def test_a_waiver_ends() -> None:
+    cluster = Cluster(facts=waived(-1)).account().workload()
+
+    found = only(cluster.found(), "W_")
+
+    assert found.blocks
+    assert found.explanation.endswith("It was accepted by ops until 2026-11-24.")
+
+
+@pytest.mark.parametrize(
+    ("fields", "accepted"),
+    [
+        ({"clusters": ("prod",)}, True),
+        ({"clusters": ("dev-*",)}, False),
+        ({"namespaces": ("te*",)}, True),
+        ({"namespaces": ("other",)}, False),
+        ({"kinds": ("CronJob",)}, False),
+        ({"names": ("web",)}, True),
+        ({"images": (f"{REGISTRY}/*",)}, True),
+        ({"images": ("quay.io/*",)}, False),
+    ],
+    ids=str,
+)
+def test_a_waiver_is_for_what_it_names(fields: dict[str, tuple[str, ...]], accepted: bool) -> None:
+    cluster = Cluster(facts=waived(1, **fields)).account().workload()
+
+    assert only(cluster.found(), "W_").blocks is not accepted
+
+
+def test_a_row_has_the_names_of_the_interface() -> None:
+    row = only(Cluster(facts=waived(1)).account().workload().found(), "W_").to_row()
+
+    assert list(row)[:10] == [
+        "cluster",
+        "namespace",
+        "kind",
+        "name",
+        "image",
+        "class",
+        "severity",
+        "coverage",
+        "explanation",
+        "fix",
+    ]
+    assert json.loads(json.dumps(row)) == row
+    assert row["waiver"]["expires_at"] == "2026-11-26T12:00:00+00:00"
+
+
+def test_secrets_to_be_read_are_those_that_pods_in_question_name() -> None:
+    cluster = Cluster().secrets(quay="elsewhere").account("a", "docker", "quay").workload()
+    cluster.workload("b", name="api").pod("c").pod("d", containers=(Container("x", "quay.io/a"),))
+    cluster.account("unused", name="unused")
+
+    assert cluster.judge.wanted_secrets() == (("team", "a"), ("team", "b"), ("team", "c"))
+
+
+def test_no_password_is_in_what_comes_out() -> None:
+    cluster = (
+        Cluster().secrets(docker="stale", theirs="theirs").account("docker").workload("theirs")
+    )
+    judged = cluster.judged()
+
+    told = repr(judged) + repr(cluster.judge.questions()) + repr(cluster.proofs())
+
+    for password in ("right", "yesterday", "'theirs', password", "password='theirs'"):
+        assert f"password='{password}'" not in told
+    assert "yesterday" not in told

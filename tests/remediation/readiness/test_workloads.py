@@ -1,0 +1,466 @@
+"""Future pods: one template of every class, judged with its ServiceAccount."""
+
+import json
+import shlex
+from datetime import timedelta
+
+import pytest
+
+from remediation.readiness.facts import ClusterFacts, Facts, NodeLogin
+from remediation.readiness.finding import Coverage, FindingClass, Severity
+from remediation.readiness.observation import (
+    WORKLOAD_KINDS,
+    Container,
+    ContainerKind,
+    DriftSignals,
+    LastApplied,
+    Mention,
+    Namespace,
+    Owner,
+    Scope,
+)
+from remediation.readiness.proof import AdmissionProof, Level
+from remediation.readiness.target import parse_target
+from tests.remediation.readiness.cluster import (
+    IMAGE,
+    NOW,
+    OTHER_IMAGE,
+    REGISTRY,
+    Cluster,
+    classes,
+    only,
+)
+
+SECRETS = {
+    "docker": "ours",
+    "quay": "elsewhere",
+    "longer": "longer",
+    "theirs": "theirs",
+    "bad": "malformed",
+    "gone": "absent",
+    "opaque": "opaque",
+}
+W = FindingClass
+
+
+@pytest.mark.parametrize(
+    ("own", "account", "expected", "coverage"),
+    [
+        ((), ("docker",), W.W_COVERED_SA, Coverage.COVERED),
+        ((), ("quay", "docker"), W.W_COVERED_SA, Coverage.COVERED),
+        ((), ("longer", "docker"), W.W_COVERED_SA, Coverage.SHADOWED),
+        (("docker",), (), W.W_COVERED_TEMPLATE, Coverage.COVERED),
+        (("quay",), ("docker",), W.W_TEMPLATE_SECRETS, Coverage.KEY_MISMATCH),
+        (("theirs",), ("docker",), W.W_TEMPLATE_SECRETS, Coverage.OTHER),
+        (("",), ("docker",), W.W_TEMPLATE_SECRETS, Coverage.BLANK_REF),
+        (("gone",), ("docker",), W.W_DANGLING, Coverage.MISSING),
+        (("opaque",), ("docker",), W.W_WRONG_TYPE, Coverage.WRONG_TYPE),
+        (("bad",), ("docker",), W.W_POISONED, Coverage.POISONED),
+        ((), ("docker", "bad"), W.W_POISONED, Coverage.POISONED),
+        (("hidden",), ("docker",), W.W_UNKNOWN, Coverage.UNKNOWN_SECRET),
+        ((), ("docker", "hidden"), W.W_UNKNOWN, Coverage.UNKNOWN_SECRET),
+        ((), (), W.W_SA_UNPATCHED, Coverage.NO_REFS),
+        ((), ("quay",), W.W_SA_UNPATCHED, Coverage.KEY_MISMATCH),
+        ((), ("theirs",), W.W_SA_UNPATCHED, Coverage.OTHER),
+        ((), ("gone",), W.W_SA_UNPATCHED, Coverage.MISSING),
+        ((), ("",), W.W_SA_UNPATCHED, Coverage.BLANK_REF),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("kind", WORKLOAD_KINDS)
+def test_a_template_is_judged_with_its_service_account(
+    kind: str,
+    own: tuple[str, ...],
+    account: tuple[str, ...],
+    expected: FindingClass,
+    coverage: Coverage,
+) -> None:
+    cluster = Cluster().secrets(**SECRETS).account(*account).workload(*own, kind=kind)
+
+    found = only(cluster.found(), "W_")
+
+    assert (found.finding_class, found.coverage) == (expected, coverage)
+    assert (found.kind, found.name, found.namespace) == (kind, "web", "team")
+    covered = expected in (W.W_COVERED_SA, W.W_COVERED_TEMPLATE)
+    assert found.blocks is not covered
+    assert found.doubt is (coverage is Coverage.UNKNOWN_SECRET)
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("stale", W.W_STALE),
+        ("elsewhere", W.W_KEY),
+        ("absent", W.W_DANGLING),
+        ("opaque", W.W_WRONG_TYPE),
+        ("empty", W.W_WRONG_TYPE),
+        ("malformed", W.W_POISONED),
+        ("theirs", W.W_STALE),
+    ],
+)
+@pytest.mark.parametrize("own", [(), ("docker",)], ids=str)
+def test_trouble_with_the_wanted_secret_has_its_own_class(
+    own: tuple[str, ...], kind: str, expected: FindingClass
+) -> None:
+    cluster = Cluster().secrets(docker=kind).account("docker").workload(*own)
+
+    found = only(cluster.found(), "W_")
+
+    # A template's own list whose Secrets are for other registries is the template's affair.
+    elsewhere = bool(own) and kind == "elsewhere"
+    assert found.finding_class is (W.W_TEMPLATE_SECRETS if elsewhere else expected)
+    assert found.severity is Severity.BLOCKING
+
+
+def test_a_secret_that_is_not_there_is_missing_only_if_all_were_looked_at() -> None:
+    cluster = Cluster().account("docker").workload()
+    cluster.judge.own_secrets_complete = False
+
+    assert only(cluster.found(), "W_").finding_class is W.W_UNKNOWN
+
+
+def patch_of(fix: str) -> tuple[list[str], object]:
+    """Return the words of a kubectl line before `-p`, and the patch after it."""
+    words = shlex.split(fix)
+    at = words.index("-p")
+    return words[:at], json.loads(words[at + 1])
+
+
+def test_the_fix_of_a_template_adds_the_name_and_keeps_the_others() -> None:
+    cluster = Cluster().secrets(**SECRETS).account("docker").workload("quay")
+
+    words, patch = patch_of(only(cluster.found(), "W_").fix)
+
+    assert words == [
+        "kubectl",
+        "--context",
+        "prod",
+        "-n",
+        "team",
+        "patch",
+        "deployment",
+        "web",
+        "--type",
+        "strategic",
+    ]
+    assert patch == {"spec": {"template": {"spec": {"imagePullSecrets": [{"name": "docker"}]}}}}
+
+
+def test_the_fix_of_a_cron_job_reaches_its_template() -> None:
+    cluster = Cluster().secrets(**SECRETS).account("docker").workload("quay", kind="CronJob")
+
+    _, patch = patch_of(only(cluster.found(), "W_").fix)
+
+    spec = {"template": {"spec": {"imagePullSecrets": [{"name": "docker"}]}}}
+    assert patch == {"spec": {"jobTemplate": {"spec": spec}}}
+
+
+def test_the_fix_of_entries_without_a_name_replaces_them() -> None:
+    cluster = Cluster().secrets(**SECRETS).account("docker").workload("", "quay")
+
+    words, patch = patch_of(only(cluster.found(), "W_").fix)
+
+    assert words[-1] == "json"
+    assert patch == [
+        {
+            "op": "replace",
+            "path": "/spec/template/spec/imagePullSecrets",
+            "value": [{"name": "quay"}, {"name": "docker"}],
+        }
+    ]
+
+
+def test_the_fix_of_an_unpatched_account_is_a_remediation_with_the_credential() -> None:
+    fix = only(Cluster().account().workload().found(), "W_").fix
+
+    assert (
+        fix
+        == "remediator run --clusters prod --namespaces team --secret-name docker --credential reg"
+    )
+
+
+@pytest.mark.parametrize("account", ["", "default", "builder"])
+def test_a_template_without_a_service_account_uses_the_default_one(account: str) -> None:
+    cluster = Cluster().secrets(docker="ours").account("docker").account(name="builder")
+    cluster.workload(account=account)
+
+    expected = W.W_SA_UNPATCHED if account == "builder" else W.W_COVERED_SA
+    assert only(cluster.found(), "W_").finding_class is expected
+
+
+def test_a_service_account_that_does_not_exist_is_told_and_does_not_block() -> None:
+    cluster = Cluster().secrets(docker="ours").workload("docker", account="nobody")
+
+    found = only(cluster.found(), "W_")
+
+    assert (found.finding_class, found.severity) == (W.W_SA_MISSING, Severity.WARNING)
+    assert "kubectl --context prod -n team create serviceaccount nobody" in found.fix
+
+
+@pytest.mark.parametrize(
+    ("own", "listed", "expected"),
+    [
+        (("docker",), (), W.W_ENFORCED),
+        (("docker",), ("docker",), W.W_COVERED_TEMPLATE),
+        (("docker", "quay"), ("docker",), W.W_ENFORCED),
+        ((), ("docker",), W.W_COVERED_SA),
+    ],
+)
+def test_an_account_that_enforces_its_list_refuses_other_names(
+    own: tuple[str, ...], listed: tuple[str, ...], expected: FindingClass
+) -> None:
+    cluster = Cluster().secrets(**SECRETS).account(*listed, enforces=True).workload(*own)
+
+    assert only(cluster.found(), "W_").finding_class is expected
+
+
+def test_a_dormant_template_warns() -> None:
+    dormant = Cluster().account().workload(dormant=True)
+    covered = Cluster().secrets(docker="ours").account("docker").workload(dormant=True)
+
+    found = only(dormant.found(), "W_")
+
+    assert (found.finding_class, found.severity) == (W.W_DORMANT, Severity.WARNING)
+    assert found.coverage is Coverage.NO_REFS
+    assert only(covered.found(), "W_").finding_class is W.W_COVERED_SA
+
+
+def test_what_a_judged_kind_controls_is_judged_through_it() -> None:
+    cluster = Cluster().account()
+    cluster.workload(kind="ReplicaSet", name="web-1", controller=Owner("Deployment", "web"))
+    cluster.workload(kind="Job", name="nightly-1", controller=Owner("CronJob", "nightly"))
+
+    assert cluster.judged().workloads == 0
+
+
+def test_what_a_custom_controller_owns_is_judged_itself() -> None:
+    cluster = Cluster().account()
+    cluster.workload(kind="ReplicaSet", name="web-1", controller=Owner("Rollout", "web"))
+
+    assert only(cluster.found(), "W_").name == "web-1"
+
+
+def test_a_finished_job_makes_no_pods() -> None:
+    assert Cluster().account().workload(kind="Job", finished=True).judged().workloads == 0
+
+
+@pytest.mark.parametrize("kind", list(ContainerKind))
+def test_images_of_every_kind_of_container_count(kind: ContainerKind) -> None:
+    containers = (Container("main", OTHER_IMAGE), Container("x", IMAGE, kind))
+
+    found = only(Cluster().account().workload(containers=containers).found(), "W_")
+
+    assert found.image == IMAGE
+
+
+def test_images_that_only_the_pods_have_count_as_the_templates() -> None:
+    cluster = Cluster().account().workload(containers=(Container("main", OTHER_IMAGE),))
+    cluster.pod("docker").secrets(docker="ours")
+
+    found = only(cluster.found(), "W_")
+
+    assert (found.finding_class, found.name, found.image) == (W.W_SA_UNPATCHED, "web", IMAGE)
+
+
+def test_another_tag_in_an_old_pod_is_not_the_templates() -> None:
+    containers = (Container("main", f"{REGISTRY}/team/app:2"),)
+    cluster = Cluster().account("docker").secrets(docker="ours").workload(containers=containers)
+    cluster.pod("docker")
+
+    assert only(cluster.found(), "W_").image == f"{REGISTRY}/team/app:2"
+
+
+@pytest.mark.parametrize(
+    ("logins", "names", "expected"),
+    [
+        ("kubelet_logins", (), W.W_NODE),
+        ("kubelet_logins", ("docker",), W.W_NODE),
+        ("kubelet_logins", ("bad",), W.W_POISONED),
+        ("runtime_logins", (), W.W_NODE),
+        ("runtime_logins", ("docker",), W.W_STALE),
+    ],
+)
+def test_a_login_on_every_node_covers_pods_to_come(
+    logins: str, names: tuple[str, ...], expected: FindingClass
+) -> None:
+    declared = ClusterFacts(**{logins: (NodeLogin(parse_target(REGISTRY)),)})  # type: ignore[arg-type]
+    cluster = Cluster(facts=Facts((declared,))).account(*names).workload()
+    cluster.secrets(docker="stale", bad="malformed")
+
+    assert only(cluster.found(), "W_").finding_class is expected
+
+
+def admission(*names: str, refusal: str = "") -> list[AdmissionProof]:
+    """Return what the API server said about web."""
+    return [AdmissionProof("team", "Deployment", "web", names, refusal)]
+
+
+def test_admission_has_the_last_word() -> None:
+    cluster = Cluster().secrets(docker="ours").account("docker").workload()
+
+    mutated = only(cluster.found(admissions=admission("other")), "W_")
+    proven = only(cluster.found(admissions=admission("docker")), "W_")
+
+    assert mutated.finding_class is W.W_UNKNOWN
+    assert proven.evidence == (Level.GRAPH, Level.LOGIN, Level.RIGHT, Level.ADMISSION)
+
+
+def test_a_refusal_by_the_api_server_is_doubt() -> None:
+    cluster = Cluster().secrets(docker="ours").account("docker").workload()
+
+    found = only(cluster.found(admissions=admission(refusal="quota exceeded")), "W_")
+
+    assert (found.finding_class, found.doubt, found.blocks) == (W.W_ADMISSION, True, True)
+    assert "quota exceeded" in found.explanation
+
+
+def test_admission_that_was_asked_for_and_not_proven_is_doubt() -> None:
+    cluster = Cluster(evidence=Level.ADMISSION).secrets(docker="ours").account("docker").workload()
+
+    missing = only(cluster.found(), "W_ADMISSION")
+    proven = cluster.found(admissions=admission("docker"))
+
+    assert (missing.kind, missing.examples) == ("Cluster", ("team/Deployment/web",))
+    assert missing.doubt
+    assert W.W_ADMISSION not in classes(proven)
+
+
+CERTAIN = DriftSignals(last_applied=LastApplied.MENTIONS)
+POSSIBLE = DriftSignals(helm_release="web")
+
+
+@pytest.mark.parametrize(
+    ("signals", "severity"), [(CERTAIN, Severity.BLOCKING), (POSSIBLE, Severity.WARNING)]
+)
+def test_an_account_that_somebody_overwrites_is_told_once(
+    signals: DriftSignals, severity: Severity
+) -> None:
+    cluster = Cluster().secrets(docker="ours").account("docker", signals=signals)
+    cluster.workload().workload(name="api")
+
+    found = only(cluster.found(), "W_DRIFT")
+
+    assert (found.kind, found.name, found.count) == ("ServiceAccount", "default", 2)
+    assert found.severity is severity
+    assert not found.doubt
+
+
+def test_drift_of_an_account_that_covers_nothing_is_not_told() -> None:
+    cluster = Cluster().secrets(docker="ours").account("docker", signals=CERTAIN)
+    cluster.workload("docker").account(name="bare", signals=CERTAIN)
+
+    assert W.W_DRIFT not in classes(cluster.found())
+
+
+def test_accounts_without_users_are_one_warning_a_namespace() -> None:
+    cluster = Cluster().account().account(name="builder").account("docker", name="ok")
+
+    found = only(cluster.found(), "SA_")
+
+    assert (found.finding_class, found.severity) == (W.SA_UNUSED_UNPATCHED, Severity.WARNING)
+    assert (found.count, found.examples) == (2, ("builder", "default"))
+
+
+def test_accounts_with_users_are_told_with_those() -> None:
+    cluster = Cluster().account().workload().account(name="builder")
+    cluster.pod(controller=None, account="builder")
+
+    assert W.SA_UNUSED_UNPATCHED not in classes(cluster.found())
+
+
+def test_what_came_after_the_remediation_is_a_race() -> None:
+    late = NOW + timedelta(minutes=1)
+    cluster = Cluster(remediated_at=NOW).account(created_at=NOW - timedelta(1))
+    cluster.account(name="late", created_at=late)
+    cluster.judge.add_namespace(Namespace("fresh", created_at=late))
+    cluster.account(namespace="fresh")
+
+    found = {f.name: f for f in cluster.found()}
+
+    assert found["default"].finding_class is W.SA_UNUSED_UNPATCHED
+    assert (found["late"].finding_class, found["late"].kind) == (W.N_RACE, "ServiceAccount")
+    assert (found["fresh"].finding_class, found["fresh"].kind) == (W.N_RACE, "Namespace")
+
+
+@pytest.mark.parametrize("scope", [Scope.IGNORED, Scope.EXCLUDED, Scope.OUTSIDE])
+def test_a_namespace_left_out_that_uses_the_registry_is_named(scope: Scope) -> None:
+    cluster = Cluster()
+    cluster.judge.add_namespace(Namespace("team", scope))
+    cluster.account().workload().pod().pod(name="web-2")
+
+    judged = cluster.judged()
+
+    (found,) = judged.findings
+    assert (found.finding_class, found.kind, found.name) == (W.N_IGNORED, "Namespace", "team")
+    assert found.severity is Severity.WARNING
+    assert "2 pods and 1 workloads" in found.explanation
+    assert "3 of them are not covered" in found.explanation
+    assert (judged.pods, judged.workloads) == (0, 0)
+
+
+def test_a_namespace_left_out_that_is_covered_is_only_mentioned() -> None:
+    cluster = Cluster().secrets(docker="ours").account("docker").workload().pod("docker")
+    cluster.judge.add_namespace(Namespace("team", Scope.IGNORED))
+
+    (found,) = cluster.found(proofs=[])
+
+    assert found.severity is Severity.INFO
+
+
+def test_a_namespace_that_is_being_deleted_makes_no_pods() -> None:
+    cluster = Cluster().account().workload().pod()
+    cluster.judge.add_namespace(Namespace("team", terminating=True))
+
+    assert cluster.found() == []
+
+
+def test_a_custom_resource_that_names_the_registry_is_doubt() -> None:
+    cluster = Cluster()
+    cluster.judge.add_mention(Mention("team", "ImageCache", "nightly", "spec.images[0]", IMAGE))
+    cluster.judge.add_mention(Mention("team", "ImageCache", "quay", "spec.images[0]", OTHER_IMAGE))
+
+    (found,) = cluster.found()
+
+    assert (found.finding_class, found.doubt, found.blocks) == (W.W_OTHER, True, True)
+    assert "spec.images[0]" in found.explanation
+
+
+def test_a_custom_resource_whose_pods_are_judged_needs_no_word() -> None:
+    cluster = Cluster().secrets(docker="ours").account("docker")
+    cluster.workload(kind="StatefulSet", name="db", controller=Owner("Database", "main"))
+    cluster.judge.add_mention(Mention("team", "Database", "main", "spec.image", IMAGE))
+
+    assert only(cluster.found(), "W_OTHER").severity is Severity.INFO
+
+
+@pytest.mark.parametrize(
+    ("account", "names", "expected"),
+    [
+        (("docker",), ("docker",), W.W_COVERED_SA),
+        (("docker",), (), W.W_COVERED_SA),
+        (("quay",), ("quay",), W.W_SA_UNPATCHED),
+        (("quay", "docker"), ("docker", "longer"), W.W_COVERED_TEMPLATE),
+        (("docker",), ("quay",), W.W_TEMPLATE_SECRETS),
+        # An older list of the ServiceAccount, or the controller's own: it cannot be told.
+        (("quay", "docker"), ("quay",), W.W_OTHER),
+    ],
+    ids=str,
+)
+def test_a_controller_seen_only_through_its_pods(
+    account: tuple[str, ...], names: tuple[str, ...], expected: FindingClass
+) -> None:
+    cluster = Cluster().secrets(**SECRETS).account(*account)
+    cluster.pod(*names, controller=Owner("TaskRun", "build"))
+
+    assert only(cluster.found(), "W_").finding_class is expected
+
+
+def test_a_controller_is_well_only_if_all_its_new_pods_are() -> None:
+    cluster = Cluster().secrets(docker="ours").account("docker").account(name="bare")
+    owner = Owner("TaskRun", "build")
+    for number, account in enumerate(("bare", "default")):
+        cluster.pod(name=f"build-{number}", controller=owner, account=account)
+
+    risky = [f for f in cluster.found() if f.finding_class is W.P_RISK_LOW]
+
+    assert all(f.fix.startswith("first mend") for f in risky)

@@ -1,0 +1,139 @@
+"""Sealed logins: recorded with their remediation, gone with its end, whoever brings that about."""
+
+from dataclasses import replace
+
+import pytest
+
+from remediation.inventory import AnnouncedCredential
+from remediation.request import InlineCredential
+from store import codec, keys
+from store.inventory import known_credentials, pools_that_open
+from store.recovery import recover
+from store.runs import LeaseLost
+from store.sealed import MARGIN_SECONDS
+from store.store import Store
+from tests.store.values import ID, REQUEST, a_claim, a_later_claim, an_announcement, end
+
+INLINE = replace(REQUEST, credential=None, inline_credential=InlineCredential("r.io", "robot"))
+
+
+@pytest.fixture
+def sealed(store: Store) -> None:
+    """Record a remediation on two clusters with a sealed login."""
+    places = [("eu-1", "main"), ("us-1", "main")]
+    store.remediations.create(ID, INLINE, "alice", places, sealed="key:ciphertext")
+
+
+@pytest.mark.usefixtures("sealed")
+def test_is_kept_with_its_remediation_and_never_for_ever(store: Store) -> None:
+    remediation = store.remediations.get(ID)
+
+    assert remediation
+    assert remediation.request == INLINE
+    assert store.sealed.get(ID) == "key:ciphertext"
+    left = store.redis.ttl(keys.sealed(ID))
+    assert INLINE.timeout_seconds < left <= INLINE.timeout_seconds + MARGIN_SECONDS
+
+
+def test_there_is_none_for_a_named_credential(store: Store) -> None:
+    store.remediations.create(ID, REQUEST, "alice", [("eu-1", "main")])
+
+    assert store.sealed.get(ID) is None
+
+
+@pytest.mark.usefixtures("sealed")
+def test_stays_while_a_run_is_open_or_is_taken_up_again(store: Store) -> None:
+    end(store)
+    store.remediations.close(ID)
+    a_claim(store, f"{ID}-1")
+    a_later_claim(store, f"{ID}-1")  # as after a crash
+
+    assert store.sealed.get(ID)
+
+
+@pytest.mark.usefixtures("sealed")
+def test_goes_when_the_last_run_has_ended(store: Store) -> None:
+    end(store)
+    end(store, f"{ID}-1")
+    assert store.sealed.get(ID), "the remediation is not closed yet"
+
+    assert store.remediations.close(ID)
+
+    assert store.sealed.get(ID) is None
+
+
+@pytest.mark.usefixtures("sealed")
+def test_goes_when_recovery_closes_the_remediation(store: Store) -> None:
+    store.remediations.cancel(ID)
+
+    recover(store)
+
+    assert store.sealed.get(ID) is None
+
+
+@pytest.mark.usefixtures("sealed")
+def test_goes_where_the_remediation_itself_is_gone(store: Store) -> None:
+    store.redis.delete(keys.remediation(ID))
+
+    store.remediations.close(ID)
+
+    assert store.sealed.get(ID) is None
+
+
+@pytest.mark.usefixtures("sealed")
+def test_a_request_that_is_sent_again_does_not_bring_it_back(store: Store) -> None:
+    end(store)
+    end(store, f"{ID}-1")
+    store.remediations.close(ID)
+
+    store.remediations.create(ID, INLINE, "alice", [("eu-1", "main")], sealed="key:ciphertext")
+
+    assert store.sealed.get(ID) is None
+
+
+@pytest.mark.usefixtures("sealed")
+def test_a_late_worker_does_not_say_which_credential_it_used(store: Store) -> None:
+    late = a_claim(store)
+    store.runs.uses_credential(a_later_claim(store), "fingerprint-2")
+
+    with pytest.raises(LeaseLost):
+        store.runs.uses_credential(late, "fingerprint-1")
+
+    run = store.runs.get(f"{ID}-0")
+    assert run
+    assert run.credential_fingerprint == "fingerprint-2"
+
+
+def test_an_announcement_keeps_its_keys_and_fingerprints(store: Store) -> None:
+    held = AnnouncedCredential("reg", ("r.io",), ("robot",), None, None, "a1b2")
+    announcement = replace(an_announcement(credentials=[held]), sealing_keys=("k1", "k2"))
+
+    store.inventory.announce(announcement)
+
+    assert store.inventory.workers() == [announcement]
+    assert pools_that_open([announcement], "k2") == ("main",)
+    assert pools_that_open([announcement], "k3") == ()
+
+
+def test_an_announcement_of_an_older_worker_is_read(store: Store) -> None:
+    announcement = an_announcement(credentials=[AnnouncedCredential("reg")])
+    raw = codec.loads(codec.encode_announcement(announcement))
+    del raw["sealing_keys"], raw["credentials"][0]["fingerprint"]
+
+    assert codec.decode_announcement(codec.dumps(raw)) == announcement
+
+
+def test_workers_of_one_pool_that_hold_different_contents_are_told_apart() -> None:
+    workers = [
+        replace(
+            an_announcement(name, credentials=[AnnouncedCredential("reg", fingerprint=content)]),
+            sealing_keys=("k1",),
+        )
+        for name, content in (("w1", "1"), ("w2", "2"), ("w3", "1"))
+    ]
+
+    known = known_credentials(workers)["reg"]
+
+    assert known.differs
+    assert known.fingerprint is None
+    assert [holder.credential.fingerprint for holder in known.holders] == ["1", "2"]

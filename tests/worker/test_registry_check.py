@@ -1,0 +1,92 @@
+"""A run that is resumed keeps the proof of its earlier attempt."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from remediation.credential import Login, credential_from_login
+from remediation.outcome import ErrorCode, SecretAction
+from remediation.plan import NamespacePlan, SecretWrite, Task
+from remediation.registry.check import CheckResult, RegistryReport
+from remediation.registry.rules import Registries
+from remediation.registry.verdict import Verdict
+from remediation.request import RegistryCheck, RemediationRequest
+from store.records import Orders
+from store.store import Store
+from tests.store.values import A_CHECK, ID, a_claim, a_later_claim, a_remediation
+from worker.kubeconfigs import Context
+from worker.run import Execution, RunFailed, _prove
+
+PLANS = [NamespacePlan("shop", secret=SecretWrite(SecretAction.CREATED, b""))]
+REFUSED = CheckResult(
+    (RegistryReport("r.example", Verdict.WRONG_CREDENTIAL, "refused"),), "2026-08-21T10:00:00Z"
+)
+NO_CLUSTER: Any = None  # asking it for its images would fail
+
+
+def resumed(store: Store, check: CheckResult, wanted: RegistryCheck) -> Execution:
+    """Return the second attempt of a run whose first was told `check`."""
+    a_remediation(store)
+    store.runs.checked(a_claim(store), check)
+    request = RemediationRequest(clusters=("eu-1",), credential="reg", registry_check=wanted)
+    credential = credential_from_login("reg", "r.example", Login("robot", "made-up"))
+    task = Task.of(ID, request, credential)
+    return Execution.of(
+        store,
+        a_later_claim(store),
+        task,
+        Context("eu-1", "https://127.0.0.1:1"),
+        Orders("client:ci"),
+        1,
+        Registries(),
+    )
+
+
+def test_it_is_not_asked_for_again(store: Store) -> None:
+    execution = resumed(store, A_CHECK, RegistryCheck.REQUIRE)
+
+    asyncio.run(_prove(execution, NO_CLUSTER, PLANS))
+
+
+def test_nor_is_a_refusal(store: Store) -> None:
+    execution = resumed(store, REFUSED, RegistryCheck.REQUIRE)
+
+    with pytest.raises(RunFailed) as caught:
+        asyncio.run(_prove(execution, NO_CLUSTER, PLANS))
+
+    assert caught.value.error.code is ErrorCode.CREDENTIAL_REJECTED
+
+
+def test_a_warning_goes_on(store: Store) -> None:
+    execution = resumed(store, REFUSED, RegistryCheck.WARN)
+
+    asyncio.run(_prove(execution, NO_CLUSTER, PLANS))
+
+
+def test_without_anything_to_write_nobody_is_asked(store: Store) -> None:
+    execution = resumed(store, REFUSED, RegistryCheck.REQUIRE)
+
+    asyncio.run(_prove(execution, NO_CLUSTER, []))
+
+
+def test_a_run_that_is_cancelled_meanwhile_does_not_wait(store: Store) -> None:
+    execution = resumed(store, A_CHECK, RegistryCheck.REQUIRE)
+    fresh = replace(execution.claim, run=replace(execution.claim.run, registry_check=None))
+
+    class Hanging:
+        """A cluster that never answers."""
+
+        async def get(self, *_: object, **__: object) -> bytes:
+            await asyncio.sleep(3600)
+            raise AssertionError
+
+    async def cancelled() -> None:
+        hanging: Any = Hanging()
+        asyncio.get_running_loop().call_later(0.05, execution.cancelled.set)
+        await _prove(replace(execution, claim=fresh), hanging, PLANS)
+
+    asyncio.run(asyncio.wait_for(cancelled(), 60))
