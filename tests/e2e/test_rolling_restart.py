@@ -68,7 +68,7 @@ class Part:
         self._from = self._log.stat().st_size if self._log.exists() else 0
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                self._command, cwd=ROOT, env=self._environment, stderr=log
+                self._command, cwd=ROOT, env=self._environment, stdout=log, stderr=log
             )
 
     def log(self) -> str:

@@ -32,7 +32,7 @@ def worker_log(tmp_path: Path, redis_server: str) -> Iterator[Path]:
     log = tmp_path / "log"
     with log.open("wb") as file:
         process = subprocess.Popen(
-            [sys.executable, "-m", "worker"], cwd=ROOT, env=environment, stderr=file
+            [sys.executable, "-m", "worker"], cwd=ROOT, env=environment, stdout=file, stderr=file
         )
     yield log
     process.terminate()
