@@ -15,15 +15,17 @@ from remediation.registry.check import (
     report_of,
     result_of,
 )
-from remediation.registry.rules import Registries
+from remediation.registry.endpoint import Refused
+from remediation.registry.rules import Registries, canonical_host
 from remediation.registry.targets import MOST_REPOSITORIES, Target, targets
 from remediation.registry.verdict import LoginAnswer, judge_login
+from remediation.registry_key import effective_key
 from store import clock
 from worker.faults import Fault
 from worker.kube import Session
 from worker.observe import images_in_use
 from worker.registry import Prober
-from worker.registry_http import Stopped
+from worker.registry_http import Stopped, refused_by_rules
 
 _NO_IMAGE = "no pod there uses an image of it"
 _NO_PODS = "the worker may not list pods"
@@ -65,6 +67,13 @@ async def _images(session: Session, namespaces: Collection[str]) -> tuple[str, l
 async def _report(
     target: Target, credential: Credential, rules: Registries, user_agent: str, why: str
 ) -> RegistryReport:
+    if credential.shadow and _several(credential):
+        refused = Refused(
+            "the credential has several registries, and its shadow does not say of which it is one",
+            "name the shadow in the registries file instead",
+        )
+        proof = RepositoryProof("", "", refused_by_rules(refused).judged)
+        return report_of(target.registry, [proof], via_shadow=True)
     own = rules.of(target.registry)
     prober = Prober(target.registry, own, user_agent, credential.shadow)
     try:
@@ -76,6 +85,12 @@ async def _report(
     except Stopped as stopped:
         proofs = [RepositoryProof("", "", stopped.judged)]
     return report_of(target.registry, proofs, via_shadow=prober.via_shadow)
+
+
+def _several(credential: Credential) -> bool:
+    """Tell whether the credential names more than one registry: one's password is not for another's shadow."""
+    keys = (effective_key(key) or "" for key in credential.registries)
+    return len({canonical_host(key.partition("/")[0]) for key in keys}) > 1
 
 
 async def _proofs(prober: Prober, target: Target) -> list[RepositoryProof]:

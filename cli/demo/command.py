@@ -20,12 +20,12 @@ from cli.demo.fleet import (
     write_fleet_kubeconfig,
 )
 from cli.demo.request import REASON, request_body, wait_until_known
-from cli.demo.service import CREDENTIAL, service, write_credential
+from cli.demo.service import CREDENTIAL, service, write_credential, write_registries
 from cli.demo.workloads import RUNNING_PODS, STUBBORN
 from cli.errors import CliError
 from cli.exit_codes import ExitCode
 from cli.follow import Interrupted, follow
-from cli.request import BASE_PATH, post
+from cli.request import BASE_PATH, JsonObject, post
 from cli.summary import print_failures, print_remediation
 from cli.target import Target
 from controlplane.build import BuildError, binaries
@@ -65,6 +65,12 @@ def demo_command(once: bool, port: int) -> None:
             held = Story(Path(directory), Console(highlight=False)).tell(port, stay=not once)
         except (ApiError, BuildError, StartError) as error:
             raise CliError(str(error)) from error
+        except (
+            ModuleNotFoundError
+        ) as error:  # its registry keeps passwords, which nothing else here does
+            raise CliError(
+                f"the demo needs the package {error.name}: it is in the extra 'demo'"
+            ) from error
         except (KeyboardInterrupt, Interrupted) as error:
             text = "interrupted; all that was started has ended"
             raise CliError(text, ExitCode.INTERRUPTED) from error
@@ -92,9 +98,23 @@ class Story:
             kubeconfig = self._directory / "kubeconfig"
             write_fleet_kubeconfig(kubeconfig, clusters)
             credentials = self._directory / "credentials"
-            write_credential(credentials, registry.host)
+            login = write_credential(credentials, registry.host)
             self._chapter("Starting the service")
-            with service(self._directory, kubeconfig, credentials, port) as target:
+            passwords = {login.username: login.password}
+            with (
+                registry.shadow(self._directory / "shadow", htpasswd=passwords) as shadow,
+                service(
+                    self._directory,
+                    kubeconfig,
+                    credentials,
+                    port,
+                    registries=write_registries(self._directory, registry.host, shadow.host),
+                ) as target,
+            ):
+                self._say(
+                    "A shadow of the registry asks for passwords already: the login is proven on it before anything"
+                    " is written."
+                )
                 held = self._remediate(target, clusters, registry.host)
                 if stay:
                     self._stay(target)
@@ -129,7 +149,7 @@ class Story:
                 f"remediator run --clusters '*' --credential {CREDENTIAL} --reason '{REASON}'"
             )
             before = pod_uids(clusters)
-            accepted = client.send(post("/remediations", request_body(client))).body
+            accepted = client.send(post("/remediations", request_body())).body
             remediation = follow(client, accepted)
             self._console.print()
             print_remediation(remediation)
@@ -137,6 +157,7 @@ class Story:
         self._chapter("Looking at the clusters themselves")
         checks = [
             Check("the remediation succeeded", remediation.get("status") == "succeeded"),
+            Check("the login was proven at the registry first", _proven(remediation)),
             *check(clusters, before, registry),
         ]
         return self._show(checks)
@@ -190,6 +211,11 @@ class Story:
 
     def _say(self, text: str) -> None:
         self._console.print(Padding(text, (0, 0, 0, 2), expand=False))
+
+
+def _proven(remediation: JsonObject) -> bool:
+    checks = [cluster.get("registry_check") or {} for cluster in remediation.get("clusters") or []]
+    return bool(checks) and all(check.get("verdict") == "works" for check in checks)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -24,23 +24,11 @@ def wait_until_known(client: ApiClient) -> None:
         time.sleep(0.2)
 
 
-def request_body(client: ApiClient) -> JsonObject:
+def request_body() -> JsonObject:
     """Return the request of the demo: every cluster, everything in it."""
-    body: JsonObject = {
+    return {
         "clusters": ["*"],
         "credential": CREDENTIAL,
         "reason": REASON,
         "labels": {"demo": "true"},
     }
-    if _takes_registry_check(client):
-        # The registry of the demo is still open, and lets everyone in: it can prove no login.
-        body["registry_check"] = "skip"
-    return body
-
-
-def _takes_registry_check(client: ApiClient) -> bool:
-    schemas = client.send(get("/openapi.json")).body.get("components", {}).get("schemas", {})
-    return any(
-        "registry_check" in schema.get("properties", {}) and "clusters" in schema["properties"]
-        for schema in schemas.values()
-    )

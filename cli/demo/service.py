@@ -37,8 +37,18 @@ def write_credential(directory: Path, registry: str) -> Login:
     return login
 
 
+def write_registries(directory: Path, registry: str, shadow: str) -> Path:
+    """Write what the worker has to know of the registry: it has no TLS, and where its shadow is."""
+    path = directory / "registries.yaml"
+    rules = {"plain_http": True, "shadow": f"http://{shadow}"}
+    write_private(path, json.dumps({"registries": {registry: rules}}))
+    return path
+
+
 @contextmanager
-def service(directory: Path, kubeconfig: Path, credentials: Path, port: int) -> Iterator[Target]:
+def service(
+    directory: Path, kubeconfig: Path, credentials: Path, port: int, *, registries: Path
+) -> Iterator[Target]:
     """Yield the running service; it ends with the context. Raises CliError if it does not come up."""
     command = [sys.executable, "-P", "-m", "cli", "up", "--json"]
     command += ["--data-dir", str(directory / "data"), "--port", str(port)]
@@ -47,7 +57,7 @@ def service(directory: Path, kubeconfig: Path, credentials: Path, port: int) -> 
     with log.open("wb") as errors:
         process = subprocess.Popen(
             tied(command),
-            env=_environment(),
+            env=_environment() | {"REMEDIATOR_REGISTRIES_FILE": str(registries)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=errors,

@@ -46,7 +46,13 @@ def test_touches_nothing_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyP
     for name in ("KUBECONFIG", "REDIS_URL", "REMEDIATOR_KUBECONFIG", "REMEDIATOR_TOKEN"):
         monkeypatch.setenv(name, "the user's")
 
-    with service(tmp_path, tmp_path / "kubeconfig", tmp_path / "credentials", 0) as target:
+    with service(
+        tmp_path,
+        tmp_path / "kubeconfig",
+        tmp_path / "credentials",
+        0,
+        registries=tmp_path / "registries.yaml",
+    ) as target:
         assert (target.url, target.token) == ("http://127.0.0.1:1", "t")
 
     assert "the user's" not in (tmp_path / "seen").read_text()
@@ -60,7 +66,13 @@ def test_says_why_the_service_does_not_come_up(
 
     with (
         pytest.raises(CliError, match="no port left"),
-        service(tmp_path, tmp_path / "kubeconfig", tmp_path / "credentials", 0),
+        service(
+            tmp_path,
+            tmp_path / "kubeconfig",
+            tmp_path / "credentials",
+            0,
+            registries=tmp_path / "registries.yaml",
+        ),
     ):
         pass
 
@@ -131,6 +143,7 @@ def test_the_whole_story(tmp_path: Path) -> None:
     )
 
     assert told.returncode == 0, told.stdout + told.stderr
-    assert told.stdout.count("✔") == 8
+    assert told.stdout.count("✔") == 9
     assert "✘" not in told.stdout
+    assert re.search(r"login at 127\.0\.0\.1:\d+: works, by its shadow", told.stdout)
     assert list(tmp_path.glob("remediator-*")) == []

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from remediation.credential import Login, credential_from_login
+from remediation.credential import Login, credential_from_docker_config, credential_from_login
 from remediation.outcome import ErrorCode, SecretAction
 from remediation.plan import NamespacePlan, SecretWrite, Task
 from remediation.registry.check import CheckResult, RegistryReport
-from remediation.registry.rules import Registries
+from remediation.registry.rules import Registries, parse_rules
 from remediation.registry.verdict import Verdict
 from remediation.request import RegistryCheck, RemediationRequest
 from store.records import Orders
 from store.store import Store
 from tests.store.values import A_CHECK, ID, a_claim, a_later_claim, a_remediation
+from tests.worker.registry_lab import Reply, Server
+from worker import registry_check
 from worker.kubeconfigs import Context
 from worker.run import Execution, RunFailed, _prove
 
@@ -90,3 +93,22 @@ def test_a_run_that_is_cancelled_meanwhile_does_not_wait(store: Store) -> None:
         await _prove(replace(execution, claim=fresh), hanging, PLANS)
 
     asyncio.run(asyncio.wait_for(cancelled(), 60))
+
+
+def test_a_password_is_not_for_the_shadow_of_another_registry(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def none(*_: object) -> list[str]:
+        return []
+
+    monkeypatch.setattr(registry_check, "images_in_use", none)
+    auths = {host: {"username": "robot", "password": "made-up"} for host in ("a.test", "b.test")}
+    content = json.dumps({"auths": auths}).encode()
+    with Server(lambda _: Reply(401, [("WWW-Authenticate", "Basic")])) as shadow:
+        credential = replace(credential_from_docker_config("two", content), shadow=shadow.url)
+        rules = parse_rules({"registries": {host: {"plain_http": True} for host in auths}})
+
+        result = asyncio.run(registry_check.check(NO_CLUSTER, credential, rules, ["shop"], "tests"))
+
+    assert [report.verdict for report in result.reports] == [Verdict.REFUSED_BY_RULES] * 2
+    assert not shadow.requests
