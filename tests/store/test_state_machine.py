@@ -22,7 +22,7 @@ def test_the_records_hold_under_any_order_of_events(
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=70,
+            max_examples=60,
             stateful_step_count=50,
             report_multiple_bugs=False,
             suppress_health_check=list(HealthCheck),
