@@ -23,9 +23,9 @@ from remediation.request import RemediationRequest
 from remediation.status import RemediationStatus
 from store import clock
 from store.connection import StoreUnavailable
-from store.idempotency import RequestKey
+from store.idempotency import KeyTaken, RequestKey
 from store.records import NEW, Origin, Remediation, Run
-from store.remediations import KeyTaken, TooManyActive
+from store.remediations import TooManyActive
 
 ACCEPTED_HEADERS = {
     **ENTITY_HEADERS,

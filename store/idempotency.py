@@ -38,6 +38,14 @@ class Known:
     same: bool
 
 
+class KeyTaken(Exception):
+    """Something was made of the idempotency key before."""
+
+    def __init__(self, known: Known) -> None:
+        super().__init__(known.remediation_id)
+        self.known = known
+
+
 def encode(key: RequestKey, remediation_id: str) -> str:
     """Return what is stored under a key."""
     return codec.dumps([key.fingerprint, remediation_id])

@@ -101,6 +101,7 @@ class Traffic:
         body: dict[str, Any] = {
             "credential": "harbor",
             "registry_check": "skip",  # its registry is a name only
+            "readiness": False,  # its checks would only take the workers' time
             "clusters": rng.choice([list(CLUSTERS), ["*"], list(CLUSTERS), [rng.choice(CLUSTERS)]]),
             "namespaces": rng.choice(_SELECTIONS),
             # Two in a row mean the same Secret: the second stands in line.

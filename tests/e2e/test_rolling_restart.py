@@ -184,7 +184,7 @@ def test_a_rolling_restart_of_everything_loses_nothing(
     way.write_seconds = WRITE_SECONDS
     names = [space.namespace(f"n{number:03}", ("default", "web")) for number in range(NAMESPACES)]
     kubeconfig = tmp_path / "kubeconfig"
-    token = grant_least_privilege(alpha, *_SECRETS)
+    token = grant_least_privilege(alpha, more_secrets=_SECRETS)
     write_kubeconfig(kubeconfig, {"slow": ContextSpec(way.server, alpha.ca_file, token)})
     redis = stack.enter_context(RedisServer())
     ports = [_free_port(), _free_port()]
