@@ -58,6 +58,11 @@ class ClientError(CliError):
         # The token is wrong, and so it will be the next time.
         self.denied = self.code == "too-many-failures"
         code = ExitCode.DENIED if self.denied else exit_code_of_answer(status)
+        self.codes = tuple(
+            str(item.get("code"))
+            for item in problem.get("errors") or ()
+            if isinstance(item, Mapping)
+        )
         super().__init__(self._text(problem, hint), code)
 
     @property

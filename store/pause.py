@@ -90,8 +90,8 @@ def _lives(pipe: Any, remediation_ids: Any, deadlines: dict[str, str]) -> dict[s
         latest[owner] = max(deadline, latest.get(owner, ""))
     found = {}
     for remediation_id in latest.keys() & set(remediation_ids):
-        raw = pipe.hgetall(keys.remediation(remediation_id))
-        if raw:
+        if pipe.exists(keys.sealed(remediation_id)):
+            raw = pipe.hgetall(keys.remediation(remediation_id))
             timeout = codec.decode_request(raw["request"]).timeout_seconds
             approval = codec.decode_approval(raw)
             found[remediation_id] = life(timeout, latest[remediation_id], approval)
