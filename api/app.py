@@ -28,13 +28,14 @@ from api import (
     system,
     undo,
 )
-from api.access import Access
-from api.audit import Strangers, access_loaded
+from api.access_reload import Access
+from api.audit import access_loaded
 from api.failures import Failures
 from api.publication import Publication
 from api.services import Services, provide
 from api.settings import Settings
 from api.spec import Api, Group
+from api.strangers import Strangers
 from api.waiting import Waits
 from store.store import Store
 

@@ -10,10 +10,10 @@ from store.audit import Audit
 from store.store import Store
 
 if TYPE_CHECKING:
-    from api.access import Access
-    from api.audit import Strangers
+    from api.access_reload import Access
     from api.failures import Failures
     from api.publication import Publication
+    from api.strangers import Strangers
     from api.waiting import Waits
 
 _NAME = "remediator"
