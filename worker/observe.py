@@ -145,21 +145,17 @@ async def _side_by_side(
     second: Coroutine[Any, Any, _Second],
     third: Coroutine[Any, Any, _Third],
 ) -> tuple[_First, _Second, _Third]:
-    """Return what three reads found, or raise the fault of the first that has one; nothing is read after that.
+    """Return what three reads found. Raises the fault of the first of them that has one.
 
-    Whichever is refused sooner, the same is reported: it is the first that says most.
+    Which is refused soonest is chance: all are waited for, so that the same is reported every time.
     """
     reads = (
         asyncio.ensure_future(first),
         asyncio.ensure_future(second),
         asyncio.ensure_future(third),
     )
-    try:
-        return (await reads[0], await reads[1], await reads[2])
-    finally:
-        for read in reads:
-            read.cancel()
-        await asyncio.gather(*reads, return_exceptions=True)
+    await asyncio.gather(*reads, return_exceptions=True)
+    return (reads[0].result(), reads[1].result(), reads[2].result())
 
 
 async def _all(
