@@ -19,7 +19,14 @@ from controlplane.cluster import Cluster, ContextSpec, write_kubeconfig
 from store import keys
 from tests.e2e.fleet import Space, docker_config, grant_least_privilege
 from tests.e2e.gate import Gate
-from tests.e2e.service import ROOT, Outcome, Service, own_environment
+from tests.e2e.service import (
+    ROOT,
+    Outcome,
+    Service,
+    descendants,
+    ended,
+    own_environment,
+)
 from tests.leaks import forms_of, leaks, values_in
 
 REGISTRY = "inline.example.com"
@@ -224,7 +231,10 @@ def test_a_worker_that_is_killed_in_the_middle_opens_the_login_again(
         assert leaks(values_in(redis), marks_of(password)) == 0
         assert redis.exists(keys.sealed(remediation_id))
 
-        os.kill(child_of(slow, b"worker")[0], signal.SIGKILL)  # all its processes die with it
+        worker = descendants(child_of(slow, b"worker")[0])
+        os.kill(worker[0], signal.SIGKILL)  # all its processes die with it
+        for pid in worker[1:]:
+            assert ended(pid)
         gate.open.set()
         done = slow.wait(remediation_id)
 

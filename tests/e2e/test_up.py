@@ -15,7 +15,7 @@ import yaml
 from controlplane.cluster import Cluster, ContextSpec, write_kubeconfig
 from tests.e2e.fleet import PASSWORD, Space, grant_least_privilege
 from tests.e2e.gate import Gate
-from tests.e2e.service import Outcome, Service
+from tests.e2e.service import Outcome, Service, descendants
 
 PATIENCE_SECONDS = 120
 
@@ -262,7 +262,7 @@ def test_a_cancelled_run_stops_soon_and_says_what_was_done(own: "_Restartable", 
 
 
 def test_no_process_is_left_after_the_end(own: _Restartable):
-    pids = _descendants(own.service.process.pid)
+    pids = descendants(own.service.process.pid)
     assert len(pids) >= 8
 
     own.service.stop()
@@ -298,12 +298,3 @@ def _arguments_of_all_processes() -> str:
             except OSError:
                 continue
     return "\n".join(said)
-
-
-def _descendants(pid: int) -> list[int]:
-    """Return the process and all that it started, parents first."""
-    found = [pid]
-    for parent in found:
-        for entry in Path(f"/proc/{parent}/task").glob("*/children"):
-            found += [int(child) for child in entry.read_text().split()]
-    return found
