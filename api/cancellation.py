@@ -18,10 +18,9 @@ from api.services import services
 from api.spec import Blueprint
 from remediation.audit import Action
 from remediation.status import RemediationStatus
-from store.idempotency import RequestKey
+from store.idempotency import KeyTaken, RequestKey
 from store.records import Remediation
 from store.recovery import end_unbegun
-from store.remediations import KeyTaken
 
 _ALREADY = (RemediationStatus.CANCELLED, RemediationStatus.CANCELLING)
 

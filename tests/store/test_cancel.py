@@ -4,9 +4,8 @@ import pytest
 
 from remediation.outcome import Outcome
 from remediation.status import RemediationStatus, RunStatus
-from store.idempotency import Known, RequestKey
+from store.idempotency import KeyTaken, Known, RequestKey
 from store.recovery import end_unbegun, recover
-from store.remediations import KeyTaken
 from store.runs import Hold
 from store.store import Store
 from tests.store.test_recovery import later
