@@ -420,7 +420,7 @@ def test_a_service_account_made_after_the_remediation_is_told(
     service: Service, space: Space
 ) -> None:
     name = space.namespace("old")
-    service.remediate(clusters=["alpha"], namespaces=[name], readiness=False)
+    service.remediate(clusters=["alpha"], namespaces=[name])
     for number in range(50):  # times of Kubernetes are whole seconds
         space.account(name, f"late-{number}")
         check = judged(service, namespaces=[name])
