@@ -263,9 +263,10 @@ def test_the_matrix(world: World, capsys: pytest.CaptureFixture[str]) -> None:
                 answer = world.send(caller, call, identity, body)
                 check(f"{caller} {call} {kind}", answer, refused)
         else:
-            if call.endswith("/resume"):
+            resumes = call.endswith("/resume")
+            if resumes:
                 world.store.pause.begin("for the matrix", "somebody")
-            answer = world.send(caller, call, body={"reason": "for the matrix"})
+            answer = world.send(caller, call, body={} if resumes else {"reason": "for the matrix"})
             check(f"{caller} {call}", answer, expected(caller, verdict, None))
             world.store.pause.end("somebody")
 
