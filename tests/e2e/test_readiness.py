@@ -152,14 +152,34 @@ def test_templates_of_every_kind_are_judged(service: Service, space: Space, kind
     assert (row["kind"], row["name"]) == (kind, "web")
 
 
-def test_init_sidecar_and_volume_images_count(service: Service, space: Space) -> None:
-    place = Place(space).secret()
-    place.workload(
-        image="elsewhere.example.com/app:1",
-        initContainers=[{"name": "first", "image": IMAGE, "restartPolicy": "Always"}],
-    )
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"initContainers": [{"name": "first", "image": IMAGE}]},
+        {"initContainers": [{"name": "first", "image": IMAGE, "restartPolicy": "Always"}]},
+        {"volumes": [{"name": "data", "image": {"reference": IMAGE}}]},
+    ],
+    ids=["init", "sidecar", "volume"],
+)
+def test_images_of_every_kind_count(service: Service, space: Space, part: dict[str, Any]) -> None:
+    place = Place(space).secret().workload(image="elsewhere.example.com/app:1", **part)
 
     assert found(judged(service, namespaces=[place.name]), "W_SA_UNPATCHED")["image"] == IMAGE
+
+
+def test_an_ephemeral_container_of_a_pod_counts(service: Service, space: Space) -> None:
+    place = Place(space).pod(image="elsewhere.example.com/app:1")
+    path = f"/api/v1/namespaces/{place.name}/pods/web/ephemeralcontainers"
+    debug = {"name": "debug", "image": IMAGE}
+    place.cluster.http.patch(
+        path,
+        content=json.dumps({"spec": {"ephemeralContainers": [debug]}}),
+        headers={"Content-Type": "application/strategic-merge-patch+json"},
+    ).raise_for_status()
+
+    row = found(judged(service, namespaces=[place.name]), "P_BREAKS_ON_FLIP")
+
+    assert row["image"] == IMAGE
 
 
 def test_an_ignored_namespace_that_uses_the_registry_is_named(
