@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from controlplane.cluster import Cluster
+from controlplane.cluster import Cluster, ContextSpec, write_kubeconfig
 from tests.e2e.fleet import (
     PASSWORD,
     REGISTRY,
@@ -227,6 +227,36 @@ def test_a_cluster_that_does_not_answer_is_unknown_and_holds_up_nobody(
     assert by_name["beta"]["status"] == "unreachable"
     assert by_name["beta"]["error"]["code"] == "unreachable"
     assert found(check, "C_UNREADABLE")["cluster"] == "beta"
+
+
+def test_lists_that_may_not_be_read_are_never_left_out_in_silence(
+    space: Space, tmp_path: Path, clusters: tuple[Cluster, ...], credentials: Path
+) -> None:
+    account = {"name": "base-only", "namespace": "default"}
+    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole"}
+    clusters[0].apply(
+        {"kind": "ServiceAccount", "metadata": account},
+        {
+            "kind": "ClusterRoleBinding",
+            "metadata": {"name": "base-only"},
+            "roleRef": reference | {"name": "remediator"},
+            "subjects": [{"kind": "ServiceAccount"} | account],
+        },
+    )
+    token = clusters[0].service_account_token("default", "base-only")
+    path = tmp_path / "kubeconfig"
+    context = ContextSpec(clusters[0].server, clusters[0].ca_file, token)
+    write_kubeconfig(path, {"alpha": context})
+    other = Service(tmp_path / "service", [path], credentials)
+    try:
+        place = Place(space, ("docker",)).secret()
+        check = judged(other, namespaces=[place.name])
+    finally:
+        other.stop()
+
+    unread = {row["name"] for row in check["findings"] if row["class"] == "C_UNREADABLE"}
+    assert unread >= {"nodes", "deployments", "replicasets", "cronjobs", "jobs"}
+    assert check["verdict"] == "unknown"
 
 
 def test_a_custom_resource_that_names_the_registry_needs_somebodys_word(
