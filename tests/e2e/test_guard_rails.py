@@ -202,13 +202,16 @@ def test_nothing_begins_while_paused_and_all_goes_on_afterwards(own: Guarded, sp
     for number in range(250):
         space.namespace(f"n{number:03}", ("default", "web", "job"))
     http = own.service.http
+    worker = http.get("/system").json()["workers"][0]["pid"]
     running = own.service.post(clusters=["alpha"], namespaces=[space.pattern]).json()["id"]
     eventually(lambda: own.body(running)["summary"]["namespaces"]["changed"])
-    paused = own.service.cli("pause", "--reason", "registry is down")
-    assert paused.returncode == 0, paused.stderr
 
-    # A run whose worker dies meanwhile waits like one that was never begun.
-    os.kill(http.get("/system").json()["workers"][0]["pid"], signal.SIGKILL)
+    # A run that has lost its worker waits like one that was never begun.
+    os.kill(worker, signal.SIGKILL)
+    held = http.post("/system/pause", json={"reason": "registry is down"})
+    assert held.status_code == 200, held.text
+    again = own.service.cli("pause", "--reason", "of no interest")
+    assert again.returncode == 0, again.stderr
     queued = own.service.post(clusters=["beta"], namespaces=["default"], dry_run=True).json()["id"]
     eventually(lambda: http.get("/system").json()["workers"])
     time.sleep(5)  # longer than a lease, a wake-up and the start of a worker take
