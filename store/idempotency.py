@@ -67,3 +67,7 @@ class Idempotency:
         """Return what was made of the key before, None if it is new."""
         text = self._redis.get(key.record)
         return decode(key, text) if text else None
+
+    def keep(self, key: RequestKey, about: str) -> None:
+        """Note that the request of a key was carried out, and what it was about; the first note stays."""
+        self._redis.set(key.record, encode(key, about), nx=True, ex=LIFE_SECONDS)

@@ -35,7 +35,11 @@ def recover(store: Store) -> list[Run]:
     for remediation_id in store.approvals.expire():
         done = entry(Action.EXPIRE, Verdict.DONE, remediation_id=remediation_id)
         store.audit.record(done)
-    idle = end_unbegun(store, store.runs.without_lease(store.runs.active()))
+    active = store.runs.active()
+    ends = store.runs.next_lease_end(active)
+    if ends is not None and ends < _TURN_MS:
+        store.redis.pexpire(keys.REAPER, max(1, ends))  # a dead worker's, most likely
+    idle = end_unbegun(store, store.runs.without_lease(active))
     waiting = {pool: store.queue.waiting_runs(pool) for pool in {run.pool for run in idle}}
     resting = _resting(store, idle)
     for run in idle:
@@ -54,6 +58,12 @@ def recover(store: Store) -> list[Run]:
         store.remediations.close(remediation_id)
     begin_due_checks(store)
     return woken
+
+
+def until_next_turn(store: Store) -> float:
+    """Return for how many seconds nobody need look: until the next lease ends, at most PERIOD_SECONDS."""
+    left = store.redis.pttl(keys.REAPER)
+    return min(PERIOD_SECONDS, (max(0, left) + 1) / 1000)
 
 
 def begin_due_checks(store: Store) -> None:

@@ -17,7 +17,7 @@ from store.idempotency import LIFE_SECONDS, KeyTaken, RequestKey, decode, encode
 from store.lines import in_line, place
 from store.lua import script
 from store.records import FREE, NEW, Orders, Origin, Paused, Remediation, Run, Terms
-from store.sealed import MARGIN_SECONDS
+from store.sealed import life
 
 _LIST_CHUNK = 50
 WAKE_MS = 2000
@@ -85,9 +85,13 @@ class Remediations:
         def record(pipe: Any) -> None:
             if pipe.exists(head):
                 return
+            already = not origin.retry_of and any(
+                pipe.hexists(each, "undone_by") for each in undone
+            )
+            # The key is read last: it may be the same request that has undone it, a moment ago.
             if key and (text := pipe.get(key.record)):
                 raise KeyTaken(decode(key, text))
-            if not origin.retry_of and any(pipe.hexists(each, "undone_by") for each in undone):
+            if already:
                 raise AlreadyUndone
             if terms.most_active is not None:
                 active = len(pipe.sinter(callers, keys.OPEN))
@@ -98,9 +102,8 @@ class Remediations:
             if key:
                 pipe.set(key.record, encode(key, remediation_id), ex=LIFE_SECONDS)
             if sealed:
-                wait = clock.seconds_until(terms.approval.expires_at) if terms.approval else 0
-                life = request.timeout_seconds + MARGIN_SECONDS + wait
-                pipe.set(keys.sealed(remediation_id), sealed, ex=None if paused else life)
+                needed = life(request.timeout_seconds, deadline, terms.approval)
+                pipe.set(keys.sealed(remediation_id), sealed, ex=None if paused else needed)
             pipe.hset(
                 head,
                 mapping={
@@ -166,7 +169,10 @@ class Remediations:
                 )
 
         counted = [callers] if terms.most_active is not None else []
-        self._redis.transaction(record, head, *undone, *counted, *([key.record] if key else []))
+        # A pause that begins or ends at this moment has to find what is recorded here, or be seen.
+        paused_or_not = [keys.PAUSE] if sealed else []
+        watched = [head, *undone, *counted, *paused_or_not, *([key.record] if key else [])]
+        self._redis.transaction(record, *watched)
         return self._runs(run_ids)
 
     def get(self, remediation_id: str) -> Remediation | None:
@@ -240,16 +246,23 @@ class Remediations:
         """Return the remediations that have not ended."""
         return sorted(self._redis.smembers(keys.OPEN))
 
-    def cancel(self, remediation_id: str) -> RemediationStatus | None:
+    def cancel(
+        self, remediation_id: str, key: RequestKey | None = None
+    ) -> RemediationStatus | None:
         """Ask for the end of a remediation; return its status after this, None if it is not there.
 
-        Workers see it within a second. What they have not begun is left for `recovery.end_unbegun`.
+        Workers see it within a second. What they have not begun is left for `recovery.end_unbegun`. Having changed
+        nothing, raises KeyTaken if something was made of the idempotency key before.
         """
-        answer = self._cancel(
-            keys=[keys.remediation(remediation_id), keys.events(remediation_id)],
-            args=[events.change()],
+        head = keys.remediation(remediation_id)
+        kept = encode(key, remediation_id) if key else ""
+        answer, *more = self._cancel(
+            keys=[head, keys.events(remediation_id), key.record if key else head],
+            args=[events.change(), kept, LIFE_SECONDS],
         )
-        return RemediationStatus(answer) if answer else None
+        if answer == "known" and key:
+            raise KeyTaken(decode(key, more[0]))
+        return RemediationStatus(more[0]) if more else None
 
     def cancelling(self, remediation_ids: Iterable[str]) -> set[str]:
         """Return those of the remediations that are to end."""

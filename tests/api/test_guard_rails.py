@@ -84,6 +84,19 @@ def test_what_is_refused_and_what_is_sent_again_does_not_count(
     assert client.post(f"{API}/remediations", json=BODY).status_code == 429
 
 
+def test_a_role_that_asks_for_nothing_lifts_no_limit(
+    client: FlaskClient, announce: Announce, access_file: Path, key: ApiKey
+) -> None:
+    everywhere = {name: ["*"] for name in ("clusters", "namespaces", "credentials")}
+    roles = ("viewer", "requester", "auditor")
+    bindings = [{"subjects": ["client:ci"], "role": role, **everywhere} for role in roles]
+    document = {"keys": [an_entry(key, "ci")], "bindings": bindings}
+    access_file.write_text(json.dumps({**document, "limits": {"requester": {"clusters": 1}}}))
+    announce("eu-1", "eu-2")
+
+    problem(client.post(f"{API}/remediations", json=BODY), 403, "limit-exceeded")
+
+
 def test_a_caller_has_so_many_open_remediations(
     client: FlaskClient, announce: Announce, rails: Rails, work: Work
 ) -> None:
@@ -328,6 +341,7 @@ def test_reads_the_sections() -> None:
     ("document", "says"),
     [
         ({"limits": []}, "'limits' must map"),
+        ({"limits": {"requestor": {"clusters": 3}}}, "'requestor', which is no role"),
         ({"limits": {"admin": {}}}, "'limits' of 'admin'"),
         ({"limits": {"admin": {"cluster": 3}}}, "clusters, namespaces"),
         ({"limits": {"admin": {"clusters": 0}}}, "'limits.admin.clusters' is 0"),
@@ -354,3 +368,47 @@ def test_broken_guard_rails_keep_those_from_before(
 
     assert client.post(f"{API}/remediations", json=BODY).status_code == 403
     assert "'limits.admin.clusters' is -1" in caplog.text
+
+
+@pytest.mark.parametrize("verb", ["approve", "reject"])
+def test_a_decision_under_a_key_is_taken_once(
+    client: FlaskClient, second: FlaskClient, held: dict[str, Any], verb: str
+) -> None:
+    header = {"Idempotency-Key": "8e03978e-40d5-43dd-bc93"}
+    path = f"{API}/remediations/{held['id']}/{verb}"
+    body = {"digest": held["approval"]["digest"]}
+
+    first, again = (second.post(path, json=body, headers=header) for _ in range(2))
+    other = second.post(path, json=body | {"comment": "another"}, headers=header)
+
+    assert (first.status_code, again.status_code) == (202, 202)
+    assert "Idempotency-Replayed" not in first.headers
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert again.get_json()["approval"] == first.get_json()["approval"]
+    problem(other, 422, "idempotency-key-reuse")
+
+
+def test_a_refused_decision_leaves_the_key_free(
+    client: FlaskClient, second: FlaskClient, held: dict[str, Any]
+) -> None:
+    header = {"Idempotency-Key": "8e03978e-40d5-43dd-bc93"}
+    path = f"{API}/remediations/{held['id']}/approve"
+    wrong = second.post(path, json={"digest": "sha256:" + "0" * 64}, headers=header)
+    right = second.post(path, json={"digest": held["approval"]["digest"]}, headers=header)
+
+    problem(wrong, 409, "approval-stale")
+    assert right.status_code == 202
+
+
+def test_a_resume_that_is_sent_again_ends_no_later_pause(client: FlaskClient) -> None:
+    header = {"Idempotency-Key": "8e03978e-40d5-43dd-bc93"}
+    client.post(f"{API}/system/pause", json={"reason": "the first"}, headers=header)
+    repeated = client.post(f"{API}/system/pause", json={"reason": "the first"}, headers=header)
+    client.post(f"{API}/system/resume", headers=header)
+    client.post(f"{API}/system/pause", json={"reason": "the second"})
+
+    again = client.post(f"{API}/system/resume", headers=header)
+
+    assert repeated.headers["Idempotency-Replayed"] == "true"
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert again.get_json()["paused"]["reason"] == "the second"

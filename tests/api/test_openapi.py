@@ -53,6 +53,15 @@ def test_every_operation_has_a_name_a_summary_a_tag_and_its_problems(
         assert {"401", "406", "default"} <= operation["responses"].keys()
 
 
+def test_every_post_takes_an_idempotency_key(document: dict[str, Any]) -> None:
+    posts = [item["post"] for item in document["paths"].values() if "post" in item]
+
+    assert posts
+    for operation in posts:
+        names = [parameter.get("name") for parameter in operation["parameters"]]
+        assert "Idempotency-Key" in names, operation["operationId"]
+
+
 def test_every_route_of_the_api_is_in_the_document(app: Flask, document: dict[str, Any]) -> None:
     served = {
         re.sub(r"<(\w+)>", r"{\1}", rule.rule)

@@ -25,12 +25,14 @@ PASSWORD = "correct-horse-battery"
 _numbers = itertools.count(1)
 
 
-def grant_least_privilege(cluster: Cluster, *optional: str) -> str:
+def grant_least_privilege(
+    cluster: Cluster, *optional: str, more_secrets: Iterable[str] = ()
+) -> str:
     """Give an account the documented rules, with those of `optional` roles, and nothing else; return its token."""
     role = yaml.safe_load(ACCESS.read_text())
     for rule in role["rules"]:
         if rule["resources"] == ["secrets"]:
-            rule["resourceNames"] = list(SECRET_NAMES)
+            rule["resourceNames"] = [*SECRET_NAMES, *more_secrets]
     own_name = "-".join(("remediator", *optional))
     account = {"name": own_name, "namespace": "default"}
     cluster.apply({"kind": "ServiceAccount", "metadata": account}, role)

@@ -1,6 +1,5 @@
 """A login that comes in the request, from the command line to the Secret, on real parts; and what is left of it."""
 
-import asyncio
 import base64
 import json
 import os
@@ -8,43 +7,31 @@ import secrets
 import signal
 import subprocess
 import sys
-import threading
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import web
 from redis import Redis
 
 from controlplane.cluster import Cluster, ContextSpec, write_kubeconfig
 from store import keys
 from tests.e2e.fleet import Space, docker_config, grant_least_privilege
-from tests.e2e.proxy import Proxy
-from tests.e2e.service import ROOT, Outcome, Service, own_environment
+from tests.e2e.gate import Gate
+from tests.e2e.service import (
+    ROOT,
+    Outcome,
+    Service,
+    descendants,
+    ended,
+    own_environment,
+)
 from tests.leaks import forms_of, leaks, values_in
 
 REGISTRY = "inline.example.com"
 USERNAME = "inline-robot"
 PATIENCE = 90.0
-
-
-class Gate(Proxy):
-    """A way to the cluster on which writes of Secrets wait until it is opened."""
-
-    def __init__(self, cluster: Cluster) -> None:
-        super().__init__(cluster, lambda *_: "pass")
-        self.open = threading.Event()
-        self.reached = threading.Event()
-
-    async def act(self, request: web.BaseRequest, action: str) -> web.StreamResponse:
-        """Hold writes back; let everything else pass."""
-        if request.method == "PATCH" and "/secrets/" in request.path:
-            self.reached.set()
-            while not self.open.is_set():
-                await asyncio.sleep(0.02)
-        return await super().act(request, action)
 
 
 @pytest.fixture
@@ -244,7 +231,10 @@ def test_a_worker_that_is_killed_in_the_middle_opens_the_login_again(
         assert leaks(values_in(redis), marks_of(password)) == 0
         assert redis.exists(keys.sealed(remediation_id))
 
-        os.kill(child_of(slow, b"worker")[0], signal.SIGKILL)  # all its processes die with it
+        worker = descendants(child_of(slow, b"worker")[0])
+        os.kill(worker[0], signal.SIGKILL)  # all its processes die with it
+        for pid in worker[1:]:
+            assert ended(pid)
         gate.open.set()
         done = slow.wait(remediation_id)
 
