@@ -37,7 +37,7 @@ def is_unreadable(error: BaseException) -> bool:
 
 def refuse(client: Any, address: Any, error: BaseException) -> None:
     """Say that a request cannot be read, and of what kind its fault is."""
-    status = _STATUSES.get(type(error), HTTPStatus.BAD_REQUEST)  # type: ignore[call-overload]
+    status = _STATUSES.get(type(error), HTTPStatus.BAD_REQUEST)
     place = address[0] if isinstance(address, tuple) else "a socket"
     log.warning("a request from %s cannot be read: %s", place, type(error).__name__)
     try:

@@ -1,6 +1,5 @@
 """A login that comes in the request, from the command line to the Secret, on real parts; and what is left of it."""
 
-import asyncio
 import base64
 import json
 import os
@@ -8,43 +7,24 @@ import secrets
 import signal
 import subprocess
 import sys
-import threading
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import web
 from redis import Redis
 
 from controlplane.cluster import Cluster, ContextSpec, write_kubeconfig
 from store import keys
 from tests.e2e.fleet import Space, docker_config, grant_least_privilege
-from tests.e2e.proxy import Proxy
+from tests.e2e.proxy import Gate
 from tests.e2e.service import ROOT, Outcome, Service, own_environment
-from tests.leaks import forms_of, leaks, values_in
+from tests.leaks import files_in, forms_of, leaks, processes_of, values_in
 
 REGISTRY = "inline.example.com"
 USERNAME = "inline-robot"
 PATIENCE = 90.0
-
-
-class Gate(Proxy):
-    """A way to the cluster on which writes of Secrets wait until it is opened."""
-
-    def __init__(self, cluster: Cluster) -> None:
-        super().__init__(cluster, lambda *_: "pass")
-        self.open = threading.Event()
-        self.reached = threading.Event()
-
-    async def act(self, request: web.BaseRequest, action: str) -> web.StreamResponse:
-        """Hold writes back; let everything else pass."""
-        if request.method == "PATCH" and "/secrets/" in request.path:
-            self.reached.set()
-            while not self.open.is_set():
-                await asyncio.sleep(0.02)
-        return await super().act(request, action)
 
 
 @pytest.fixture
@@ -90,23 +70,8 @@ def run_with_login(
 @pytest.fixture
 def redis(service: Service) -> Iterator[Redis]:
     """Return a connection to the Redis of the service, as bytes."""
-    with connect(service) as opened:
+    with service.redis() as opened:
         yield opened
-
-
-def child_of(service: Service, module: bytes) -> tuple[int, dict[bytes, bytes]]:
-    """Return the id of a process that `up` started, and its environment."""
-    parent = service.process.pid
-    for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
-        if Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").endswith(b"\0-m\0" + module):
-            pairs = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-            return int(pid), dict(pair.partition(b"=")[::2] for pair in pairs)
-    raise AssertionError(f"up has no process {module!r}")
-
-
-def connect(service: Service) -> Redis:
-    """Return a connection to the Redis that `up` started."""
-    return Redis.from_url(child_of(service, b"api")[1][b"REDIS_URL"].decode())
 
 
 def marks_of(password: str) -> list[bytes]:
@@ -114,30 +79,10 @@ def marks_of(password: str) -> list[bytes]:
     return [*forms_of(password, USERNAME), password.rpartition(" ")[2].encode()]
 
 
-def files_of(service: Service) -> list[bytes]:
-    """Return the log and all that lies in the data directory: the append-only file and the keys among it."""
-    found = [path for path in (service.directory / "data").rglob("*") if path.is_file()]
-    return [service.log.read_bytes(), *(path.read_bytes() for path in found)]
-
-
-def arguments_and_environments(service: Service) -> list[bytes]:
-    """Return how every process of the service was called."""
-    found = []
-    for folder in Path("/proc").iterdir():
-        try:
-            words, environment = (
-                (folder / "cmdline").read_bytes(),
-                (folder / "environ").read_bytes(),
-            )
-        except OSError:
-            continue
-        if str(service.directory).encode() in environment:
-            found += [words, environment]
-    return found
-
-
 def nowhere(service: Service, redis: Redis, password: str) -> bool:
-    everywhere = [*values_in(redis), *files_of(service), *arguments_and_environments(service)]
+    files = [content for _, content in files_in(service.directory / "data")]
+    processes = [part for pair in processes_of(service.directory) for part in pair]
+    everywhere = [*values_in(redis), service.log.read_bytes(), *files, *processes]
     return leaks(everywhere, marks_of(password)) == 0
 
 
@@ -239,12 +184,12 @@ def test_a_worker_that_is_killed_in_the_middle_opens_the_login_again(
     name = space.namespace("n")
     body = usual(password) | {"clusters": ["alpha"], "namespaces": [name]}
     remediation_id = slow.http.post("/remediations", json=body).json()["id"]
-    with connect(slow) as redis:
+    with slow.redis() as redis:
         assert gate.reached.wait(PATIENCE)
         assert leaks(values_in(redis), marks_of(password)) == 0
         assert redis.exists(keys.sealed(remediation_id))
 
-        os.kill(child_of(slow, b"worker")[0], signal.SIGKILL)  # all its processes die with it
+        os.kill(slow.child(b"worker")[0], signal.SIGKILL)  # all its processes die with it
         gate.open.set()
         done = slow.wait(remediation_id)
 
@@ -265,6 +210,6 @@ def test_a_cancelled_one_leaves_nothing(slow: Service, gate: Gate, space: Space,
     gate.open.set()
     slow.wait(remediation_id)
 
-    with connect(slow) as redis:
+    with slow.redis() as redis:
         assert not redis.exists(keys.sealed(remediation_id))
         assert nowhere(slow, redis, password)
