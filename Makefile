@@ -1,5 +1,6 @@
 # Every target does its own set-up. Variables: PYTHON (which Python makes .venv), ARGS (for the command that runs), UV;
-# for chaos also ROUNDS, for oracle CASES, and SEED to repeat a run.
+# for chaos also ROUNDS, for oracle CASES, and SEED to repeat a run; for test also LARGE_NAMESPACES and
+# REDIS_AWAY_SECONDS (tests/e2e).
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 BIN := .venv/bin

@@ -14,6 +14,7 @@ from api.body import Body
 from api.idempotency import REPLAYED, replay, request_key
 from api.inline import Seal
 from api.parameters import seconds_to_wait
+from api.problems import Problem
 from api.remediation_body import BASE
 from api.remediations import ENTITY_HEADERS, answer_of, ended, pause
 from api.services import services
@@ -22,9 +23,9 @@ from remediation.request import RemediationRequest
 from remediation.status import RemediationStatus
 from store import clock
 from store.connection import StoreUnavailable
-from store.idempotency import RequestKey
+from store.idempotency import KeyTaken, RequestKey
 from store.records import NEW, Origin, Remediation, Run
-from store.remediations import KeyTaken, TooManyActive
+from store.remediations import TooManyActive
 
 ACCEPTED_HEADERS = {
     **ENTITY_HEADERS,
@@ -68,14 +69,25 @@ def _once(key: RequestKey | None, admit: Callable[[], Plan]) -> tuple[Remediatio
     """Return the remediation of the request, made now unless its key is known, and headers that go with it."""
     if key and (known := services().store.idempotency.known(key)):
         return replay(known), REPLAYED
+    try:
+        return _made(key, admit)
+    except KeyTaken as taken:  # by the same request, a moment ago
+        return replay(taken.known), REPLAYED
+    except Problem:
+        # What is in the way may be what the same request has made a moment ago.
+        if key and (known := services().store.idempotency.known(key)):
+            return replay(known), REPLAYED
+        raise
+
+
+def _made(key: RequestKey | None, admit: Callable[[], Plan]) -> tuple[Remediation, dict[str, str]]:
+    """Make a remediation of the request. Raises Problem, KeyTaken and AlreadyUndone."""
     plan = admit()
     admission = admitted(plan.request, [cluster for cluster, _ in plan.places], plan.origin)
     try:
         return _recorded(plan, admission, key), dict(admission.headers)
     except TooManyActive as refused:
         raise too_many_active(refused) from None
-    except KeyTaken as taken:  # by the same request, a moment ago
-        return replay(taken.known), REPLAYED
 
 
 def _recorded(plan: Plan, admission: Admission, key: RequestKey | None) -> Remediation:

@@ -1,6 +1,7 @@
 """The second person's decision about a remediation of protected clusters."""
 
 import logging
+from collections.abc import Callable
 
 from flask import Response
 from marshmallow import fields, validate
@@ -8,7 +9,8 @@ from marshmallow import fields, validate
 from api.access import Permission, caller, permission
 from api.audit import audited, decided
 from api.authorization import check_decision
-from api.body import read_body
+from api.body import Body, read_body
+from api.idempotency import KEY_HEADER, once, request_key
 from api.problems import Problem, invalid
 from api.remediation_request import reason_field
 from api.remediation_schemas import RemediationSchema
@@ -52,7 +54,7 @@ _BODY = {"required": True, "content": {"application/json": {"schema": DecisionSc
     "POST",
     "/remediations/<remediation_id>/approve",
     "approveRemediation",
-    parameters=[ID_PARAMETER],
+    parameters=[ID_PARAMETER, KEY_HEADER],
     requestBody=_BODY,
 )
 @audited(Action.APPROVE)
@@ -66,21 +68,14 @@ def approve(remediation_id: str) -> Response:
     By somebody else than who asked for it, with the digest of exactly what will be done. It begins at once, and its
     deadline counts from now.
     """
-    remediation, changed = _decided(remediation_id, ApprovalState.APPROVED)
-    store = services().store
-    try:
-        for run in remediation.runs if changed else ():
-            store.queue.wake(run.pool, run.id)
-    except StoreUnavailable as error:
-        log.warning("%s is approved; recovery will wake its workers: %s", remediation_id, error)
-    return _answer(remediation_id, changed=changed)
+    return _once(remediation_id, "approve", _approve)
 
 
 @blueprint.operation(
     "POST",
     "/remediations/<remediation_id>/reject",
     "rejectRemediation",
-    parameters=[ID_PARAMETER],
+    parameters=[ID_PARAMETER, KEY_HEADER],
     requestBody=_BODY,
 )
 @audited(Action.REJECT)
@@ -93,15 +88,40 @@ def reject(remediation_id: str) -> Response:
 
     It ends as `cancelled`, and nothing of it is begun.
     """
-    remediation, changed = _decided(remediation_id, ApprovalState.REJECTED)
+    return _once(remediation_id, "reject", _reject)
+
+
+def _once(remediation_id: str, verb: str, decide: Callable[[str, Body], Response]) -> Response:
+    body = read_body(DecisionSchema())
+    key = request_key(f"POST /remediations/{remediation_id}/{verb}", body.digest)
+    return once(
+        key,
+        remediation_id,
+        lambda: decide(remediation_id, body),
+        lambda: _answer(remediation_id, changed=True),
+    )
+
+
+def _approve(remediation_id: str, body: Body) -> Response:
+    remediation, changed = _decided(remediation_id, body, ApprovalState.APPROVED)
+    store = services().store
+    try:
+        for run in remediation.runs if changed else ():
+            store.queue.wake(run.pool, run.id)
+    except StoreUnavailable as error:
+        log.warning("%s is approved; recovery will wake its workers: %s", remediation_id, error)
+    return _answer(remediation_id, changed=changed)
+
+
+def _reject(remediation_id: str, body: Body) -> Response:
+    remediation, changed = _decided(remediation_id, body, ApprovalState.REJECTED)
     store = services().store
     end_unbegun(store, store.runs.without_lease(remediation.runs))
     return _answer(remediation_id, changed=changed)
 
 
-def _decided(remediation_id: str, state: ApprovalState) -> tuple[Remediation, bool]:
+def _decided(remediation_id: str, body: Body, state: ApprovalState) -> tuple[Remediation, bool]:
     """Record the decision of the present caller; return whether it changed anything. Raises Problem."""
-    body = read_body(DecisionSchema())
     if body.findings:
         raise invalid(body.findings)
     remediation = find(remediation_id)

@@ -14,7 +14,12 @@ _MOST_TOLD = 5
 _CODE = "not_permitted"
 
 
-def check_new(body: Mapping[str, Any], *, inline: bool) -> None:
+def check_new(
+    body: Mapping[str, Any],
+    *,
+    inline: bool,
+    needed: Permission = Permission.CREATE_REMEDIATIONS,
+) -> None:
     """Refuse what the caller may not ask for: `body` holds the fields of a request that are right in themselves.
 
     Nothing is said about what is there: a cluster that the caller may not use is refused whether it exists or not.
@@ -24,7 +29,7 @@ def check_new(body: Mapping[str, Any], *, inline: bool) -> None:
     if not clusters or not namespaces:
         return  # which is wrong in itself
     credential = "*" if inline else body.get("credential")
-    needed, who = Permission.CREATE_REMEDIATIONS, caller()
+    who = caller()
     uncovered = who.rights.uncovered(needed, clusters, namespaces, credential)
     if not uncovered:
         return
@@ -39,8 +44,8 @@ def check_new(body: Mapping[str, Any], *, inline: bool) -> None:
         "cluster-not-permitted" if refused else "forbidden",
         f"{who.subject} does not have the permission '{needed}' for {what}. {_granted(who, needed)}",
         [
-            *_unusable("clusters", clusters, who.rights.uses_cluster),
-            *_unusable("namespaces", namespaces, who.rights.uses_namespace),
+            *_unusable("clusters", clusters, needed, who.rights.uses_cluster),
+            *_unusable("namespaces", namespaces, needed, who.rights.uses_namespace),
         ],
     )
 
@@ -116,10 +121,13 @@ def check_all(
 
 
 def _unusable(
-    field: str, patterns: Sequence[str], covered: Callable[[Permission, str], bool]
+    field: str,
+    patterns: Sequence[str],
+    needed: Permission,
+    covered: Callable[[Permission, str], bool],
 ) -> Iterable[Finding]:
     for index, pattern in enumerate(patterns):
-        if not covered(Permission.CREATE_REMEDIATIONS, pattern):
+        if not covered(needed, pattern):
             yield Finding(pointer(field, index), f"'{pattern}' is not covered", _CODE)
 
 

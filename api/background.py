@@ -9,7 +9,7 @@ from multiprocessing.sharedctypes import RawValue
 
 from api.health import NOT_DURABLE
 from store.connection import StoreUnavailable, safe_url
-from store.recovery import PERIOD_SECONDS, recover
+from store.recovery import PERIOD_SECONDS, recover, until_next_turn
 from store.store import Store
 
 Pause = Callable[[float], bool]
@@ -64,15 +64,17 @@ def start_recovery(
 
 def _recover(store: Store, state: RedisState, pause: Pause, publish: Callable[[], None]) -> None:
     while True:
+        seconds = PERIOD_SECONDS
         try:
             publish()
             woken = recover(store)
             store.audit.flush()
+            seconds = until_next_turn(store)
             state.ready(store)
         except StoreUnavailable as error:
             state.away(error)
         else:
             for run in woken:
                 log.info("woke run %s again: nobody was at work on it", run.id)
-        if pause(PERIOD_SECONDS):
+        if pause(seconds):
             return

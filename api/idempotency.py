@@ -1,12 +1,14 @@
 """Idempotency-Key: the header, and the answer to a request that was sent before."""
 
 import re
+from collections.abc import Callable
 
-from flask import request
+from flask import Response, request
 
 from api.access import caller
 from api.problems import Problem
 from api.remediations import find
+from api.services import services
 from store.idempotency import Known, RequestKey
 from store.records import Remediation
 
@@ -17,7 +19,7 @@ KEY_HEADER = {
     "name": "Idempotency-Key",
     "required": False,
     "description": "8 to 255 letters, digits and `.` `_` `:` `-`; a UUID is right. The same request under the same "
-    "key, within a day, makes nothing new and is answered with the remediation that was made of it.",
+    "key, within a day, makes nothing new and is answered with what was made of it, as it is now.",
     "schema": {"type": "string", "pattern": f'^("{_KEY.pattern}"|{_KEY.pattern})$'},
 }
 
@@ -41,9 +43,44 @@ def request_key(route: str, fingerprint: str) -> RequestKey | None:
 
 def replay(known: Known) -> Remediation:
     """Return what was made of the key, as it is now. Raises Problem if the request was another one."""
+    _check_same(known)
+    return find(known.remediation_id)
+
+
+def once(
+    key: RequestKey | None, about: str, act: Callable[[], Response], again: Callable[[], Response]
+) -> Response:
+    """Return the answer to a POST that makes nothing new: of `act`, or of `again` if it was carried out before.
+
+    `act` may safely be carried out twice by calls that come at the same moment. `about` names what the request is
+    about, `again` tells how that is now. Raises Problem.
+    """
+    if key is None:
+        return act()
+    keys = services().store.idempotency
+    if known := keys.known(key):
+        return _again(known, again)
+    try:
+        answer = act()
+    except Problem:
+        # What is in the way may be what the same request has done a moment ago.
+        if known := keys.known(key):
+            return _again(known, again)
+        raise
+    keys.keep(key, about)
+    return answer
+
+
+def _again(known: Known, again: Callable[[], Response]) -> Response:
+    _check_same(known)
+    answer = again()
+    answer.headers.update(REPLAYED)
+    return answer
+
+
+def _check_same(known: Known) -> None:
     if not known.same:
         raise Problem(
             "idempotency-key-reuse",
-            f"The key belongs to another request, which made {known.remediation_id}: use a new key for a new request.",
+            f"The key belongs to another request, about {known.remediation_id}: use a new key for a new request.",
         )
-    return find(known.remediation_id)

@@ -9,7 +9,9 @@ from marshmallow import fields
 from api.access import Permission, caller, permission
 from api.answers import json_answer
 from api.audit import audited, decided
-from api.body import read_body
+from api.body import Body, read_body, read_optional_body
+from api.follow_up import body_of
+from api.idempotency import KEY_HEADER, once, request_key
 from api.problems import Problem, invalid
 from api.remediation_request import reason_field
 from api.schemas import Answer, Strict, text
@@ -51,6 +53,7 @@ class PauseSchema(Strict):
     "POST",
     "/system/pause",
     "pauseService",
+    parameters=[KEY_HEADER],
     requestBody={"required": True, "content": {"application/json": {"schema": PauseSchema}}},
 )
 @audited(Action.PAUSE)
@@ -64,6 +67,11 @@ def pause() -> Response:
     paused already stays so for the first reason.
     """
     body = read_body(PauseSchema())
+    key = request_key("POST /system/pause", body.digest)
+    return once(key, "the pause", lambda: _pause(body), _now)
+
+
+def _pause(body: Body) -> Response:
     if body.findings:
         raise invalid(body.findings)
     held, changed = services().store.pause.begin(body.fields["reason"], caller().subject)
@@ -73,21 +81,43 @@ def pause() -> Response:
     return json_answer({"paused": paused_body(held)})
 
 
-@blueprint.operation("POST", "/system/resume", "resumeService")
+class ResumeSchema(Strict):
+    """Nothing is to be said."""
+
+
+@blueprint.operation(
+    "POST",
+    "/system/resume",
+    "resumeService",
+    parameters=[KEY_HEADER],
+    requestBody=body_of(ResumeSchema()),
+)
 @audited(Action.RESUME)
 @permission(Permission.PAUSE_SERVICE)
 @blueprint.answers(200, PauseAnswerSchema)
-@blueprint.problems(401, 403, 406, 409, 503)
+@blueprint.problems(400, 401, 403, 406, 409, 413, 415, 422, 503)
 def resume() -> Response:
     """Have runs begin again.
 
     What was queued meanwhile goes on within seconds; deadlines move by as long as it was paused.
     """
+    body = read_optional_body(ResumeSchema())
+    key = request_key("POST /system/resume", body.digest)
+    return once(key, "the pause", lambda: _resume(body), _now)
+
+
+def _resume(body: Body) -> Response:
+    if body.findings:
+        raise invalid(body.findings)
     if services().store.pause.end(caller().subject) is None:
         raise Problem("invalid-state", "The service is not paused.")
     decided()
     log.warning("resumed", extra={"fields": {"subject": caller().subject}})
     return json_answer({"paused": None})
+
+
+def _now() -> Response:
+    return json_answer({"paused": paused_body(services().store.pause.current())})
 
 
 def paused_body(paused: Paused | None) -> dict[str, Any] | None:

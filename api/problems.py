@@ -68,6 +68,13 @@ _TYPES = (
         "Ask for one of the formats that the detail lists, with the header Accept or the parameter 'format'.",
     ),
     ProblemType(
+        "gate-closed",
+        412,
+        "The registry must not be flipped now",
+        "The gate of a readiness check opens only if the check is safe, its certificate has not run out, and a second "
+        "look at this moment finds the same. 'errors' lists every reason. Mend what it names, then start a new check.",
+    ),
+    ProblemType(
         "payload-too-large",
         413,
         "The body is too large",

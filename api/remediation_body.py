@@ -12,6 +12,7 @@ from store.records import Remediation, Run
 
 Link = Callable[[str], str]
 BASE = "/api/v1/remediations"
+CHECKS = "/api/v1/readiness-checks"
 
 
 def remediation_body(remediation: Remediation, link: Link) -> dict[str, Any]:
@@ -33,11 +34,26 @@ def remediation_body(remediation: Remediation, link: Link) -> dict[str, Any]:
         "summary": summary_body(remediation.summary),
         "clusters": [_run_body(run, remediation) for run in remediation.runs],
         "approval": approval_body(remediation.approval),
+        "readiness": _readiness(remediation),
         "warnings": list(_warnings(remediation)),
         "retry_of": remediation.retry_of,
         "undo_of": remediation.undo_of,
-        "links": {"self": link(path), "results": link(f"{path}/results")},
+        "links": {
+            "self": link(path),
+            "results": link(f"{path}/results"),
+            **(
+                {"readiness": link(f"{CHECKS}/{remediation.check_id}")}
+                if remediation.check_id
+                else {}
+            ),
+        },
     }
+
+
+def _readiness(remediation: Remediation) -> dict[str, str | None] | None:
+    if remediation.check_id is None:
+        return None
+    return {"check_id": remediation.check_id, "verdict": remediation.verdict}
 
 
 def summary_body(summary: Summary) -> dict[str, Mapping[str, int]]:

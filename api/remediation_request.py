@@ -166,8 +166,11 @@ class RemediationRequestSchema(Strict):
         },
     )
     readiness = StrictBoolean(
-        validate=validate.Equal(False, error="this version does not judge readiness: use false"),
-        metadata={"description": "This version does not judge: `false` only.", "enum": [False]},
+        load_default=True,
+        metadata={
+            "description": "Whether a readiness check follows, over the same namespaces and the credential's "
+            "registries. None follows a dry run or an undo."
+        },
     )
     timeout_seconds = timeout_field(load_default=DEFAULT_TIMEOUT_SECONDS)
     reason = reason_field()
@@ -227,6 +230,7 @@ def to_request(body: Mapping[str, Any]) -> RemediationRequest:
         secret_name=body["secret_name"],
         on_conflict=body["on_conflict"],
         dry_run=body["dry_run"],
+        readiness=body["readiness"],
         registry_check=body["registry_check"],
         timeout_seconds=body["timeout_seconds"],
         reason=body.get("reason"),

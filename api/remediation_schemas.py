@@ -1,6 +1,6 @@
 """The shape of a remediation, for the reference."""
 
-from marshmallow import fields
+from marshmallow import fields, validate
 
 from api.schemas import (
     NEXT_CURSOR,
@@ -15,6 +15,7 @@ from api.schemas import (
 )
 from remediation.approval import ApprovalState
 from remediation.outcome import ErrorCode
+from remediation.readiness.verdict import Verdict as Readiness
 from remediation.registry.verdict import LoginAnswer, Verdict
 from remediation.request import OnConflict, RegistryCheck
 from remediation.status import RemediationStatus, RunStatus
@@ -141,6 +142,7 @@ class StoredRequestSchema(Answer):
     secret_name = text()
     on_conflict = one_of(OnConflict)
     dry_run = flag()
+    readiness = flag()
     registry_check = one_of(RegistryCheck)
     timeout_seconds = number()
     reason = maybe_text()
@@ -171,11 +173,26 @@ class WarningSchema(Answer):
     detail = text()
 
 
+class FollowUpCheckSchema(Answer):
+    """The readiness check that followed by itself."""
+
+    check_id = text("See `GET /readiness-checks/{check_id}`.")
+    verdict = fields.String(
+        required=True,
+        allow_none=True,
+        validate=validate.OneOf([str(word) for word in Readiness]),
+        metadata={"description": "Null as long as it has not ended."},
+    )
+
+
 class LinksSchema(Answer):
     """Where to go on."""
 
     self = text(format="uri-reference")
     results = text(format="uri-reference")
+    readiness = fields.String(
+        metadata={"format": "uri-reference", "description": "If there is one."}
+    )
 
 
 class RemediationSchema(Answer):
@@ -194,6 +211,12 @@ class RemediationSchema(Answer):
     request = fields.Nested(StoredRequestSchema, required=True)
     summary = fields.Nested(SummarySchema, required=True)
     clusters = fields.List(fields.Nested(RunSchema), required=True)
+    readiness = fields.Nested(
+        FollowUpCheckSchema,
+        required=True,
+        allow_none=True,
+        metadata={"description": "Null as long as there is none."},
+    )
     approval = fields.Nested(
         ApprovalSchema,
         required=True,

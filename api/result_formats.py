@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
@@ -13,6 +13,7 @@ from api.result_row import row_body
 from api.table import Table
 from store.records import Row
 
+_Row = TypeVar("_Row")
 Writer = Callable[[Iterable[Row], str], Iterator[bytes]]
 
 _ROWS_AT_ONCE = 200
@@ -52,7 +53,7 @@ _TITLES = (
 
 
 def _ndjson(rows: Iterable[Row], secret_name: str) -> Iterator[bytes]:
-    for some in _batches(rows):
+    for some in batches(rows):
         yield b"".join(
             orjson.dumps(row_body(row, secret_name), option=orjson.OPT_APPEND_NEWLINE)
             for row in some
@@ -60,19 +61,19 @@ def _ndjson(rows: Iterable[Row], secret_name: str) -> Iterator[bytes]:
 
 
 def _csv(rows: Iterable[Row], secret_name: str) -> Iterator[bytes]:
-    yield _csv_lines([_COLUMNS])
-    for some in _batches(rows):
-        yield _csv_lines([_cells(row_body(row, secret_name)) for row in some])
+    yield csv_lines([_COLUMNS])
+    for some in batches(rows):
+        yield csv_lines([_cells(row_body(row, secret_name)) for row in some])
 
 
 def _table(rows: Iterable[Row], secret_name: str) -> Iterator[bytes]:
-    batches = _batches(rows)
-    first = next(batches, [])
+    some = batches(rows)
+    first = next(some, [])
     # Wide enough for the first rows; a longer cell further down moves its own line only.
     table = Table.fitting(_TITLES, [_line(row) for row in first])
     yield table.head()
-    for some in chain([first], batches):
-        yield table.lines(_line(row) for row in some)
+    for more in chain([first], some):
+        yield table.lines(_line(row) for row in more)
 
 
 WRITERS: Mapping[Format, Writer] = {
@@ -82,13 +83,15 @@ WRITERS: Mapping[Format, Writer] = {
 }
 
 
-def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
+def batches(rows: Iterable[_Row]) -> Iterator[list[_Row]]:
+    """Yield the rows, some at once."""
     remaining = iter(rows)
     while some := list(islice(remaining, _ROWS_AT_ONCE)):
         yield some
 
 
-def _csv_lines(lines: Iterable[Sequence[Any]]) -> bytes:
+def csv_lines(lines: Iterable[Sequence[Any]]) -> bytes:
+    """Return lines of a CSV file (RFC 4180)."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\r\n").writerows(lines)
     return text.getvalue().encode()

@@ -119,6 +119,13 @@ def places(names: Sequence[str], holders: Sequence[str], fleet: Fleet) -> list[t
     return [(name, _pool(fleet.clusters[name].pools, holders)) for name in names]
 
 
+def serving(names: Sequence[str], credential: str | None, fleet: Fleet) -> list[tuple[str, str]]:
+    """Return known clusters, each with a pool that serves it: one that holds the credential, if one is named."""
+    if credential is not None:
+        return places(names, credential, fleet)
+    return [(name, fleet.clusters[name].pools[0]) for name in names]
+
+
 def _pool(serving: Sequence[str], holders: Sequence[str]) -> str:
     return next((pool for pool in serving if pool in holders), serving[0])
 

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from typing import Protocol, TypeVar
 
 from store.records import Remediation
 from store.store import Store
@@ -12,6 +13,19 @@ _SLICE_SECONDS = 0.5  # how long the end of the process may go unnoticed
 _BUSY_PAUSE_SECONDS = 0.2  # between two looks at a remediation that changes all the time
 
 Done = Callable[[Remediation], bool]
+
+
+class _Changing(Protocol):
+    """A record with a stream of changes."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def revision(self) -> str: ...
+
+
+_Record = TypeVar("_Record", bound=_Changing)
 
 
 class Waits:
@@ -41,25 +55,29 @@ class Waits:
 
         Returns at once if too many requests wait already. Raises StoreUnavailable.
         """
-        if seconds <= 0 or done(remediation) or not self._places.acquire(blocking=False):
-            return remediation
+        return self.hold(store, remediation, store.remediations.get, done, seconds)
+
+    def hold(
+        self,
+        store: Store,
+        record: _Record,
+        get: Callable[[str], _Record | None],
+        done: Callable[[_Record], bool],
+        seconds: float,
+    ) -> _Record | None:
+        """Do what `until` does for a record of another kind, which `get` reads again by its id."""
+        if seconds <= 0 or done(record) or not self._places.acquire(blocking=False):
+            return record
+        deadline = time.monotonic() + seconds
         try:
-            return self._wait(store, remediation, done, time.monotonic() + seconds)
+            while not self.stopping and (left := deadline - time.monotonic()) > 0:
+                if not store.events.wait(record.id, record.revision, min(left, _SLICE_SECONDS)):
+                    continue
+                fresh = get(record.id)
+                if fresh is None or done(fresh):
+                    return fresh
+                record = fresh
+                self.pause(min(left, _BUSY_PAUSE_SECONDS))
+            return record
         finally:
             self._places.release()
-
-    def _wait(
-        self, store: Store, remediation: Remediation, done: Done, deadline: float
-    ) -> Remediation | None:
-        while not self.stopping and (left := deadline - time.monotonic()) > 0:
-            changed = store.events.wait(
-                remediation.id, remediation.revision, min(left, _SLICE_SECONDS)
-            )
-            if not changed:
-                continue
-            fresh = store.remediations.get(remediation.id)
-            if fresh is None or done(fresh):
-                return fresh
-            remediation = fresh
-            self.pause(min(left, _BUSY_PAUSE_SECONDS))
-        return remediation

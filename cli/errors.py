@@ -55,6 +55,11 @@ class ClientError(CliError):
             for item in problem.get("errors") or ()
             if isinstance(item, Mapping)
         )
+        self.codes = tuple(
+            str(item.get("code"))
+            for item in problem.get("errors") or ()
+            if isinstance(item, Mapping)
+        )
         super().__init__(self._text(problem, hint), exit_code_of_answer(status))
 
     @property

@@ -19,6 +19,8 @@ _COMMANDS = {
     "approve": ("cli.guard_rails", "Let a remediation of protected clusters begin."),
     "reject": ("cli.guard_rails", "Refuse a remediation of protected clusters."),
     "list": ("cli.remediations", "List remediations, newest first."),
+    "readiness": ("cli.readiness", "Judge which pods would break if a registry went private."),
+    "gate": ("cli.readiness", "Ask whether a readiness check still holds."),
     "clusters": ("cli.inventory", "List the clusters that can be named."),
     "credentials": ("cli.inventory", "List the registry credentials that can be named."),
     "whoami": ("cli.inventory", "Show who the service takes you for."),

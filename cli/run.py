@@ -98,11 +98,14 @@ def _request_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @_request_options
 @login_options
 @click.option("--dry-run", is_flag=True, help="Show what would be done; write nothing.")
+@click.option("--no-readiness", is_flag=True, help="Have no readiness check follow.")
 @client_command
-def run_command(call: Call, no_wait: bool, **options: Any) -> None:
+def run_command(call: Call, no_wait: bool, no_readiness: bool, **options: Any) -> None:
     """Put the pull Secret in place and wait for the outcome."""
     login, others = take_login(options)
-    remediate(call, "/remediations", request_body(others), login, no_wait=no_wait)
+    unfollowed: JsonObject = {"readiness": False} if no_readiness else {}
+    body = request_body(others) | unfollowed
+    remediate(call, "/remediations", body, login, no_wait=no_wait)
 
 
 @click.command("plan")

@@ -1,7 +1,10 @@
 """May a run begin? Asked again when its turn comes: by then who asked for it may have lost the right to."""
 
+from collections.abc import Sequence
+
 from remediation.outcome import Error, ErrorCode
-from remediation.permission import Policy, Rights, Warrant
+from remediation.permission import Permission, Policy, Rights, Warrant
+from remediation.readiness.request import CheckRequest
 from remediation.request import RemediationRequest
 
 _HINT = "have the access file allow it, then retry"
@@ -24,18 +27,37 @@ def refusal(
 
     `policy` None: no API has said who may do what, so nobody may do anything.
     """
+    credential = credential_needed(request, undo=undo)
+    return _refusal(policy, warrant, cluster, request.namespaces, credential)
+
+
+def refusal_of_check(
+    policy: Policy | None, warrant: Warrant | None, cluster: str, request: CheckRequest
+) -> Error | None:
+    """Do the same for a readiness check; who only looks again at one needs no right to its credential."""
+    again = warrant is not None and warrant.needs is Permission.READ_READINESS_CHECKS
+    credential = None if again else request.credential
+    return _refusal(policy, warrant, cluster, request.namespaces, credential)
+
+
+def _refusal(
+    policy: Policy | None,
+    warrant: Warrant | None,
+    cluster: str,
+    namespaces: Sequence[str],
+    credential: str | None,
+) -> Error | None:
     if policy is None or warrant is None:
         detail = "it is not known who may do what: no API has published its access file"
         return Error(
             ErrorCode.NOT_PERMITTED, detail, "start the API with an access file, then retry"
         )
     rights = Rights(policy.grants_of(warrant.requester))
-    credential = credential_needed(request, undo=undo)
-    uncovered = rights.uncovered(warrant.needs, [cluster], request.namespaces, credential)
+    uncovered = rights.uncovered(warrant.needs, [cluster], namespaces, credential)
     if not uncovered:
         return None
     subject = warrant.requester.subject
     where = f"in {uncovered[0]}"
-    using = f" with credential '{request.credential}'" if credential not in (None, "*") else ""
+    using = f" with credential '{credential}'" if credential not in (None, "*") else ""
     detail = f"{subject} does not have the permission '{warrant.needs}' {where}{using} any more"
     return Error(ErrorCode.NOT_PERMITTED, detail, _HINT)

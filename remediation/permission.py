@@ -16,6 +16,8 @@ class Permission(StrEnum):
     READ_REMEDIATIONS = "remediations:read"
     CANCEL_REMEDIATIONS = "remediations:cancel"
     MANAGE_REMEDIATIONS = "remediations:manage"  # cancel, retry and undo those of others
+    CREATE_READINESS_CHECKS = "readiness:create"
+    READ_READINESS_CHECKS = "readiness:read"
     APPROVE_REMEDIATIONS = "remediations:approve"
     PAUSE_SERVICE = "service:pause"
     READ_INVENTORY = "inventory:read"
@@ -34,9 +36,18 @@ class Role(StrEnum):
 
 
 _VIEWER = frozenset(
-    {Permission.READ_REMEDIATIONS, Permission.READ_INVENTORY, Permission.READ_SYSTEM}
+    {
+        Permission.READ_REMEDIATIONS,
+        Permission.READ_READINESS_CHECKS,
+        Permission.READ_INVENTORY,
+        Permission.READ_SYSTEM,
+    }
 )
-_REQUESTER = _VIEWER | {Permission.CREATE_REMEDIATIONS, Permission.CANCEL_REMEDIATIONS}
+_REQUESTER = _VIEWER | {
+    Permission.CREATE_REMEDIATIONS,
+    Permission.CANCEL_REMEDIATIONS,
+    Permission.CREATE_READINESS_CHECKS,
+}
 ROLES: Mapping[Role, frozenset[Permission]] = {
     Role.VIEWER: _VIEWER,
     Role.REQUESTER: _REQUESTER,

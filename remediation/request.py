@@ -42,7 +42,7 @@ class RemediationRequest:
     """One request, checked and with its defaults.
 
     Either `credential` names a login that workers hold, or `inline_credential` says which one came along. Patterns are
-    those of `patterns`; `timeout_seconds` covers the whole remediation.
+    those of `patterns`; `timeout_seconds` covers the whole remediation; with `readiness` a check follows it.
     """
 
     clusters: tuple[str, ...]
@@ -56,6 +56,7 @@ class RemediationRequest:
     secret_name: str = DEFAULT_SECRET_NAME
     on_conflict: OnConflict = OnConflict.FAIL
     dry_run: bool = False
+    readiness: bool = False
     registry_check: RegistryCheck = RegistryCheck.REQUIRE
     timeout_seconds: int = DEFAULT_TIMEOUT_SECONDS
     reason: str | None = None

@@ -17,6 +17,9 @@ from remediation.outcome import (
     SecretAction,
     Summary,
 )
+from remediation.readiness.proof import Level
+from remediation.readiness.request import CheckRequest
+from remediation.readiness.verdict import Verdict as Readiness
 from remediation.registry.check import CheckResult, RegistryReport
 from remediation.registry.verdict import LoginAnswer, Verdict
 from remediation.request import (
@@ -26,7 +29,7 @@ from remediation.request import (
     RemediationRequest,
 )
 from remediation.status import RunStatus
-from store.records import Paused, Run
+from store.records import Judged, Paused, Run
 
 _NUL = "\0"
 COUNT_PREFIX = "n."
@@ -61,6 +64,40 @@ def decode_request(text: str) -> RemediationRequest:
     if inline := raw.get("inline_credential"):
         raw["inline_credential"] = InlineCredential(inline["registry"], inline["username"])
     return RemediationRequest(**raw)
+
+
+def encode_check_request(request: CheckRequest) -> str:
+    """Return the request of a readiness check as JSON."""
+    return dumps(asdict(request))
+
+
+def decode_check_request(text: str) -> CheckRequest:
+    """Read what `encode_check_request` wrote; fields that this version does not know are left out."""
+    known = {item.name for item in fields(CheckRequest)}
+    raw: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in loads(text).items()
+        if name in known
+    }
+    evidence = raw.get("evidence")
+    return CheckRequest(**{**raw, "evidence": Level(evidence) if evidence else None})
+
+
+def encode_judged(judged: Judged) -> str:
+    """Return what a check came to on a cluster as JSON."""
+    return dumps(asdict(judged))
+
+
+def decode_judged(text: str) -> Judged:
+    """Read what `encode_judged` wrote."""
+    raw = loads(text)
+    return Judged(
+        Readiness(raw["verdict"]),
+        raw["classes"],
+        raw["severities"],
+        tuple(raw["registries"]),
+        raw["certificate"],
+    )
 
 
 def encode_approval(approval: Approval) -> dict[str, str]:
@@ -164,6 +201,7 @@ def decode_run(run_id: str, raw: Mapping[str, str]) -> Run:
         parents=tuple(loads(raw["parents"])) if "parents" in raw else (),
         undoes=raw.get("undoes"),
         undone_by=raw.get("undone_by"),
+        judged=decode_judged(raw["judged"]) if "judged" in raw else None,
         registry_check=decode_check(raw["registry_check"]) if "registry_check" in raw else None,
         credential_fingerprint=raw.get("credential_fingerprint"),
     )

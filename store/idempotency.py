@@ -38,6 +38,14 @@ class Known:
     same: bool
 
 
+class KeyTaken(Exception):
+    """Something was made of the idempotency key before."""
+
+    def __init__(self, known: Known) -> None:
+        super().__init__(known.remediation_id)
+        self.known = known
+
+
 def encode(key: RequestKey, remediation_id: str) -> str:
     """Return what is stored under a key."""
     return codec.dumps([key.fingerprint, remediation_id])
@@ -59,3 +67,7 @@ class Idempotency:
         """Return what was made of the key before, None if it is new."""
         text = self._redis.get(key.record)
         return decode(key, text) if text else None
+
+    def keep(self, key: RequestKey, about: str) -> None:
+        """Note that the request of a key was carried out, and what it was about; the first note stays."""
+        self._redis.set(key.record, encode(key, about), nx=True, ex=LIFE_SECONDS)

@@ -9,6 +9,8 @@ OPEN = PREFIX + "open"  # set: remediations that have not ended
 ACTIVE = PREFIX + "active"  # set: runs that have not ended
 WORKERS = PREFIX + "workers"  # zset: worker id by the time of its last heartbeat
 REAPER = PREFIX + "reaper"  # string: who looks for lost runs at this moment
+CHECKS = PREFIX + "checks"  # zset, score 0: ids of readiness checks in order of creation
+CHECKS_DUE = PREFIX + "checks:due"  # set: ended remediations that a check is to follow
 PAUSE = PREFIX + "pause"  # hash: who paused the service, when and why; not there while it works
 APPROVALS = (
     PREFIX + "approvals"
@@ -21,7 +23,7 @@ PROBE = PREFIX + "probe"  # string: written by the readiness probe
 
 
 def remediation(remediation_id: str) -> str:
-    """Hash: the request, its status and times."""
+    """Hash: the request, its status and times; of a readiness check as well."""
     return f"{PREFIX}remediation:{remediation_id}"
 
 
@@ -68,6 +70,16 @@ def journal(run_id: str) -> str:
 def rows(run_id: str, outcome: Outcome) -> str:
     """Zset, score 0: `namespace NUL row` in order of namespace, one key per outcome."""
     return f"{PREFIX}run:{run_id}:rows:{outcome}"
+
+
+def findings(run_id: str) -> str:
+    """List: what a readiness check found on one cluster, the blocking ones first."""
+    return f"{PREFIX}run:{run_id}:findings"
+
+
+def restarts(run_id: str) -> str:
+    """String: which controllers of one cluster to restart, in order."""
+    return f"{PREFIX}run:{run_id}:restarts"
 
 
 def all_rows(run_id: str) -> list[str]:

@@ -12,6 +12,7 @@ from store.store import Store
 _LEFT_OVER = (Outcome.FAILED, Outcome.CANCELLED)
 _FINISHED = tuple(outcome for outcome in Outcome if outcome not in _LEFT_OVER)
 _MAY_HAVE_WRITTEN = (Outcome.CHANGED, Outcome.FAILED, Outcome.CANCELLED)
+_WROTE_NOTHING = tuple(outcome for outcome in Outcome if outcome not in _MAY_HAVE_WRITTEN)
 
 
 def complete(run: Run) -> bool:
@@ -34,6 +35,8 @@ def parents_for_retry(run: Run) -> tuple[str, ...]:
 
 def wrote(store: Store, run: Run) -> bool:
     """Tell whether the run, which has ended, may have written anything."""
+    if run.line is None:  # a dry run
+        return False
     summary = run.summary
     if summary.accounts_changed or summary.secrets_created or summary.secrets_updated:
         return True
@@ -58,7 +61,11 @@ def done_by(store: Store, run: Run) -> dict[str, Done]:
     rows = [row.result for row in store.results.rows([run], outcomes=_MAY_HAVE_WRITTEN)]
     unreported = not complete(run)
     doubt = unreported or any(row.doubtful for row in rows)
-    intents = store.journal.intents(run.id) if doubt else {}
+    intents = dict(store.journal.intents(run.id)) if doubt else {}
+    if unreported:
+        # Where a row says that nothing was written, what is in line now is somebody else's, whatever was intended.
+        for namespace in store.results.namespaces(run.id, _WROTE_NOTHING):
+            intents.pop(namespace, None)
     return what_was_done(rows, intents, unreported=unreported)
 
 

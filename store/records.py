@@ -6,6 +6,8 @@ from typing import Any
 
 from remediation.approval import Approval
 from remediation.outcome import Error, NamespaceResult, Summary
+from remediation.readiness.request import CheckRequest, overall
+from remediation.readiness.verdict import Verdict
 from remediation.registry.check import CheckResult
 from remediation.request import RemediationRequest
 from remediation.status import RemediationStatus, RunStatus
@@ -20,7 +22,8 @@ class Run:
     remediation that goes first; `missing` are named namespaces the cluster does not have (None: not observed yet).
     `parents` are the runs whose leftovers it retries, the oldest first; `undoes` is the run it takes back, `undone_by`
     the run that takes it back. `registry_check` is what the registry said of the credential (None: not asked).
-    `credential_fingerprint` is that of the credential which its last attempt works with.
+    `credential_fingerprint` is that of the credential which its last attempt works with; `judged` is what a readiness
+    check came to.
     """
 
     id: str
@@ -43,6 +46,49 @@ class Run:
     undone_by: str | None = None
     registry_check: CheckResult | None = None
     credential_fingerprint: str | None = None
+    judged: "Judged | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What a readiness check came to on one cluster.
+
+    `classes` counts findings by class, `severities` by severity (waived ones apart, as `waived`). `certificate` names
+    what the verdict stands on; `registries` are those that were judged.
+    """
+
+    verdict: Verdict
+    classes: Mapping[str, int]
+    severities: Mapping[str, int]
+    registries: tuple[str, ...]
+    certificate: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A readiness check; `revision` changes with every change, times are RFC 3339 UTC.
+
+    `remediation_id` is the remediation that it followed by itself, `confirms` the check whose gate asked for it.
+    """
+
+    id: str
+    status: RemediationStatus
+    request: CheckRequest
+    requested_by: str
+    created_at: str
+    revision: str
+    runs: tuple[Run, ...]
+    started_at: str | None = None
+    finished_at: str | None = None
+    remediation_id: str | None = None
+    confirms: str | None = None
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """Over all clusters; None as long as it has not ended."""
+        if not self.status.terminal:
+            return None
+        return overall(run.judged.verdict if run.judged else None for run in self.runs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +132,7 @@ class Remediation:
     """A request and its outcome; `revision` changes with every change, times are RFC 3339 UTC.
 
     `kept_secrets` is the number of Secrets that an undo leaves as they are; `paused` says why nothing of it begins,
-    None while the service works.
+    None while the service works; `check_id` is the readiness check that followed, `verdict` what it came to.
     """
 
     id: str
@@ -104,6 +150,8 @@ class Remediation:
     request_id: str = ""
     approval: Approval | None = None
     paused: Paused | None = None
+    check_id: str | None = None
+    verdict: Verdict | None = None
 
     @property
     def summary(self) -> Summary:

@@ -1,15 +1,22 @@
-"""Finding runs that nobody works on: a wake-up was lost, or a worker died.
+"""Finding runs that nobody works on: a wake-up was lost, or a worker died; and beginning checks that are due.
 
 Every worker and the API do it, one of them at a time.
 """
 
 from collections.abc import Iterable
+from datetime import datetime
+from itertools import islice
 
 from remediation.audit import Action, Verdict
 from remediation.outcome import Error, ErrorCode
+from remediation.permission import Permission
+from remediation.readiness.proof import Level
+from remediation.readiness.request import CheckRequest
 from remediation.status import RunStatus
 from store import clock, keys
 from store.audit import entry
+from store.checks import check_after
+from store.inventory import known_credentials
 from store.records import Run
 from store.remediations import WAKE_MS
 from store.runs import MAX_ATTEMPTS, LeaseLost
@@ -17,6 +24,7 @@ from store.store import Store
 
 PERIOD_SECONDS = 0.5
 _TURN_MS = 400
+_MOST_LOOKED_AT = 200
 
 
 def recover(store: Store) -> list[Run]:
@@ -27,7 +35,11 @@ def recover(store: Store) -> list[Run]:
     for remediation_id in store.approvals.expire():
         done = entry(Action.EXPIRE, Verdict.DONE, remediation_id=remediation_id)
         store.audit.record(done)
-    idle = end_unbegun(store, store.runs.without_lease(store.runs.active()))
+    active = store.runs.active()
+    ends = store.runs.next_lease_end(active)
+    if ends is not None and ends < _TURN_MS:
+        store.redis.pexpire(keys.REAPER, max(1, ends))  # a dead worker's, most likely
+    idle = end_unbegun(store, store.runs.without_lease(active))
     waiting = {pool: store.queue.waiting_runs(pool) for pool in {run.pool for run in idle}}
     resting = _resting(store, idle)
     for run in idle:
@@ -44,7 +56,59 @@ def recover(store: Store) -> list[Run]:
             woken.append(run)
     for remediation_id in store.remediations.open_ids():
         store.remediations.close(remediation_id)
+    begin_due_checks(store)
     return woken
+
+
+def until_next_turn(store: Store) -> float:
+    """Return for how many seconds nobody need look: until the next lease ends, at most PERIOD_SECONDS."""
+    left = store.redis.pttl(keys.REAPER)
+    return min(PERIOD_SECONDS, (max(0, left) + 1) / 1000)
+
+
+def begin_due_checks(store: Store) -> None:
+    """Record the readiness checks that follow remediations, each once, and wake their workers."""
+    for remediation_id in store.checks.due():
+        remediation = store.remediations.get(remediation_id)
+        if remediation is not None:
+            request = remediation.request
+            warrant = store.remediations.warrant(remediation_id)
+            inline = request.inline_credential
+            known = known_credentials(store.inventory.workers()).get(request.credential or "")
+            registries = known.credential.registries if known else ()
+            runs = store.checks.create(
+                check_after(remediation_id),
+                CheckRequest(
+                    clusters=tuple(run.cluster for run in remediation.runs),
+                    # A login that came in the request is gone by now.
+                    registries=(inline.registry,) if inline else registries,
+                    credential=request.credential,
+                    namespaces=request.namespaces,
+                    ignore=request.ignore,
+                    namespace_selector=request.namespace_selector,
+                    secret_name=request.secret_name,
+                    evidence=Level.GRAPH,  # the credential itself was proved before the first write
+                ),
+                remediation.requested_by,
+                [(run.cluster, run.pool) for run in remediation.runs],
+                groups=warrant.requester.groups if warrant else (),
+                needs=Permission.CREATE_REMEDIATIONS,
+                remediation_id=remediation_id,
+            )
+            for run in runs:
+                store.queue.wake(run.pool, run.id)
+        store.checks.no_longer_due(remediation_id)
+
+
+def last_remediation_of(store: Store, cluster: str) -> datetime | None:
+    """Return when the last remediation that may have written on the cluster ended, among the newest ones."""
+    for remediation in islice(store.remediations.newest_first(), _MOST_LOOKED_AT):
+        if remediation.request.dry_run:
+            continue
+        for run in remediation.runs:
+            if run.cluster == cluster and run.finished_at:
+                return clock.parse(run.finished_at)
+    return None
 
 
 def _resting(store: Store, idle: Iterable[Run]) -> set[str]:

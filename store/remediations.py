@@ -8,10 +8,12 @@ from redis import Redis
 
 from remediation.approval import ApprovalState
 from remediation.permission import Permission, Requester, Warrant
+from remediation.readiness.request import overall
+from remediation.readiness.verdict import Verdict
 from remediation.request import RemediationRequest
 from remediation.status import RemediationStatus, RunStatus, remediation_status
 from store import clock, codec, events, keys
-from store.idempotency import LIFE_SECONDS, Known, RequestKey, decode, encode
+from store.idempotency import LIFE_SECONDS, KeyTaken, RequestKey, decode, encode
 from store.lines import in_line, place
 from store.lua import script
 from store.records import FREE, NEW, Orders, Origin, Paused, Remediation, Run, Terms
@@ -19,14 +21,6 @@ from store.sealed import MARGIN_SECONDS
 
 _LIST_CHUNK = 50
 WAKE_MS = 2000
-
-
-class KeyTaken(Exception):
-    """Something was made of the idempotency key before."""
-
-    def __init__(self, known: Known) -> None:
-        super().__init__(known.remediation_id)
-        self.known = known
 
 
 class AlreadyUndone(Exception):
@@ -91,9 +85,13 @@ class Remediations:
         def record(pipe: Any) -> None:
             if pipe.exists(head):
                 return
+            already = not origin.retry_of and any(
+                pipe.hexists(each, "undone_by") for each in undone
+            )
+            # The key is read last: it may be the same request that has undone it, a moment ago.
             if key and (text := pipe.get(key.record)):
                 raise KeyTaken(decode(key, text))
-            if not origin.retry_of and any(pipe.hexists(each, "undone_by") for each in undone):
+            if already:
                 raise AlreadyUndone
             if terms.most_active is not None:
                 active = len(pipe.sinter(callers, keys.OPEN))
@@ -118,6 +116,7 @@ class Remediations:
                     "created_at": now,
                     "open": len(clusters),
                     "runs": codec.dumps(run_ids),
+                    "readiness": int(_is_followed(request, origin)),
                     **{name: value for name, value in kinship.items() if value},
                     **_terms(terms),
                 },
@@ -245,16 +244,23 @@ class Remediations:
         """Return the remediations that have not ended."""
         return sorted(self._redis.smembers(keys.OPEN))
 
-    def cancel(self, remediation_id: str) -> RemediationStatus | None:
+    def cancel(
+        self, remediation_id: str, key: RequestKey | None = None
+    ) -> RemediationStatus | None:
         """Ask for the end of a remediation; return its status after this, None if it is not there.
 
-        Workers see it within a second. What they have not begun is left for `recovery.end_unbegun`.
+        Workers see it within a second. What they have not begun is left for `recovery.end_unbegun`. Having changed
+        nothing, raises KeyTaken if something was made of the idempotency key before.
         """
-        answer = self._cancel(
-            keys=[keys.remediation(remediation_id), keys.events(remediation_id)],
-            args=[events.change()],
+        head = keys.remediation(remediation_id)
+        kept = encode(key, remediation_id) if key else ""
+        answer, *more = self._cancel(
+            keys=[head, keys.events(remediation_id), key.record if key else head],
+            args=[events.change(), kept, LIFE_SECONDS],
         )
-        return RemediationStatus(answer) if answer else None
+        if answer == "known" and key:
+            raise KeyTaken(decode(key, more[0]))
+        return RemediationStatus(more[0]) if more else None
 
     def cancelling(self, remediation_ids: Iterable[str]) -> set[str]:
         """Return those of the remediations that are to end."""
@@ -283,16 +289,18 @@ class Remediations:
         }
 
     def close(self, remediation_id: str) -> bool:
-        """End a remediation if all its runs have ended; return whether this call did it.
+        """End a remediation, or a readiness check, if all its runs have ended; return whether this call did it.
 
         From here on its records live for the retention time.
         """
-        remediation = self.get(remediation_id)
-        if remediation is None:
+        raw = self._redis.hgetall(keys.remediation(remediation_id))
+        run_ids = codec.loads(raw["runs"]) if raw else []
+        runs = self._runs(run_ids)
+        if not raw or len(runs) < len(run_ids):
             self._redis.srem(keys.OPEN, remediation_id)
             self._redis.delete(keys.sealed(remediation_id))
             return False
-        statuses = [run.status for run in remediation.runs]
+        statuses = [run.status for run in runs]
         if not all(status.terminal for status in statuses):
             return False
         status = remediation_status(statuses)
@@ -302,15 +310,21 @@ class Remediations:
                     keys.remediation(remediation_id),
                     keys.events(remediation_id),
                     keys.OPEN,
-                    keys.open_of(caller_digest(remediation.requested_by)),
+                    keys.open_of(caller_digest(raw["requested_by"])),
                     keys.APPROVALS,
                     keys.sealed(remediation_id),
+                    keys.CHECKS_DUE,
                 ],
                 args=[remediation_id, status, clock.now(), events.change(status=status)],
                 client=pipe,
             )
-            for key in _keys_of(remediation):
+            for key in _keys_of(remediation_id, run_ids):
                 pipe.expire(key, self._retention)
+            if followed := raw.get("remediation"):
+                verdict = overall(run.judged.verdict if run.judged else None for run in runs)
+                pipe.hset(keys.remediation(followed), "verdict", verdict)
+                change = {"type": "readiness.finished", "data": events.change(verdict=verdict)}
+                pipe.xadd(keys.events(followed), change)
             return bool(pipe.execute()[0])
 
     def _runs(self, run_ids: Sequence[str]) -> list[Run]:
@@ -340,16 +354,23 @@ def owner_of(identity: str) -> str:
     return identity.rpartition("-")[0]
 
 
-def _keys_of(remediation: Remediation) -> Iterator[str]:
-    yield keys.remediation(remediation.id)
-    yield keys.events(remediation.id)
-    for run in remediation.runs:
-        yield from _keys_of_run(run.id)
+def _is_followed(request: RemediationRequest, origin: Origin) -> bool:
+    """Tell whether a readiness check comes after it: not where nothing was written, or taken back."""
+    return request.readiness and not request.dry_run and not origin.undo_of
+
+
+def _keys_of(remediation_id: str, run_ids: Sequence[str]) -> Iterator[str]:
+    yield keys.remediation(remediation_id)
+    yield keys.events(remediation_id)
+    for identity in run_ids:
+        yield from _keys_of_run(identity)
 
 
 def _keys_of_run(identity: str) -> Iterator[str]:
     yield keys.run(identity)
     yield keys.journal(identity)
+    yield keys.findings(identity)
+    yield keys.restarts(identity)
     yield from keys.all_rows(identity)
 
 
@@ -394,4 +415,6 @@ def _remediation(
         request_id=raw.get("request_id", ""),
         approval=codec.decode_approval(raw),
         paused=paused,
+        check_id=raw.get("check"),
+        verdict=Verdict(raw["verdict"]) if "verdict" in raw else None,
     )

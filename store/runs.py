@@ -96,6 +96,10 @@ class Runs:
         """Hold the run for another LEASE_MS; return what is to be done with it."""
         return self._set_lease(claim, LEASE_MS)
 
+    def look(self, claim: Claim) -> Hold:
+        """Return what is to be done with the run; the lease ends when it would have."""
+        return self._set_lease(claim, None)
+
     def hand_back(self, claim: Claim) -> None:
         """Give the lease back at once, so that somebody else may go on."""
         self._set_lease(claim, 0)
@@ -231,6 +235,13 @@ class Runs:
                 pipe.exists(keys.lease(run.id))
             return [run for run, held in zip(open_runs, pipe.execute(), strict=True) if not held]
 
+    def next_lease_end(self, runs: Sequence[Run]) -> int | None:
+        """Return in how many milliseconds the first lease of these runs ends, None if nobody works on any."""
+        with self._redis.pipeline(transaction=False) as pipe:
+            for run in runs:
+                pipe.pttl(keys.lease(run.id))
+            return min((left for left in pipe.execute() if left >= 0), default=None)
+
     def may_wake(self, run: Run, milliseconds: int) -> bool:
         """Take the right to send a wake-up for the run; only one caller gets it within the time."""
         return bool(self._redis.set(keys.wake(run.id), 1, nx=True, px=milliseconds))
@@ -243,11 +254,11 @@ class Runs:
                 if raw:
                     yield codec.decode_run(run_id, raw)
 
-    def _set_lease(self, claim: Claim, milliseconds: int) -> Hold:
+    def _set_lease(self, claim: Claim, milliseconds: int | None) -> Hold:
         run = claim.run
         answer = self._renew(
             keys=[keys.run(run.id), keys.lease(run.id), keys.remediation(run.remediation_id)],
-            args=[claim.attempt, milliseconds],
+            args=[claim.attempt, "" if milliseconds is None else milliseconds],
         )
         return Hold(answer)
 

@@ -7,6 +7,7 @@ from redis import Redis
 from store import keys
 from store.approvals import Approvals
 from store.audit import Audit
+from store.checks import Checks
 from store.connection import connect
 from store.events import Events
 from store.idempotency import Idempotency
@@ -30,6 +31,7 @@ class Store:
 
     redis: Redis
     remediations: Remediations
+    checks: Checks
     runs: Runs
     results: Results
     events: Events
@@ -53,6 +55,7 @@ class Store:
         return cls(
             redis=redis,
             remediations=Remediations(redis, retention_seconds),
+            checks=Checks(redis),
             runs=Runs(redis, retention_seconds),
             results=Results(redis),
             events=Events(redis),

@@ -11,6 +11,7 @@ from functools import partial
 
 import remediation
 from remediation.inventory import Announcement
+from remediation.readiness.facts_file import FactsError
 from remediation.registry.rules import InvalidRules
 from remediation.sealing import SealingKeyError
 from store import clock
@@ -21,6 +22,7 @@ from worker.credentials import CredentialFolder
 from worker.job import execute
 from worker.kubeconfigs import Kubeconfigs
 from worker.process import serve
+from worker.readiness.facts_file import load_facts
 from worker.registries import RegistriesFile
 from worker.sealing import SealingKeys
 from worker.settings import Settings, SettingsError
@@ -35,6 +37,7 @@ def main() -> int:
         settings = Settings.from_environment(os.environ)
         sealing_keys = _sealing_keys(settings)
         registries = RegistriesFile.opened(settings.registries_file)
+        load_facts(settings.facts_file)
     except SettingsError as error:
         sys.stderr.write(f"remediator worker: {error}\n")
         return 2
@@ -42,6 +45,12 @@ def main() -> int:
         sys.stderr.write(
             f"remediator worker: REMEDIATOR_REGISTRIES_FILE {settings.registries_file}: {error}; for example "
             "'registries: {registry.example.com: {realm_hosts: [auth.example.com]}}'\n"
+        )
+        return 2
+    except FactsError as error:
+        sys.stderr.write(
+            f"remediator worker: REMEDIATOR_FACTS_FILE {settings.facts_file}: {error}; for example "
+            "'waivers: [{classes: [W_OTHER], owner: sre, reason: told, expires_at: 2027-01-31}]'\n"
         )
         return 2
     logs.set_up(settings.log_format, settings.log_level)

@@ -10,7 +10,7 @@ from remediation.inventory import AnnouncedCluster, Announcement
 from remediation.sealing import SealingKeyError
 from store.connection import PROMPT, StoreUnavailable
 from store.inventory import BEAT_SECONDS
-from store.recovery import PERIOD_SECONDS, recover
+from store.recovery import PERIOD_SECONDS, recover, until_next_turn
 from worker.credentials import CredentialFolder
 from worker.kubeconfigs import Contexts
 from worker.sealing import SealingKeys
@@ -37,6 +37,7 @@ def attend(
     away = False
     try:
         while True:
+            pause = PERIOD_SECONDS
             try:
                 if time.monotonic() >= next_beat:
                     current = _current(announcement, contexts(), settings, registries_problem())
@@ -44,6 +45,7 @@ def attend(
                     next_beat = time.monotonic() + BEAT_SECONDS
                 for run in recover(store):
                     log.info("woke run %s on cluster %s", run.id, run.cluster)
+                pause = until_next_turn(store)
             except StoreUnavailable as error:
                 if not away:
                     log.warning("Redis does not answer (%s): waiting", type(error).__name__)
@@ -52,7 +54,7 @@ def attend(
                 if away:
                     log.info("Redis is back")
                 away = False
-            time.sleep(PERIOD_SECONDS)
+            time.sleep(pause)
     except _Stopped:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         try:

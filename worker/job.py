@@ -10,10 +10,12 @@ from pathlib import Path
 
 import uvloop
 
-from remediation.admission import refusal
+from remediation.admission import refusal, refusal_of_check
 from remediation.credential import Credential, InvalidCredential, credential_from_login
 from remediation.outcome import Error, ErrorCode
 from remediation.plan import Task
+from remediation.readiness.facts import Facts
+from remediation.readiness.facts_file import FactsError
 from remediation.registry.rules import Registries
 from remediation.request import InlineCredential, RemediationRequest
 from remediation.sealing import SealedValueError, SealingKeyError
@@ -21,13 +23,17 @@ from remediation.selection import nearest
 from remediation.status import RunStatus
 from remediation.undo import Done, UndoTask
 from store import lineage
+from store.checks import is_check
 from store.connection import PATIENT, StoreUnavailable
-from store.recovery import wake_next
+from store.recovery import last_remediation_of, wake_next
 from store.runs import Claim, LeaseLost
 from store.store import Store
 from worker.credentials import CredentialFolder, CredentialUnavailable
-from worker.kubeconfigs import Contexts
+from worker.kubeconfigs import Context, Contexts
 from worker.lease import Lease
+from worker.readiness.check import CheckExecution, carry_out_check
+from worker.readiness.facts_file import load_facts
+from worker.readiness.targets import targets_of
 from worker.run import Execution, RunFailed, carry_out
 from worker.sealing import SealingKeys
 from worker.settings import Settings
@@ -74,7 +80,7 @@ class _Job:
         self._claim = claim
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
-        self._execution: Execution | None = None
+        self._execution: Execution | CheckExecution | None = None
         self._lost = False
         self._cancelled = threading.Event()
         self._stopped = False
@@ -92,7 +98,7 @@ class _Job:
         """Carry the run out and store its end. Raises LeaseLost, and CancelledError when told to stop."""
         run = self._claim.run
         try:
-            execution = self._prepare()
+            execution = self._prepare_check() if is_check(run.id) else self._prepare()
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(self._main(execution))
         except RunFailed as failed:
@@ -115,13 +121,7 @@ class _Job:
             raise LeaseLost(run.id)
         request, _ = asked
         self._check_permission(request)
-        context = self._contexts.usable.get(run.cluster)
-        if context is None:
-            why = self._contexts.broken.get(run.cluster, "no kubeconfig of this worker has it")
-            raise RunFailed(
-                Error(ErrorCode.UNREACHABLE, f"the cluster is not served: {why}"),
-                RunStatus.UNREACHABLE,
-            )
+        context = self._context()
         task = self._task_of(request)
         concurrency = self._settings.concurrency
         orders = self._store.remediations.orders(run.remediation_id)
@@ -134,6 +134,52 @@ class _Job:
             concurrency,
             self._registries,
         )
+
+    def _prepare_check(self) -> CheckExecution:
+        run = self._claim.run
+        asked = self._store.checks.request(run.remediation_id)
+        if asked is None:
+            raise LeaseLost(run.id)
+        request, created_at = asked
+        warrant = self._store.remediations.warrant(run.remediation_id)
+        policy = self._store.policies.current()
+        if error := refusal_of_check(policy, warrant, run.cluster, request):
+            raise RunFailed(error)
+        credential = self._held(request.credential) if request.credential else None
+        return CheckExecution(
+            store=self._store,
+            claim=self._claim,
+            request=request,
+            targets=targets_of(request, credential),
+            credential=credential,
+            facts=self._facts(),
+            context=self._context(),
+            created=created_at,
+            concurrency=self._settings.concurrency,
+            registries=self._registries,
+            remediated_at=last_remediation_of(self._store, run.cluster),
+        )
+
+    def _facts(self) -> Facts:
+        try:
+            return load_facts(self._settings.facts_file)
+        except FactsError as error:
+            detail = f"the file of declared facts cannot be used: {error}"
+            hint = (
+                f"mend {self._settings.facts_file} on the workers of pool '{self._claim.run.pool}'"
+            )
+            raise RunFailed(Error(ErrorCode.INTERNAL, detail, hint)) from None
+
+    def _context(self) -> Context:
+        cluster = self._claim.run.cluster
+        context = self._contexts.usable.get(cluster)
+        if context is None:
+            why = self._contexts.broken.get(cluster, "no kubeconfig of this worker has it")
+            raise RunFailed(
+                Error(ErrorCode.UNREACHABLE, f"the cluster is not served: {why}"),
+                RunStatus.UNREACHABLE,
+            )
+        return context
 
     def _check_permission(self, request: RemediationRequest) -> None:
         """Look whether who asked may still have this done here. Raises RunFailed if not."""
@@ -208,7 +254,7 @@ class _Job:
         except InvalidCredential as error:
             raise RunFailed(_unavailable(f"the login of the request {error}", _AGAIN)) from None
 
-    async def _main(self, execution: Execution) -> None:
+    async def _main(self, execution: Execution | CheckExecution) -> None:
         self._loop = asyncio.get_running_loop()
         self._execution = execution
         self._task = asyncio.current_task()
@@ -218,7 +264,10 @@ class _Job:
         if self._cancelled.is_set():
             execution.cancelled.set()
         try:
-            await carry_out(execution)
+            if isinstance(execution, CheckExecution):
+                await carry_out_check(execution)
+            else:
+                await carry_out(execution)
         except asyncio.CancelledError:
             if self._stopped:
                 raise

@@ -101,6 +101,12 @@ class Session:
                 seen.append(written)
                 return written
 
+    async def post(self, path: str, call: Call, body: bytes, **params: str) -> bytes:
+        """Ask for something to be made, as a write; here only what a dry run would make."""
+        async with self.pace.writes:
+            content_type = "application/json"
+            return (await self._request("POST", path, call, params, body, content_type)).body
+
     async def delete(self, path: str, call: Call, options: bytes) -> None:
         """Delete, as a write. Raises Stopped once the run is cancelled."""
         async with self.pace.writes:

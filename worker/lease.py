@@ -1,14 +1,19 @@
 """Holding a run's lease from a plain thread, so that a busy event loop never loses it."""
 
 import logging
+import math
 import threading
+import time
 from collections.abc import Callable
 from types import TracebackType
 
 from store.connection import StoreUnavailable
 from store.runs import Claim, Hold, Runs
 
-PERIOD_SECONDS = 0.5
+# Whether the run is to be cancelled is asked more often than the lease is renewed: what is left of a dead worker's
+# lease is time in which nobody goes on.
+LOOK_SECONDS = 0.5
+RENEW_SECONDS = 1.0
 
 log = logging.getLogger(__name__)
 
@@ -47,11 +52,16 @@ class Lease:
         self._thread.join()
 
     def _keep(self) -> None:
-        wait = 0.0
+        wait, renewed = 0.0, -math.inf
         while not self._ended.wait(wait):
-            wait = PERIOD_SECONDS
+            wait = LOOK_SECONDS
+            now = time.monotonic()
             try:
-                hold = self._runs.renew(self._claim)
+                if now - renewed > RENEW_SECONDS - LOOK_SECONDS / 2:
+                    hold = self._runs.renew(self._claim)
+                    renewed = now
+                else:
+                    hold = self._runs.look(self._claim)
             except StoreUnavailable as error:
                 log.warning(
                     "cannot renew the lease of %s: %s", self._claim.run.id, type(error).__name__

@@ -156,7 +156,7 @@ async def _items(
     call = Call("list", kind)
     while True:
         page_params = params | {"limit": str(_PAGE)} | ({"continue": token} if token else {})
-        page = _decode(decoder, await _read(session, path, call, page_params), call)
+        page = decode(decoder, await _read(session, path, call, page_params), call)
         for found in page.items:
             yield found
         token = page.metadata.next
@@ -169,7 +169,7 @@ def _page_of(item: type[_Object]) -> Any:
 
 
 async def _one(session: Session, path: str, call: Call, kind: type[_Object]) -> _Object:
-    return _decode(msgspec.json.Decoder(kind), await _read(session, path, call, {}), call)
+    return decode(msgspec.json.Decoder(kind), await _read(session, path, call, {}), call)
 
 
 async def _read(session: Session, path: str, call: Call, params: dict[str, str]) -> bytes:
@@ -196,7 +196,8 @@ async def _worth_another(session: Session, fault: Fault, attempt: int) -> bool:
 _Decoded = TypeVar("_Decoded")
 
 
-def _decode(decoder: msgspec.json.Decoder[_Decoded], body: bytes, call: Call) -> _Decoded:
+def decode(decoder: msgspec.json.Decoder[_Decoded], body: bytes, call: Call) -> _Decoded:
+    """Return what an answer holds. Raises Fault for one that no API server gives."""
     try:
         return decoder.decode(body)
     except msgspec.MsgspecError:

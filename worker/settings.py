@@ -40,6 +40,7 @@ class Settings:
     credentials_dir: Path | None = None
     sealing_key_file: Path | None = None
     registries_file: Path | None = None
+    facts_file: Path | None = None
     processes: int = 4
     concurrency: int = 32
     exec_plugins: tuple[str, ...] = ()
@@ -57,6 +58,7 @@ class Settings:
         folder = environment.get("REMEDIATOR_CREDENTIALS_DIR")
         sealing_key = environment.get("REMEDIATOR_SEALING_KEY_FILE")
         rules = environment.get("REMEDIATOR_REGISTRIES_FILE")
+        facts = environment.get("REMEDIATOR_FACTS_FILE")
         return cls(
             redis_url=_redis_url(environment),
             kubeconfigs=_kubeconfigs(environment),
@@ -66,6 +68,7 @@ class Settings:
             credentials_dir=Path(folder).expanduser() if folder else None,
             sealing_key_file=Path(sealing_key).expanduser() if sealing_key else None,
             registries_file=Path(rules).expanduser() if rules else None,
+            facts_file=Path(facts).expanduser() if facts else None,
             processes=_number(environment, "REMEDIATOR_PROCESSES", 4, _MOST_PROCESSES),
             concurrency=_number(environment, "REMEDIATOR_CONCURRENCY", 32, _MOST_CONCURRENCY),
             exec_plugins=_exec_plugins(environment),

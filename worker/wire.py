@@ -28,6 +28,7 @@ class Meta(msgspec.Struct, gc=False):
     resourceVersion: str = ""
     labels: dict[str, str] | None = None
     annotations: dict[str, str] | None = None
+    creationTimestamp: str | None = None
     deletionTimestamp: str | None = None
 
 
@@ -35,6 +36,7 @@ class ListMeta(msgspec.Struct, gc=False):
     """List metadata."""
 
     next: str = msgspec.field(name="continue", default="")
+    resourceVersion: str = ""
 
 
 class WireStatus(msgspec.Struct, gc=False):

@@ -41,6 +41,24 @@ class Judgement:
     renewals: tuple[Renewal, ...] = ()
 
 
+def together(judgements: Iterable[Judgement]) -> Judgement:
+    """Return one judgement of several about the same cluster, one for each registry.
+
+    What is about the cluster itself, each of them says; it counts once.
+    """
+    every = list(judgements)
+    findings = in_order(dict.fromkeys(found for each in every for found in each.findings))
+    return Judgement(
+        every[0].cluster,
+        findings,
+        count(findings),
+        sum(each.pods for each in every),
+        sum(each.workloads for each in every),
+        sum(each.repositories for each in every),
+        tuple(renewal for each in every for renewal in each.renewals),
+    )
+
+
 def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """Return findings as they are shown: what blocks first, then by place."""
     return tuple(

@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,10 @@ from api.settings import Settings
 from remediation.api_key import ENTROPY_BYTES, ApiKey, digest, new_api_key
 from remediation.inventory import AnnouncedCluster, AnnouncedCredential, Announcement
 from remediation.outcome import AccountCounts, Error, NamespaceResult, Outcome, SecretAction
+from remediation.readiness.finding import Coverage, Finding, FindingClass, Severity
+from remediation.readiness.verdict import verdict_of
 from remediation.status import RunStatus
+from store.records import Judged
 from store.store import Store
 
 API = "/api/v1"
@@ -162,6 +166,58 @@ class Work:
         self.store.runs.finish(claim, error, RunStatus.UNREACHABLE)
         self.store.remediations.close(remediation_id)
 
+    def judge(
+        self,
+        check_id: str,
+        *findings: Finding,
+        basis: str = "sha256:1",
+        valid_for: timedelta = timedelta(minutes=10),
+    ) -> None:
+        """End the runs of a readiness check with these findings, and the check."""
+        check = self.store.checks.get(check_id)
+        assert check is not None
+        for run in check.runs:
+            claim = self.store.runs.claim(run.id)
+            assert claim is not None
+            now = datetime.now(UTC)
+            certificate = {
+                "cluster_uid": f"uid-of-{run.cluster}",
+                "kubernetes_version": "v1.36.3",
+                "judged_at": now.isoformat(),
+                "valid_until": (now + valid_for).isoformat(),
+                "resource_versions": {"pods": "17"},
+                "digest": "sha256:0",
+                "basis": basis,
+            }
+            judged = Judged(
+                verdict_of(findings),
+                {str(found.finding_class): found.count for found in findings},
+                {"blocking": sum(found.blocks for found in findings)},
+                ("registry.example.com",),
+                certificate,
+            )
+            rows = [found.to_row() for found in findings]
+            self.store.checks.report(claim, rows, {"steps": []}, judged)
+            self.store.runs.finish(claim)
+        self.store.remediations.close(check_id)
+
+
+def a_finding(name: str = "web", **more: Any) -> Finding:
+    """Return a finding that blocks."""
+    usual = {
+        "cluster": "eu-1",
+        "namespace": "shop",
+        "kind": "Deployment",
+        "name": name,
+        "image": "registry.example.com/shop/web:1",
+        "finding_class": FindingClass.W_SA_UNPATCHED,
+        "severity": Severity.BLOCKING,
+        "coverage": Coverage.NO_REFS,
+        "explanation": "it names no Secret",
+        "fix": "remediate",
+    }
+    return Finding(**{**usual, **more})
+
 
 @pytest.fixture
 def work(store: Store) -> Work:
@@ -187,6 +243,23 @@ def a_row(namespace: str, outcome: Outcome = Outcome.CHANGED, **more: Any) -> Na
 def row() -> Callable[..., NamespaceResult]:
     """Return the factory of result rows."""
     return a_row
+
+
+@pytest.fixture
+def ask(client: FlaskClient, announce: Announce) -> Callable[..., str]:
+    """Return a function that has a readiness check accepted and returns its id."""
+
+    def ask(*clusters: str, **body: Any) -> str:
+        names = clusters or ("eu-1",)
+        announce(*names)
+        usual = {"registry": "registry.example.com", "credential": CREDENTIAL}
+        answer = client.post(
+            f"{API}/readiness-checks", json={"clusters": list(names)} | usual | body
+        )
+        assert answer.status_code == 202, answer.text
+        return str(answer.get_json()["id"])
+
+    return ask
 
 
 @pytest.fixture

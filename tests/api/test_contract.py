@@ -17,7 +17,7 @@ from api.app import create_app
 from api.services import services_of
 from api.settings import Settings, open_store
 from remediation.api_key import ApiKey
-from tests.api.conftest import CREDENTIAL, Announce, Work, a_row
+from tests.api.conftest import CREDENTIAL, Announce, Work, a_finding, a_row
 
 Case = schemathesis.Case[Any]
 
@@ -47,13 +47,17 @@ rejection.expected_statuses = [*rejection.expected_statuses, "413"]
 
 
 @pytest.fixture
-def existing(app: Flask, start: Callable[..., str], work: Work) -> str:
-    """Put the application on the stage; return a remediation of it that has rows."""
+def existing(
+    app: Flask, start: Callable[..., str], ask: Callable[..., str], work: Work
+) -> tuple[str, str]:
+    """Put the application on the stage; return a remediation of it that has rows, and a check that has findings."""
     stage.app = app
     services_of(app).waits.stop()  # long waits would be kept, and tell nothing here
     identity = start("eu-1")
     work.run(identity, [a_row(f"ns-{number}") for number in range(5)])
-    return identity
+    check = ask("eu-1")
+    work.judge(check, a_finding())
+    return identity, check
 
 
 @schema.parametrize()
@@ -63,10 +67,10 @@ def existing(app: Flask, start: Callable[..., str], work: Work) -> str:
     suppress_health_check=list(HealthCheck),
 )
 def test_every_answer_is_as_documented(
-    case: Case, key: ApiKey, announce: Announce, existing: str
+    case: Case, key: ApiKey, announce: Announce, existing: tuple[str, str]
 ) -> None:
     announce("eu-1")  # lives for seconds only
-    _aim(case, existing)
+    _aim(case, *existing)
 
     case.call_and_validate(
         headers={"Authorization": f"Bearer {key.token}"},
@@ -91,12 +95,14 @@ def test_no_operation_is_left_out() -> None:
     assert len(found) == len(described)
 
 
-def _aim(case: Case, existing: str) -> None:
+def _aim(case: Case, remediation: str, check: str) -> None:
     """Have what is meant to be right hit something that is there."""
     if case.meta is None or not case.meta.generation.mode.is_positive:
         return
     if "remediation_id" in case.path_parameters:
-        case.path_parameters["remediation_id"] = existing
+        case.path_parameters["remediation_id"] = remediation
+    if "check_id" in case.path_parameters:
+        case.path_parameters["check_id"] = check
     if isinstance(case.body, dict) and "clusters" in case.body:
         case.body.pop("inline_credential", None)
         case.body |= {"clusters": ["*"], "credential": CREDENTIAL}

@@ -90,13 +90,14 @@ def test_every_field_is_taken(client: FlaskClient, announce: Announce) -> None:
         "secret_name": "pull.secret-1",
         "on_conflict": "merge",
         "dry_run": True,
+        "readiness": False,
         "registry_check": "warn",
         "timeout_seconds": 60,
         "reason": "x" * 500,
         "labels": {"k" * 63: "v" * 200},
     }
 
-    answer = post(client, body | {"readiness": False})
+    answer = post(client, body)
 
     assert answer.status_code == 202, answer.text
     assert answer.get_json()["request"] == body | {"inline_credential": None}
@@ -223,7 +224,7 @@ def test_a_wait_that_cannot_be(client: FlaskClient, announce: Announce, wait: st
         ("dry_run", None, "#/dry_run"),
         ("registry_check", "maybe", "#/registry_check"),
         ("registry_check", None, "#/registry_check"),
-        ("readiness", True, "#/readiness"),
+        ("readiness", "yes", "#/readiness"),
         ("timeout_seconds", 0, "#/timeout_seconds"),
         ("timeout_seconds", 86401, "#/timeout_seconds"),
         ("timeout_seconds", 1.5, "#/timeout_seconds"),

@@ -354,3 +354,47 @@ def test_broken_guard_rails_keep_those_from_before(
 
     assert client.post(f"{API}/remediations", json=BODY).status_code == 403
     assert "'limits.admin.clusters' is -1" in caplog.text
+
+
+@pytest.mark.parametrize("verb", ["approve", "reject"])
+def test_a_decision_under_a_key_is_taken_once(
+    client: FlaskClient, second: FlaskClient, held: dict[str, Any], verb: str
+) -> None:
+    header = {"Idempotency-Key": "8e03978e-40d5-43dd-bc93"}
+    path = f"{API}/remediations/{held['id']}/{verb}"
+    body = {"digest": held["approval"]["digest"]}
+
+    first, again = (second.post(path, json=body, headers=header) for _ in range(2))
+    other = second.post(path, json=body | {"comment": "another"}, headers=header)
+
+    assert (first.status_code, again.status_code) == (202, 202)
+    assert "Idempotency-Replayed" not in first.headers
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert again.get_json()["approval"] == first.get_json()["approval"]
+    problem(other, 422, "idempotency-key-reuse")
+
+
+def test_a_refused_decision_leaves_the_key_free(
+    client: FlaskClient, second: FlaskClient, held: dict[str, Any]
+) -> None:
+    header = {"Idempotency-Key": "8e03978e-40d5-43dd-bc93"}
+    path = f"{API}/remediations/{held['id']}/approve"
+    wrong = second.post(path, json={"digest": "sha256:" + "0" * 64}, headers=header)
+    right = second.post(path, json={"digest": held["approval"]["digest"]}, headers=header)
+
+    problem(wrong, 409, "approval-stale")
+    assert right.status_code == 202
+
+
+def test_a_resume_that_is_sent_again_ends_no_later_pause(client: FlaskClient) -> None:
+    header = {"Idempotency-Key": "8e03978e-40d5-43dd-bc93"}
+    client.post(f"{API}/system/pause", json={"reason": "the first"}, headers=header)
+    repeated = client.post(f"{API}/system/pause", json={"reason": "the first"}, headers=header)
+    client.post(f"{API}/system/resume", headers=header)
+    client.post(f"{API}/system/pause", json={"reason": "the second"})
+
+    again = client.post(f"{API}/system/resume", headers=header)
+
+    assert repeated.headers["Idempotency-Replayed"] == "true"
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert again.get_json()["paused"]["reason"] == "the second"

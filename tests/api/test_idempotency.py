@@ -2,9 +2,8 @@
 
 import json
 import os
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from pathlib import Path
-from threading import Barrier
 from typing import Any
 
 import pytest
@@ -13,13 +12,13 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from remediation.api_key import ENTROPY_BYTES, new_api_key
+from remediation.outcome import Outcome
 from store import keys
 from store.store import Store
 from tests.api.conftest import API, CREDENTIAL, Announce, Work, a_row, an_entry
 
 KEY = "8e03978e-40d5-43dd-bc93-6894a57f9324"
 BODY: dict[str, Any] = {"clusters": ["eu-1"], "credential": CREDENTIAL}
-POSTS = 50
 
 
 @pytest.fixture(autouse=True)
@@ -69,24 +68,6 @@ def test_the_order_of_members_and_quotes_around_the_key_mean_nothing(
     assert made(store) == 1
 
 
-def test_many_at_once_make_one(app: Flask, client: FlaskClient, store: Store) -> None:
-    bearer = client.environ_base["HTTP_AUTHORIZATION"]
-    ready = Barrier(POSTS)
-
-    def send(_: int) -> tuple[int, str]:
-        own = app.test_client()
-        own.environ_base["HTTP_AUTHORIZATION"] = bearer
-        ready.wait()
-        answer = post(own)
-        return answer.status_code, answer.get_json().get("id")
-
-    with ThreadPoolExecutor(POSTS) as threads:
-        answers = set(threads.map(send, range(POSTS)))
-
-    assert len(answers) == 1
-    assert made(store) == 1
-
-
 def test_another_request_under_the_key_is_refused(client: FlaskClient, store: Store) -> None:
     first = post(client).get_json()["id"]
 
@@ -115,15 +96,20 @@ def test_a_replay_does_not_depend_on_what_is_known_by_now(
     assert post(client).get_json()["id"] == first
 
 
-def test_a_key_belongs_to_its_caller(app: Flask, client: FlaskClient, access_file: Path) -> None:
-    other = new_api_key(os.urandom(ENTROPY_BYTES))
+@pytest.fixture
+def other(app: Flask, access_file: Path) -> FlaskClient:
+    """Return the client of another caller."""
+    key = new_api_key(os.urandom(ENTROPY_BYTES))
     access = json.loads(access_file.read_text())
-    access["keys"].append(an_entry(other, "portal"))
+    access["keys"].append(an_entry(key, "portal"))
     access_file.write_text(json.dumps(access))
-    own = app.test_client()
-    own.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {other.token}"
+    client = app.test_client()
+    client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {key.token}"
+    return client
 
-    assert post(client).get_json()["id"] != post(own).get_json()["id"]
+
+def test_a_key_belongs_to_its_caller(client: FlaskClient, other: FlaskClient) -> None:
+    assert post(client).get_json()["id"] != post(other).get_json()["id"]
 
 
 @pytest.mark.parametrize("text", ["short", "x" * 256, "with space", '"', "ä" * 9])
@@ -150,3 +136,82 @@ def test_without_a_key_each_request_makes_one(client: FlaskClient, store: Store)
 
     assert len(ids) == 2
     assert made(store) == 2
+
+
+VERBS = ["cancel", "retry", "undo"]
+
+
+@pytest.fixture
+def follow(client: FlaskClient, work: Work) -> Callable[[str, str], str]:
+    """Return a function that makes a remediation which the verb can be said to, and returns its address."""
+
+    def follow(verb: str, key: str) -> str:
+        identity = str(post(client, key).get_json()["id"])
+        if verb != "cancel":
+            outcome = Outcome.FAILED if verb == "retry" else Outcome.CHANGED
+            work.run(identity, [a_row("shop", outcome)])
+        return f"{API}/remediations/{identity}/{verb}"
+
+    return follow
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_each_verb_is_carried_out_once(
+    client: FlaskClient, store: Store, follow: Callable[[str, str], str], verb: str
+) -> None:
+    path = follow(verb, "the-first-one")
+    header = {"Idempotency-Key": KEY}
+
+    first, again = (client.post(path, headers=header) for _ in range(2))
+    other = client.post(path, headers=header, json={"reason": "another request"})
+
+    assert first.status_code == 202
+    assert "Idempotency-Replayed" not in first.headers
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert again.get_json()["id"] == first.get_json()["id"]
+    assert made(store) == (1 if verb == "cancel" else 2)
+    assert other.status_code == 422
+    assert other.get_json()["code"] == "idempotency-key-reuse"
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_key_belongs_to_what_it_was_said_to(
+    client: FlaskClient, follow: Callable[[str, str], str], verb: str
+) -> None:
+    header = {"Idempotency-Key": KEY}
+    one, two = follow(verb, "the-first-one"), follow(verb, "the-second-one")
+    ids = {client.post(path, headers=header).get_json()["id"] for path in (one, two)}
+
+    assert len(ids) == 2
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_key_of_one_caller_is_new_for_another(
+    client: FlaskClient, other: FlaskClient, follow: Callable[[str, str], str], verb: str
+) -> None:
+    path = follow(verb, "the-first-one")
+    header = {"Idempotency-Key": KEY}
+    client.post(path, headers=header)
+
+    assert "Idempotency-Replayed" not in other.post(path, headers=header).headers
+
+
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("refused", ["a key of another form", "an unknown member"])
+def test_what_is_refused_is_not_carried_out(
+    client: FlaskClient, store: Store, follow: Callable[[str, str], str], verb: str, refused: str
+) -> None:
+    path = follow(verb, "the-first-one")
+    before = made(store)
+    bad_key = refused == "a key of another form"
+
+    answer = client.post(
+        path,
+        headers={"Idempotency-Key": "short" if bad_key else KEY},
+        json={} if bad_key else {"raeson": "x"},
+    )
+
+    assert answer.status_code == (400 if bad_key else 422)
+    assert made(store) == before
+    assert client.get(path.rpartition("/")[0]).get_json()["status"] != "cancelled"
+    assert "Idempotency-Replayed" not in client.post(path, headers={"Idempotency-Key": KEY}).headers

@@ -11,19 +11,23 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from remediation.api_key import ApiKey
+from remediation.outcome import Outcome
 from remediation.permission import Role
 from remediation.sealing import KeyKind, format_key
+from store import keys
 from store.store import Store
-from tests.api.conftest import API, CREDENTIAL, Announce
+from tests.api.conftest import API, CREDENTIAL, Announce, Work, a_row
 from tests.conftest import STORE_DATABASE, redis_executable
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_SECONDS = 30.0
+POSTS = 50
 
 
 class Process:
@@ -59,6 +63,16 @@ class Process:
         """Return status and body."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_SECONDS)
         connection.request("GET", path, headers=headers)
+        answer = connection.getresponse()
+        body = answer.read().decode()
+        connection.close()
+        return answer.status, body
+
+    def post(self, path: str, document: object, **headers: str) -> tuple[int, str]:
+        """Send a document; return status and body."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_SECONDS)
+        own = {"Content-Type": "application/json", **headers}
+        connection.request("POST", path, body=json.dumps(document), headers=own)
         answer = connection.getresponse()
         body = answer.read().decode()
         connection.close()
@@ -229,6 +243,43 @@ def test_a_chunked_body_is_read(
 
     assert connection.getresponse().status == 202
     connection.close()
+
+
+@pytest.mark.parametrize("verb", ["create", "cancel", "retry", "undo"])
+def test_many_at_once_under_one_key_make_one(
+    run: Run,
+    environment: dict[str, str],
+    key: ApiKey,
+    store: Store,
+    start: Callable[..., str],
+    announce: Announce,
+    work: Work,
+    verb: str,
+) -> None:
+    """Both processes of the server take part."""
+    path, body = f"{API}/remediations", {"clusters": ["eu-1"], "credential": CREDENTIAL}
+    if verb != "create":
+        identity, body = start("eu-1"), {}
+        path = f"{path}/{identity}/{verb}"
+        if verb != "cancel":
+            outcome = Outcome.FAILED if verb == "retry" else Outcome.CHANGED
+            work.run(identity, [a_row("shop", outcome)])
+    process = run(**environment)
+    announce("eu-1")  # once more: the start took a while
+    before = store.redis.zcard(keys.REMEDIATIONS)
+    ready = threading.Barrier(POSTS)
+
+    def send(_: int) -> tuple[int, str]:
+        ready.wait()
+        headers = {"Idempotency-Key": "incident-17", **bearer(key)}
+        return process.post(path, body, **headers)
+
+    with ThreadPoolExecutor(POSTS) as threads:
+        answers = list(threads.map(send, range(POSTS)))
+
+    assert {status for status, _ in answers} == {202}, answers
+    assert len({json.loads(text)["id"] for _, text in answers}) == 1
+    assert store.redis.zcard(keys.REMEDIATIONS) - before == (0 if verb == "cancel" else 1)
 
 
 def test_starts_without_redis_and_recovers(run: Run, tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def _ours(service: Service, pattern: str, name: str) -> float:
     started = time.perf_counter()
     run = service.cli(
         *("run", "--clusters", "bench", "--namespaces", pattern, "--credential", "harbor"),
-        *("--secret-name", name, "--registry-check", "skip", "-o", "json"),
+        *("--secret-name", name, "--registry-check", "skip", "--no-readiness", "-o", "json"),
     )
     seconds = time.perf_counter() - started
     assert run.returncode == 0, run.stderr

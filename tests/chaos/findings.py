@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.chaos.traffic import Order
+from tests.chaos.order import Order
 
 
 @dataclass
@@ -15,6 +15,10 @@ class Findings:
 
     accepted: int = 0
     repeated: int = 0
+    retries: int = 0
+    undos: int = 0
+    taken_back: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
     runs: int = 0
     resumed: int = 0
     rows: int = 0

@@ -10,7 +10,8 @@ from tests.chaos.episode import Record
 from tests.chaos.findings import Findings, Run
 from tests.chaos.fleet import ACCOUNTS, CLUSTERS, EXCLUDED
 from tests.chaos.installation import Installation
-from tests.chaos.traffic import Order
+from tests.chaos.kinship import Kinship
+from tests.chaos.order import RETRY, UNDO, Order
 
 _MOST_ATTEMPTS = 5
 Rows = list[dict[str, Any]]
@@ -25,7 +26,7 @@ def read_runs(record: Record, installation: Installation) -> list[Run]:
         path = f"/remediations/{body['id']}/results"
         answer = installation.request("GET", path, 30.0, params={"format": "ndjson"})
         rows = [json.loads(line) for line in answer.raise_for_status().text.splitlines()]
-        order = orders[body["labels"]["order"]]
+        order = orders[body["reason"]]
         for cluster in body["clusters"]:
             its_rows = [row for row in rows if row["cluster"] == cluster["name"]]
             runs.append(Run(order, body["id"], cluster, its_rows))
@@ -34,8 +35,10 @@ def read_runs(record: Record, installation: Installation) -> list[Run]:
 
 def check_records(record: Record, runs: list[Run], findings: Findings) -> None:
     """Compare what was asked with what is said, and what is said with itself."""
+    kinship = Kinship(runs)
     for order in record.traffic.orders:
-        _check_accepted(order, [b for b in record.bodies if _label(b) == order.number], findings)
+        bodies = [body for body in record.bodies if body["reason"] == order.number]
+        _check_accepted(order, bodies, kinship, findings)
     for body in record.bodies:
         rows = [row for run in runs if run.remediation == body["id"] for row in run.rows]
         findings.double += [f"{body['id']}: {each}" for each in _differences(body["summary"], rows)]
@@ -43,7 +46,7 @@ def check_records(record: Record, runs: list[Run], findings: Findings) -> None:
         findings.runs += 1
         findings.resumed += run.body["attempt"] > 1
         findings.rows += len(run.rows)
-        _check_rows(run, findings)
+        _check_rows(run, kinship, findings)
         _check_reasons(record, run, findings)
 
 
@@ -62,37 +65,44 @@ def check_kept(
             findings.untrue.append(f"{body['id']} changed after its end: {then} became {now}")
 
 
-def _label(body: dict[str, Any]) -> str:
-    return str(body["labels"]["order"])
-
-
-def _check_accepted(order: Order, bodies: list[dict[str, Any]], findings: Findings) -> None:
+def _check_accepted(
+    order: Order, bodies: list[dict[str, Any]], kinship: Kinship, findings: Findings
+) -> None:
     there = {body["id"] for body in bodies}
     findings.accepted += len(there)
     findings.repeated += order.sent > 1
     for missing in order.ids - there:
         findings.lost.append(f"{missing} was accepted and is not there")
-    if order.key and not there:
+    if order.key and not there and not order.refused:
         findings.lost.append(f"order {order.number} was accepted and is not there")
     if len(there) > 1:
         findings.double.append(f"order {order.number} made {sorted(there)}")
-    wanted = set(CLUSTERS) if order.body["clusters"] == ["*"] else set(order.body["clusters"])
+    asked = set(CLUSTERS) if order.body["clusters"] == ["*"] else set(order.body["clusters"])
+    must, may = kinship.clusters(order.follows, order.verb) if order.follows else (asked, asked)
+    findings.retries += order.verb == RETRY and bool(there)
+    findings.undos += order.verb == UNDO and bool(there)
+    if order.refused:
+        findings.refused[order.refused] += 1
+        if order.refused in ("nothing-to-retry", "nothing-to-undo") and must:
+            findings.untrue.append(f"{order} was refused, and there is something on {must}")
     for body in bodies:
         if not body["terminal"]:
             findings.lost.append(f"{body['id']} is {body['status']} for ever")
-        if {cluster["name"] for cluster in body["clusters"]} != wanted:
-            findings.untrue.append(f"{body['id']} is not on {sorted(wanted)}")
+        if not must <= {cluster["name"] for cluster in body["clusters"]} <= may:
+            findings.untrue.append(f"{body['id']} is not on {sorted(must)}")
+        if order.follows not in (None, body["retry_of"], body["undo_of"]):
+            findings.untrue.append(f"{body['id']} does not name {order.follows}")
 
 
-def _check_rows(run: Run, findings: Findings) -> None:
+def _check_rows(run: Run, kinship: Kinship, findings: Findings) -> None:
     times = Counter(row["namespace"] for row in run.rows)
-    wanted = run.order.namespaces()
+    must, may = kinship.about(run)
     for namespace, count in times.items():
         if count > 1:
             findings.double.append(f"{run}: {namespace} has {count} rows")
-        if namespace not in wanted:
+        if namespace not in may:
             findings.untrue.append(f"{run}: {namespace} was not asked for")
-    if run.reached_all and (missing := wanted - times.keys()):
+    if run.reached_all and (missing := must - times.keys()):
         findings.lost.append(f"{run}: no row for {sorted(missing)}: {run.body}")
     findings.double += [f"{run}: {each}" for each in _differences(run.body["summary"], run.rows)]
     for row in run.rows:
@@ -119,7 +129,9 @@ def _check_row(run: Run, row: dict[str, Any], findings: Findings) -> None:
     if outcome in ("changed", "unchanged", "would_change"):
         if accounts["total"] != len(ACCOUNTS):
             wrong.append(f"there are {len(ACCOUNTS)} ServiceAccounts")
-        if accounts["ignored"] != len(ACCOUNTS) - len(run.order.accounts()):
+        if not run.order.undoes and accounts["ignored"] != len(ACCOUNTS) - len(
+            run.order.accounts()
+        ):
             wrong.append("other ServiceAccounts were meant")
         touched = accounts["changed"] or row["secret"]["action"] != "unchanged"
         if bool(touched) != (outcome != "unchanged"):
@@ -140,7 +152,9 @@ def _check_reasons(record: Record, run: Run, findings: Findings) -> None:
     if run.error:
         findings.failed_runs[_reason(run.error)] += 1
         worn_out = run.error["code"] == "worker_lost" and run.body["attempt"] >= _MOST_ATTEMPTS
-        if not worn_out and not _explained(run.error, troubles):
+        # Another one stood in line before the undo, and wrote there.
+        stood_on = run.order.undoes and run.error["code"] == "secret_conflict"
+        if not worn_out and not stood_on and not _explained(run.error, troubles):
             findings.untrue.append(f"{run} failed without a reason: {run.error}")
     for row in run.rows:
         if row["outcome"] != "failed":

@@ -44,6 +44,8 @@ def table(faults: list[Fault], findings: Findings, seed: int, seconds: float) ->
         f"{'kill -9 of a worker, whatever else':<36} {len(kills):>6} {_figures(kills)}",
         "",
         f"remediations accepted {findings.accepted}, all ended; asked for more than once {findings.repeated}",
+        f"of these retries {findings.retries}, undos {findings.undos}, which took back {findings.taken_back} entries; "
+        f"refused {_listed(findings.refused)}",
         f"runs {findings.runs}, of which resumed {findings.resumed}, failed as a whole {_listed(findings.failed_runs)}",
         f"rows checked {findings.rows}, of which failed {_listed(findings.failed_rows)}",
         f"foreign writes {findings.foreign}, lost {len(findings.foreign_lost)}",

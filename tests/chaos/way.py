@@ -15,6 +15,7 @@ from controlplane.cluster import Cluster
 from tests.e2e.proxy import Proxy
 
 WRITE_SECONDS = 0.05  # a distant API server; so that faults find runs in the middle
+_WRITES = ("PATCH", "DELETE")
 _PAGE = 100
 _AGENT = re.compile(r"remediator/\S+ \(remediation=(rem_\w+)\)")
 
@@ -56,17 +57,17 @@ class Way(Proxy):
             if request.remediation != remediation:
                 continue
             begun = begun or request.path == "/version"  # with this each process begins
-            if begun and request.method == "PATCH":
+            if begun and request.method in _WRITES:
                 return request.at
         return None
 
     def any_write(self, since: float) -> float | None:
         """Return when somebody first wrote after `since`."""
-        return next((r.at for r in self._after(since) if r.method == "PATCH"), None)
+        return next((r.at for r in self._after(since) if r.method in _WRITES), None)
 
     def writers(self, since: float) -> set[str]:
         """Return the remediations that have written since."""
-        return {r.remediation for r in self._after(since) if r.method == "PATCH"}
+        return {r.remediation for r in self._after(since) if r.method in _WRITES}
 
     def decide(self, request: web.BaseRequest) -> str:
         """Note the request and choose what happens to it."""
@@ -82,7 +83,7 @@ class Way(Proxy):
 
     async def act(self, request: web.BaseRequest, action: str) -> web.StreamResponse:
         """Take the time that a write takes, then go on as the proxy does."""
-        if request.method == "PATCH":
+        if request.method in _WRITES:
             await request.read()  # what was sent arrives, even if its sender dies now
             await asyncio.sleep(self.write_seconds)
         return await super().act(request, action)

@@ -92,7 +92,7 @@ def test_uses_what_up_left_behind(api: StubApi, own_environment: Path) -> None:
 
     result = invoke("whoami", "-o", "name")
 
-    assert result.stdout == "local\n"
+    assert result.stdout == "client:local\n"
     assert api.seen[0].headers["Authorization"] == "Bearer left-behind"
 
 

@@ -23,7 +23,7 @@ from remediation.readiness.facts_file import parse_facts
 from remediation.registry.rules import parse_rules
 from remediation.request import InlineCredential
 from tests.docs.pages import PAGES, ROOT, Example, examples_of
-from tests.e2e.fleet import ACCESS, PASSWORD
+from tests.e2e.fleet import ACCESS, PASSWORD, READINESS_ACCESS
 from tests.e2e.service import Service
 from tests.worker.registry_lab import MANIFEST, Lab, push
 from worker.kubeconfigs import load
@@ -183,6 +183,12 @@ def test_the_refused_kubeconfig_is_refused(tmp_path: Path) -> None:
 
 def test_the_page_shows_the_role_that_is_used() -> None:
     assert documents(the("the role")) == list(yaml.safe_load_all(ACCESS.read_text()))
+
+
+def test_the_page_shows_the_roles_of_readiness() -> None:
+    shown = documents(the("the readiness roles"))
+
+    assert shown == list(yaml.safe_load_all(READINESS_ACCESS.read_text()))
 
 
 def test_the_rule_for_other_names_is_that_of_the_role() -> None:

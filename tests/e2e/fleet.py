@@ -15,6 +15,7 @@ import yaml
 from controlplane.cluster import Cluster, ContextSpec, write_kubeconfig
 
 ACCESS = Path(__file__).parents[2] / "docs" / "kubernetes-access.yaml"
+READINESS_ACCESS = ACCESS.with_name("kubernetes-access-readiness.yaml")
 # The names that tests use for the Secret; the documented role names them one by one.
 SECRET_NAMES = ("docker", "pull-two")
 REGISTRY = "registry.example.com"
@@ -24,37 +25,44 @@ PASSWORD = "correct-horse-battery"
 _numbers = itertools.count(1)
 
 
-def grant_least_privilege(cluster: Cluster) -> str:
-    """Give an account the documented rules and nothing else; return its token."""
+def grant_least_privilege(
+    cluster: Cluster, *optional: str, more_secrets: Iterable[str] = ()
+) -> str:
+    """Give an account the documented rules, with those of `optional` roles, and nothing else; return its token."""
     role = yaml.safe_load(ACCESS.read_text())
     for rule in role["rules"]:
         if rule["resources"] == ["secrets"]:
-            rule["resourceNames"] = list(SECRET_NAMES)
-    account = {"name": "remediator", "namespace": "default"}
-    cluster.apply(
-        role,
-        {"kind": "ServiceAccount", "metadata": account},
-        {
-            "kind": "ClusterRoleBinding",
-            "metadata": {"name": "remediator"},
-            "roleRef": {
-                "apiGroup": "rbac.authorization.k8s.io",
-                "kind": "ClusterRole",
-                "name": "remediator",
+            rule["resourceNames"] = [*SECRET_NAMES, *more_secrets]
+    own_name = "-".join(("remediator", *optional))
+    account = {"name": own_name, "namespace": "default"}
+    cluster.apply({"kind": "ServiceAccount", "metadata": account}, role)
+    wanted = ("remediator-readiness", *optional)
+    for extra in yaml.safe_load_all(READINESS_ACCESS.read_text()):
+        if extra["metadata"]["name"] in wanted:
+            cluster.apply(extra)
+    for name in ("remediator", *wanted):
+        cluster.apply(
+            {
+                "kind": "ClusterRoleBinding",
+                "metadata": {"name": f"{name}-{own_name}"},
+                "roleRef": {
+                    "apiGroup": "rbac.authorization.k8s.io",
+                    "kind": "ClusterRole",
+                    "name": name,
+                },
+                "subjects": [{"kind": "ServiceAccount"} | account],
             },
-            "subjects": [{"kind": "ServiceAccount"} | account],
-        },
-    )
-    return cluster.service_account_token("default", "remediator")
+        )
+    return cluster.service_account_token("default", own_name)
 
 
-def write_least_privileged(path: Path, clusters: Iterable[Cluster]) -> Path:
+def write_least_privileged(path: Path, clusters: Iterable[Cluster], *optional: str) -> Path:
     """Write the worker's kubeconfig: one context a cluster, with the least privileged account."""
     write_kubeconfig(
         path,
         {
             cluster.name: ContextSpec(
-                cluster.server, cluster.ca_file, grant_least_privilege(cluster)
+                cluster.server, cluster.ca_file, grant_least_privilege(cluster, *optional)
             )
             for cluster in clusters
         },

@@ -7,7 +7,8 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -149,6 +150,14 @@ class Outcome:
     def outcomes(self) -> dict[str, str]:
         """Return the outcome of each namespace (of one cluster)."""
         return {row["namespace"]: row["outcome"] for row in self.rows}
+
+
+def until(condition: Callable[[], object], what: str, seconds: float = 90.0) -> None:
+    """Return when the condition holds; `seconds` is generous because machines may be loaded."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"no {what} within {seconds:.0f} s"
+        time.sleep(0.02)
 
 
 def own_environment(more: dict[str, str] | None = None) -> dict[str, str]:

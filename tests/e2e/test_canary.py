@@ -8,6 +8,7 @@ import subprocess
 import sys
 import zlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from tests.canary.story import STEPS
 from tests.e2e.fleet import docker_config
 
 
-def plant_in_redis(stage: Stage, canary: Canary, kind: str) -> None:
+def plant_in_redis(kind: str, stage: Stage, canary: Canary) -> None:
     """Put it where RQ or we would: packed, as JSON, as `auth`, as a dockerconfigjson."""
     packed = zlib.compress(f'["{canary.password}"]'.encode())
     auth = base64.b64encode(f"{canary.username}:{canary.password}".encode())
@@ -56,7 +57,7 @@ def _call(stage: Stage, arguments: list[str], more: dict[str, str]) -> None:
     subprocess.run([sys.executable, *arguments], env=os.environ | own, check=True)
 
 
-def plant_in_an_output(stage: Stage, canary: Canary, descriptor: int) -> None:
+def plant_in_an_output(descriptor: int, stage: Stage, canary: Canary) -> None:
     """Write it where `up` writes."""
     with Path(f"/proc/{stage.service.process.pid}/fd/{descriptor}").open("a") as file:
         file.write(f"a line with {canary.password}\n")
@@ -85,14 +86,14 @@ def plant_in_a_file(stage: Stage, canary: Canary) -> None:
 
 PLANTS: dict[str, Callable[[Stage, Canary], None]] = {
     **{
-        f"Redis {kind}": lambda stage, canary, kind=kind: plant_in_redis(stage, canary, kind)
+        f"Redis {kind}": partial(plant_in_redis, kind)
         for kind in ("string", "hash", "list", "set", "zset", "stream")
     },
-    "append-only file": lambda stage, canary: plant_in_redis(stage, canary, "hash"),
+    "append-only file": partial(plant_in_redis, "hash"),
     "arguments": plant_in_arguments,
     "environments": plant_in_an_environment,
-    "standard output": lambda stage, canary: plant_in_an_output(stage, canary, 1),
-    "log": lambda stage, canary: plant_in_an_output(stage, canary, 2),
+    "standard output": partial(plant_in_an_output, 1),
+    "log": partial(plant_in_an_output, 2),
     "audit file": plant_in_audit,
     "HTTP answers": plant_in_an_answer,
     "command line": plant_in_the_command_line,

@@ -215,19 +215,6 @@ def test_a_killed_worker_is_replaced_and_its_run_goes_on(own: _Restartable, spac
     _all_done_once(space, names, done)
 
 
-def test_everything_killed_at_once_goes_on_at_the_next_start(own: _Restartable, space: Space):
-    names = [space.namespace(f"n{number:03}", ("default", "web", "job")) for number in range(250)]
-    remediation_id = own.started(space.pattern)
-
-    for pid in _descendants(own.service.process.pid):
-        os.kill(pid, signal.SIGKILL)
-    own.service.stop()
-    own.start()
-    done = own.service.wait(remediation_id)
-
-    _all_done_once(space, names, done)
-
-
 def test_a_cancelled_run_stops_soon_and_says_what_was_done(own: "_Restartable", space: Space):
     names = [space.namespace(f"n{number:03}", ("default", "web", "job")) for number in range(250)]
     remediation_id = own.started(space.pattern)

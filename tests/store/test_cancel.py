@@ -1,7 +1,10 @@
 """Cancelling: what is at work hears of it, what was not begun ends at once, what has ended stays as it is."""
 
+import pytest
+
 from remediation.outcome import Outcome
 from remediation.status import RemediationStatus, RunStatus
+from store.idempotency import KeyTaken, Known, RequestKey
 from store.recovery import end_unbegun, recover
 from store.runs import Hold
 from store.store import Store
@@ -95,3 +98,35 @@ def test_twice_is_once_and_unknown_is_none(store: Store) -> None:
     assert store.remediations.cancel(ID) is RemediationStatus.CANCELLING
     assert store.remediations.cancel(ID) is RemediationStatus.CANCELLING
     assert store.remediations.cancel("rem_01JD0000000000000000000009") is None
+
+
+def a_key(fingerprint: str = "f") -> RequestKey:
+    return RequestKey("alice", f"POST /remediations/{ID}/cancel", "incident-17", fingerprint)
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_under_one_key_it_is_cancelled_once(store: Store, same: bool) -> None:
+    a_remediation(store)
+    store.remediations.cancel(ID, a_key())
+    before = store.remediations.get(ID)
+
+    with pytest.raises(KeyTaken) as taken:
+        store.remediations.cancel(ID, a_key("f" if same else "g"))
+
+    assert taken.value.known == Known(ID, same)
+    assert store.remediations.get(ID) == before
+    assert 0 < store.redis.ttl(a_key().record) <= 24 * 3600
+
+
+def test_what_had_ended_leaves_the_key_free(store: Store) -> None:
+    a_remediation(store)
+    store.runs.finish(a_claim(store))
+    store.remediations.close(ID)
+
+    assert store.remediations.cancel(ID, a_key()) is RemediationStatus.SUCCEEDED
+    assert store.idempotency.known(a_key()) is None
+
+
+def test_what_is_not_there_leaves_the_key_free(store: Store) -> None:
+    assert store.remediations.cancel(ID, a_key()) is None
+    assert store.idempotency.known(a_key()) is None

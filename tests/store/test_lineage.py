@@ -1,5 +1,7 @@
 """What a run goes back to."""
 
+from dataclasses import replace
+
 import pytest
 
 from remediation.outcome import Error, ErrorCode, NamespaceResult, Outcome, SecretAction
@@ -133,6 +135,23 @@ def test_what_a_lost_run_was_about_to_write_counts_as_written(store: Store) -> N
 
     assert lineage.wrote(store, run)
     assert lineage.done_by(store, run).keys() == {"a"}
+
+
+def test_where_a_lost_run_says_that_it_wrote_nothing_nothing_is_taken_back(store: Store) -> None:
+    a_remediation(store)
+    mine = a_row("mine", Outcome.CHANGED)
+    theirs = a_row("theirs", Outcome.UNCHANGED)  # they were faster, with the same name
+    run = carried_out(store, f"{ID}-0", [mine, theirs], error=LOST)
+
+    assert lineage.done_by(store, run).keys() == {"mine"}
+
+
+def test_a_dry_run_wrote_nothing(store: Store) -> None:
+    request = replace(REQUEST, dry_run=True)
+    store.remediations.create(ID, request, "alice", [("eu-1", "main")])
+    run = carried_out(store, f"{ID}-0", [a_row("a", Outcome.WOULD_CHANGE)], note=False)
+
+    assert not lineage.wrote(store, run)
 
 
 def test_a_remediation_is_undone_once(store: Store) -> None:

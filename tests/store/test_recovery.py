@@ -9,7 +9,7 @@ from remediation.outcome import ErrorCode
 from remediation.status import RemediationStatus, RunStatus
 from store import keys
 from store.records import Run
-from store.recovery import recover
+from store.recovery import PERIOD_SECONDS, recover, until_next_turn
 from store.runs import MAX_ATTEMPTS
 from store.store import Store
 from tests.store.values import (
@@ -36,6 +36,33 @@ def later(store: Store) -> None:
 def recovered(store: Store) -> list[str]:
     later(store)
     return [run.id for run in recover(store)]
+
+
+def test_the_next_look_is_when_a_lease_ends(store: Store) -> None:
+    a_remediation(store)
+    a_claim(store)
+    later(store)
+    store.redis.pexpire(keys.lease(RUN), 200)
+
+    recover(store)
+
+    assert store.redis.pttl(keys.REAPER) <= 200
+    assert until_next_turn(store) <= 0.201
+
+
+def test_leases_that_are_held_hurry_nobody(store: Store) -> None:
+    a_remediation(store)
+    a_claim(store)
+    later(store)
+
+    recover(store)
+
+    assert store.runs.next_lease_end(store.runs.active())
+    assert store.redis.pttl(keys.REAPER) > 200
+    store.redis.pexpire(keys.REAPER, 60_000)
+    assert until_next_turn(store) == PERIOD_SECONDS  # whoever has the turn may die
+    store.redis.delete(keys.REAPER)
+    assert until_next_turn(store) < 0.01
 
 
 def taken(store: Store, pool: str = "main") -> None:

@@ -1,0 +1,197 @@
+"""The gate of a readiness check: open only for a verdict that is safe, in time, and found again at this moment."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import Response
+from marshmallow import fields
+
+from api import scope
+from api.access import Permission, permission
+from api.answers import json_answer
+from api.check_body import digest, valid_until
+from api.check_findings import visible
+from api.checks import ID_PARAMETER, find_check, held, record
+from api.parameters import MAX_WAIT_SECONDS, Wait
+from api.problems import Finding, Problem, pointer
+from api.schemas import Answer, Strict, one_of, text, texts
+from api.services import services
+from api.spec import Blueprint
+from remediation.readiness.verdict import Verdict
+from remediation.status import RemediationStatus
+from store import clock
+from store.records import Check
+
+blueprint = Blueprint("gate")
+
+DEFAULT_WAIT_SECONDS = 30
+_MOST_REASONS = 50
+
+
+class _GateQuery(Strict):
+    wait = Wait(
+        load_default=DEFAULT_WAIT_SECONDS,
+        metadata={
+            "description": "Seconds that the second look may take.",
+            "type": "integer",
+            "minimum": 0,
+            "maximum": MAX_WAIT_SECONDS,
+        },
+    )
+
+
+class GateSchema(Answer):
+    """The registry may be flipped now."""
+
+    id = text("The check.")
+    verdict = one_of([Verdict.SAFE])
+    registries = texts("What may be flipped.")
+    valid_until = text("When the verdict stops to count.", format="date-time")
+    digest = text("Of what the verdict stands on.")
+    confirmed_by = text("The check that found the same a moment ago.")
+    confirmed_at = text(format="date-time")
+
+
+class RestartPlanSchema(Answer):
+    """What to restart so that uncovered pods are made anew."""
+
+    clusters = fields.List(fields.Dict(keys=fields.String()), required=True)
+
+
+@blueprint.operation(
+    "GET", "/readiness-checks/<check_id>/gate", "passGate", parameters=[ID_PARAMETER]
+)
+@permission(Permission.READ_READINESS_CHECKS)
+@blueprint.query(_GateQuery)
+@blueprint.answers(200, GateSchema)
+@blueprint.problems(401, 403, 404, 406, 412, 422, 503)
+def gate(query: dict[str, Any], check_id: str) -> Response:
+    """Ask whether the registry may be flipped now.
+
+    200 only if the check is safe, has not run out, and the clusters, read again for this answer, still say so; 412 with
+    every reason otherwise. Nothing is ever taken from memory: without a worker that looks again the gate stays closed.
+    """
+    check = find_check(check_id)
+    if reasons := list(_standing(check)):
+        raise _closed(check, reasons)
+    confirmation = _confirmed(check, query["wait"])
+    if reasons := [*_standing(check), *_changes(check, confirmation)]:
+        raise _closed(check, reasons)
+    assert confirmation  # noqa: S101 -- or there would be a reason
+    return json_answer(
+        {
+            "id": check.id,
+            "verdict": Verdict.SAFE,
+            "registries": list(check.runs[0].judged.registries if check.runs[0].judged else ()),
+            "valid_until": valid_until(check),
+            "digest": digest(check),
+            "confirmed_by": confirmation.id,
+            "confirmed_at": confirmation.finished_at,
+        }
+    )
+
+
+@blueprint.operation(
+    "GET",
+    "/readiness-checks/<check_id>/restart-plan",
+    "getRestartPlan",
+    parameters=[ID_PARAMETER],
+)
+@permission(Permission.READ_READINESS_CHECKS)
+@blueprint.answers(200, RestartPlanSchema)
+@blueprint.problems(401, 403, 404, 406, 503)
+def restart_plan(check_id: str) -> Response:
+    """Read which controllers to restart, in which order, so that their pods get the Secret.
+
+    As data and as `kubectl` lines. The service restarts nothing by itself.
+    """
+    check = find_check(check_id)
+    checks = services().store.checks
+    plans = [(run, checks.restarts(run)) for run in check.runs if run.judged]
+    return json_answer(
+        {"clusters": [{"cluster": run.cluster, **plan} for run, plan in plans if plan]}
+    )
+
+
+def _standing(check: Check) -> Iterator[Finding]:
+    """Yield why the check, as it is recorded, cannot open the gate."""
+    if not check.status.terminal:
+        yield _reason("status", f"the check has not ended: it is {check.status}", "not_ended")
+        return
+    if check.verdict is not Verdict.SAFE:
+        yield _reason("verdict", f"the verdict is {check.verdict}", str(check.verdict))
+        yield from _found(check)
+    until = valid_until(check)
+    if until is not None and clock.parse(until) <= datetime.now(UTC):
+        yield _reason("valid_until", f"the verdict counted until {until}", "expired")
+
+
+def _found(check: Check) -> Iterator[Finding]:
+    """Yield why a check that has ended is not safe."""
+    for run in check.runs:
+        if run.judged is None:
+            why = f"{run.error.code}: {run.error.detail}" if run.error else str(run.status)
+            yield _reason("clusters", f"{run.cluster} could not be judged ({why})", "not_judged")
+    shown = 0
+    for _, row in visible(services().store.checks.findings(check.runs)):
+        if row["severity"] != "blocking":
+            continue
+        if row["waiver"] is None:
+            where = "/".join(part for part in (row["cluster"], row["namespace"]) if part)
+            what = f"{row['class']} {where} {row['kind']}/{row['name']}: {row['explanation']}"
+            yield _reason("findings", what, row["class"])
+            shown += 1
+        if shown == _MOST_REASONS:
+            return
+
+
+def _confirmed(check: Check, seconds: int) -> Check | None:
+    """Return a second look at the same, begun after this was asked for; None if nobody can take it."""
+    store = services().store
+    latest = store.checks.confirmation(check.id)
+    # One that nobody has begun will see what is there now: callers of the same moment share it.
+    if latest is None or latest.status is not RemediationStatus.QUEUED:
+        fleet = scope.Fleet.of(store.inventory.workers())
+        names = [run.cluster for run in check.runs]
+        credential = check.request.credential
+        served = all(name in fleet.clusters for name in names)
+        if not served or (credential is not None and credential not in fleet.credentials):
+            return None
+        latest = record(check.request, scope.serving(names, credential, fleet), confirms=check.id)
+    return held(latest, seconds)
+
+
+def _changes(check: Check, confirmation: Check | None) -> Iterator[Finding]:
+    """Yield why the second look does not confirm the check."""
+    if confirmation is None:
+        yield _reason("clusters", "no live worker can look at the clusters again", "not_confirmed")
+        return
+    if not confirmation.status.terminal:
+        slow = "the second look did not end in time; ask again, with a longer `wait`"
+        yield _reason("valid_until", slow, "not_confirmed")
+        return
+    if confirmation.verdict is not Verdict.SAFE:
+        yield _reason(
+            "verdict", f"looked at again, the verdict is {confirmation.verdict}", "changed"
+        )
+        yield from _found(confirmation)
+        return
+    now = {run.cluster: run.judged for run in confirmation.runs}
+    for run in check.runs:
+        then, later = run.judged, now.get(run.cluster)
+        if not then or not later or then.certificate["basis"] != later.certificate["basis"]:
+            yield _reason(
+                "digest",
+                f"{run.cluster}: a ServiceAccount, a Secret, a template or an uncovered pod changed since the check; "
+                "start a new one",
+                "changed",
+            )
+
+
+def _closed(check: Check, reasons: list[Finding]) -> Problem:
+    return Problem("gate-closed", f"{check.id}: {reasons[0].detail}.", reasons)
+
+
+def _reason(member: str, detail: str, code: str) -> Finding:
+    return Finding(pointer(member), detail, code)

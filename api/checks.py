@@ -1,0 +1,223 @@
+"""Readiness checks: asking for one, reading one."""
+
+import logging
+import re
+from typing import Any
+
+from flask import Response, request
+from ulid import ULID
+
+from api import scope
+from api.acceptance import ACCEPTED_HEADERS
+from api.access import Permission, caller, permission
+from api.answers import json_answer
+from api.authorization import check_new
+from api.body import Body, read_body
+from api.check_body import CheckSchema, check_body
+from api.check_request import EXAMPLES, CheckRequestSchema, to_check
+from api.idempotency import KEY_HEADER, REPLAYED, request_key
+from api.parameters import seconds_to_wait
+from api.problems import Problem, invalid
+from api.remediation_body import CHECKS
+from api.remediations import ENTITY_HEADERS, WaitQuery
+from api.services import services
+from api.spec import Blueprint
+from remediation.readiness.request import CheckRequest
+from remediation.selection import select_clusters
+from remediation.status import RemediationStatus
+from store import clock
+from store.connection import StoreUnavailable
+from store.idempotency import KeyTaken, Known, RequestKey
+from store.records import Check
+
+ID_PATTERN = r"chk_[0-7][0-9A-HJKMNP-TV-Z]{25}"
+ID_PARAMETER = {
+    "in": "path",
+    "name": "check_id",
+    "required": True,
+    "description": "The id of a readiness check.",
+    "schema": {"type": "string", "pattern": f"^{ID_PATTERN}$"},
+}
+PAUSE_SECONDS = 2
+
+blueprint = Blueprint("checks")
+log = logging.getLogger(__name__)
+
+
+@blueprint.operation(
+    "POST",
+    "/readiness-checks",
+    "createReadinessCheck",
+    parameters=[KEY_HEADER],
+    requestBody={
+        "required": True,
+        "content": {"application/json": {"schema": CheckRequestSchema, "examples": dict(EXAMPLES)}},
+    },
+)
+@permission(Permission.CREATE_READINESS_CHECKS)
+@blueprint.query(WaitQuery)
+@blueprint.answers(202, CheckSchema, headers=ACCEPTED_HEADERS)
+@blueprint.problems(400, 401, 403, 406, 413, 415, 422, 503)
+def create_check(query: dict[str, Any]) -> Response:
+    """Judge whether a registry can be flipped.
+
+    Nothing is written: the clusters are read, and which pods would break is said in findings.
+    """
+    body = read_body(CheckRequestSchema())
+    key = request_key("POST /readiness-checks", body.digest)
+    check, replayed = _once(key, body)
+    seconds, applied = seconds_to_wait(query)
+    latest = held(check, seconds) or check
+    answer = _answer_of(latest, applied | replayed)
+    answer.status_code = 202
+    answer.headers["Location"] = services().settings.url(f"{CHECKS}/{check.id}")
+    answer.headers["Retry-After"] = str(PAUSE_SECONDS)
+    return answer
+
+
+@blueprint.operation(
+    "GET", "/readiness-checks/<check_id>", "getReadinessCheck", parameters=[ID_PARAMETER]
+)
+@permission(Permission.READ_READINESS_CHECKS)
+@blueprint.query(WaitQuery)
+@blueprint.answers(200, CheckSchema, headers=ENTITY_HEADERS)
+@blueprint.answers(304, description="It is still as its ETag says.", headers=ENTITY_HEADERS)
+@blueprint.problems(401, 403, 404, 406, 422, 503)
+def show_check(query: dict[str, Any], check_id: str) -> Response:
+    """Read a readiness check.
+
+    With `wait` the answer comes when it has ended; with `If-None-Match` too, as soon as anything changes.
+    """
+    check = find_check(check_id)
+    known = request.if_none_match
+    seconds, applied = seconds_to_wait(query)
+
+    def worth_an_answer(found: Check) -> bool:
+        return found.status.terminal or (bool(known) and not known.contains_weak(found.revision))
+
+    latest = services().waits.hold(
+        services().store, check, services().store.checks.get, worth_an_answer, seconds
+    )
+    if latest is None:
+        raise gone(check_id)
+    if known.contains_weak(latest.revision):
+        return Response(status=304, headers={**_headers(latest), **applied})
+    return _answer_of(latest, applied)
+
+
+def find_check(check_id: str) -> Check:
+    """Return a check. Raises Problem if there is none that the caller may see."""
+    # No key is built of a text that is not of the form of our ids.
+    known = re.fullmatch(ID_PATTERN, check_id)
+    check = services().store.checks.get(check_id) if known else None
+    if check is None or not sees(check):
+        raise gone(check_id)
+    return check
+
+
+def sees(check: Check) -> bool:
+    """Tell whether the caller may see the check: as a whole, for a verdict over a part would be another one."""
+    clusters = [run.cluster for run in check.runs]
+    needed = Permission.READ_READINESS_CHECKS
+    return not caller().rights.uncovered(needed, clusters, check.request.namespaces)
+
+
+def gone(check_id: str) -> Problem:
+    """Return the problem of a check that is not there."""
+    days = services().settings.retention_days
+    return Problem(
+        "not-found",
+        f"There is no readiness check '{check_id}'; those that have ended are kept for {days} days.",
+    )
+
+
+def held(check: Check, seconds: float) -> Check | None:
+    """Return the check when it has ended, or as far as it is known after `seconds`; None if it is gone."""
+    store = services().store
+    try:
+        return services().waits.hold(
+            store, check, store.checks.get, lambda found: found.status.terminal, seconds
+        )
+    except StoreUnavailable as error:  # it is accepted all the same
+        log.warning("cannot wait for %s: %s", check.id, error)
+        return check
+
+
+def record(
+    wanted: CheckRequest,
+    places: list[tuple[str, str]],
+    key: RequestKey | None = None,
+    confirms: str | None = None,
+) -> Check:
+    """Record a check and wake its workers; from the record on nothing can go wrong. Raises KeyTaken."""
+    store = services().store
+    check_id = f"chk_{ULID()}"
+    services().publication.refresh()  # the workers go by it
+    needs = Permission.READ_READINESS_CHECKS if confirms else Permission.CREATE_READINESS_CHECKS
+    runs = store.checks.create(
+        check_id,
+        wanted,
+        caller().subject,
+        places,
+        key,
+        groups=caller().requester.groups,
+        needs=needs,
+        confirms=confirms,
+    )
+    log.info("accepted %s", check_id, extra={"fields": {"subject": caller().subject}})
+    stored = None
+    try:
+        for run in runs:
+            store.queue.wake(run.pool, run.id)
+        stored = store.checks.get(check_id)
+    except StoreUnavailable as error:
+        log.warning("%s is recorded; recovery will wake its workers: %s", check_id, error)
+    return stored or Check(
+        id=check_id,
+        status=RemediationStatus.QUEUED,
+        request=wanted,
+        requested_by=caller().subject,
+        created_at=clock.now(),
+        revision="0-0",
+        runs=tuple(runs),
+        confirms=confirms,
+    )
+
+
+def _once(key: RequestKey | None, body: Body) -> tuple[Check, dict[str, str]]:
+    """Return the check of the request, made now unless its key is known, and headers that say so."""
+    if key and (known := services().store.idempotency.known(key)):
+        return _replay(known), REPLAYED
+    check_new(body.fields, inline=False, needed=Permission.CREATE_READINESS_CHECKS)
+    fleet = scope.Fleet.of(services().store.inventory.workers()).seen()
+    findings = [*body.findings, *scope.findings(body.fields, fleet)]
+    if findings:
+        raise invalid(findings)
+    wanted = to_check(body.fields)
+    names, _ = select_clusters(wanted.clusters, fleet.clusters)
+    try:
+        return record(wanted, scope.serving(names, wanted.credential, fleet), key), {}
+    except KeyTaken as taken:  # by the same request, a moment ago
+        return _replay(taken.known), REPLAYED
+
+
+def _replay(known: Known) -> Check:
+    """Return what was made of the key, as it is now. Raises Problem if the request was another one."""
+    if not known.same:
+        raise Problem(
+            "idempotency-key-reuse",
+            f"The key belongs to another request, which made {known.remediation_id}: use a new key for a new request.",
+        )
+    return find_check(known.remediation_id)
+
+
+def _answer_of(check: Check, headers: dict[str, str]) -> Response:
+    body = check_body(check, services().settings.url)
+    return json_answer(body, headers={**_headers(check), **headers})
+
+
+def _headers(check: Check) -> dict[str, str]:
+    headers = {"ETag": f'"{check.revision}"', "Cache-Control": "private, no-cache"}
+    if not check.status.terminal:
+        headers["Retry-After"] = str(PAUSE_SECONDS)
+    return headers

@@ -1,0 +1,430 @@
+"""One pod or template of every class on a real API server, judged with the documented rights and nothing else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controlplane.cluster import Cluster
+from tests.e2e.fleet import (
+    PASSWORD,
+    REGISTRY,
+    Space,
+    docker_config,
+    write_least_privileged,
+)
+from tests.e2e.readiness import IMAGE, Place, found, judged
+from tests.e2e.registry import known_registry
+from tests.e2e.service import Service
+
+SERVED = "served.example.com"
+DEEP = ("remediator-readiness-secrets", "remediator-readiness-admission")
+LEGACY = "kubernetes.io/dockercfg"
+
+
+def backing_off() -> dict[str, Any]:
+    """Return the state of a container whose image cannot be pulled."""
+    return {"waiting": {"reason": "ImagePullBackOff"}}
+
+
+POISON = {"auths": {"other.example.com": {"auth": "%%%"}}}
+ELSEWHERE = docker_config(registry="other.example.com")
+OLD = docker_config(password="an-older-one")
+
+CASES: dict[str, tuple[Callable[[Space], Place], str, str]] = {
+    "P_COVERED": (lambda s: Place(s).secret().pod("docker"), "info", ""),
+    "P_NODE": (
+        lambda s: Place(s).pod(annotations={"kubernetes.io/config.mirror": "x"}),
+        "blocking",
+        "node_credentials",
+    ),
+    "P_BREAKS_ON_FLIP": (
+        lambda s: Place(s).pod(pulled=False, state=backing_off()),
+        "blocking",
+        "create it anew",
+    ),
+    "P_RISK_RESTART": (lambda s: Place(s).pod(), "blocking", "create it anew"),
+    "P_RISK_LOW": (lambda s: Place(s).pod(policy="IfNotPresent"), "warning", "create it anew"),
+    "P_NO_PULL": (lambda s: Place(s).pod(restart="Never"), "info", ""),
+    "P_POISONED": (lambda s: Place(s).secret(POISON).pod("docker"), "blocking", "mend or empty"),
+    "P_UNKNOWN": (
+        lambda s: Place(s).secret(name="theirs").pod("theirs"),
+        "blocking",
+        "let the worker get Secret",
+    ),
+    "W_COVERED_SA": (lambda s: Place(s, ("docker",)).secret().workload(), "info", ""),
+    "W_COVERED_TEMPLATE": (lambda s: Place(s).secret().workload("docker"), "info", ""),
+    "W_TEMPLATE_SECRETS": (
+        lambda s: Place(s, ("docker",)).secret().workload(""),
+        "blocking",
+        "kubectl --context alpha",
+    ),
+    "W_SA_UNPATCHED": (lambda s: Place(s).secret().workload(), "blocking", "remediator run"),
+    "W_DANGLING": (lambda s: Place(s, ("docker",)).workload(), "blocking", "remediator run"),
+    "W_WRONG_TYPE": (
+        lambda s: Place(s, ("docker",)).secret("x", kind="Opaque", key="x").workload(),
+        "blocking",
+        "type cannot be changed",
+    ),
+    "W_KEY": (
+        lambda s: Place(s, ("docker",)).secret(ELSEWHERE).workload(),
+        "blocking",
+        "--on-conflict merge",
+    ),
+    "W_STALE": (
+        lambda s: Place(s, ("docker",)).secret(OLD).workload(),
+        "blocking",
+        "--on-conflict merge",
+    ),
+    "W_POISONED": (
+        lambda s: Place(s, ("docker",)).secret(POISON).workload(),
+        "blocking",
+        "mend or empty",
+    ),
+    "W_UNKNOWN": (
+        lambda s: Place(s, ("docker", "theirs")).secret().secret(name="theirs").workload(),
+        "blocking",
+        "let the worker get Secret",
+    ),
+    "W_SA_MISSING": (
+        lambda s: Place(s).secret().workload(serviceAccountName="absent"),
+        "warning",
+        "create serviceaccount absent",
+    ),
+    "W_ENFORCED": (lambda s: enforced(Place(s).secret().workload("docker")), "blocking", "add"),
+    "W_DRIFT": (lambda s: applied(Place(s, ("docker",)).secret().workload()), "blocking", "in"),
+    "W_DORMANT": (lambda s: Place(s).secret().workload(replicas=0), "warning", "remediator run"),
+    "SA_UNUSED_UNPATCHED": (lambda s: Place(s), "warning", "remediator run"),
+}
+
+
+def annotated(place: Place, annotations: dict[str, str]) -> Place:
+    """Write annotations on the ServiceAccount `default`."""
+    place.cluster.http.patch(
+        f"/api/v1/namespaces/{place.name}/serviceaccounts/default",
+        content=json.dumps({"metadata": {"annotations": annotations}}),
+        headers={"Content-Type": "application/merge-patch+json"},
+    ).raise_for_status()
+    return place
+
+
+def enforced(place: Place) -> Place:
+    """Have the ServiceAccount allow only what it lists, which is nothing."""
+    return annotated(place, {"kubernetes.io/enforce-mountable-secrets": "true"})
+
+
+def applied(place: Place) -> Place:
+    """Have the ServiceAccount look as if a manifest that names the list was applied."""
+    manifest = json.dumps({"imagePullSecrets": [{"name": "mine"}]})
+    return annotated(place, {"kubectl.kubernetes.io/last-applied-configuration": manifest})
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_class_is_found_on_a_real_cluster(service: Service, space: Space, name: str) -> None:
+    make, severity, fix = CASES[name]
+    place = make(space)
+
+    check = judged(service, namespaces=[place.name])
+
+    row = found(check, name)
+    assert (row["severity"], row["namespace"]) == (severity, place.name)
+    assert fix in row["fix"], row["fix"]
+    assert bool(row["fix"]) is bool(fix)
+    blocking = severity == "blocking"
+    doubt = row["doubt"]
+    assert check["verdict"] == (("unknown" if doubt else "not_safe") if blocking else "safe")
+    assert check["clusters"][0]["certificate"]["resource_versions"]["pods"]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController", "Job", "CronJob"],
+)
+def test_templates_of_every_kind_are_judged(service: Service, space: Space, kind: str) -> None:
+    place = Place(space).secret().workload(kind=kind)
+
+    row = found(judged(service, namespaces=[place.name]), "W_SA_UNPATCHED")
+
+    assert (row["kind"], row["name"]) == (kind, "web")
+
+
+def test_init_sidecar_and_volume_images_count(service: Service, space: Space) -> None:
+    place = Place(space).secret()
+    place.workload(
+        image="elsewhere.example.com/app:1",
+        initContainers=[{"name": "first", "image": IMAGE, "restartPolicy": "Always"}],
+    )
+
+    assert found(judged(service, namespaces=[place.name]), "W_SA_UNPATCHED")["image"] == IMAGE
+
+
+def test_an_ignored_namespace_that_uses_the_registry_is_named(
+    service: Service, space: Space
+) -> None:
+    place = Place(space).workload()
+
+    check = judged(service, namespaces=[place.name], ignore=[place.name])
+
+    left_out = {row["namespace"]: row for row in check["findings"] if row["class"] == "N_IGNORED"}
+    assert "ignore list" in left_out[place.name]["explanation"]
+    assert left_out[place.name]["severity"] == "warning"
+    assert check["verdict"] == "safe"
+
+
+def test_without_a_credential_nothing_is_safe(service: Service, space: Space) -> None:
+    place = Place(space, ("docker",)).secret().workload()
+
+    answer = service.http.post(
+        "/readiness-checks",
+        params={"wait": "60"},
+        json={"clusters": ["alpha"], "registry": REGISTRY, "namespaces": [place.name]},
+    ).json()
+
+    assert answer["verdict"] == "unknown"
+    assert answer["summary"]["classes"]["C_NO_CREDENTIAL"] == 1
+
+
+def test_a_cluster_that_does_not_answer_is_unknown_and_holds_up_nobody(
+    service: Service, space: Space, tmp_path: Path, credentials: Path
+) -> None:
+    good = service.directory / "kubeconfig"
+    here = tmp_path / "kubeconfig"
+    here.write_text(good.read_text().replace(space.clusters[1].server, "https://127.0.0.1:1"))
+    other = Service(tmp_path / "service", [here], credentials)
+    try:
+        place = Place(space, ("docker",)).secret().workload()
+        check = judged(other, clusters=["*"], namespaces=[place.name])
+    finally:
+        other.stop()
+
+    by_name = {cluster["name"]: cluster for cluster in check["clusters"]}
+    assert check["verdict"] == "unknown"
+    assert by_name["alpha"]["verdict"] == "safe"
+    assert by_name["beta"]["status"] == "unreachable"
+    assert by_name["beta"]["error"]["code"] == "unreachable"
+    assert found(check, "C_UNREADABLE")["cluster"] == "beta"
+
+
+def test_a_custom_resource_that_names_the_registry_needs_somebodys_word(
+    service: Service, space: Space, clusters: tuple[Cluster, ...]
+) -> None:
+    place = Place(space)
+    name = f"{space.prefix.rstrip('-')}widgets"
+    http = clusters[0].http
+    definition = {
+        "metadata": {"name": f"{name}.example.com"},
+        "spec": {
+            "group": "example.com",
+            "scope": "Namespaced",
+            "names": {"plural": name, "singular": name[:-1], "kind": "Widget"},
+            "versions": [
+                {
+                    "name": "v1",
+                    "served": True,
+                    "storage": True,
+                    "schema": {
+                        "openAPIV3Schema": {
+                            "type": "object",
+                            "x-kubernetes-preserve-unknown-fields": True,
+                        }
+                    },
+                }
+            ],
+        },
+    }
+    crds = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    http.post(crds, json=definition).raise_for_status()
+    try:
+        refused = judged(service, namespaces=[place.name])
+        assert found(refused, "C_UNREADABLE")["name"] == "customresources"
+        assert refused["verdict"] == "unknown"
+        role = {
+            "kind": "ClusterRole",
+            "metadata": {"name": name},
+            "rules": [{"apiGroups": ["example.com"], "resources": ["*"], "verbs": ["list"]}],
+        }
+        subject = {"kind": "ServiceAccount", "name": "remediator", "namespace": "default"}
+        reference = {
+            "apiGroup": "rbac.authorization.k8s.io",
+            "kind": "ClusterRole",
+            "name": name,
+        }
+        clusters[0].apply(role)
+        binding = {"kind": "ClusterRoleBinding", "metadata": {"name": name}}
+        clusters[0].apply(binding | {"roleRef": reference, "subjects": [subject]})
+        path = f"/apis/example.com/v1/namespaces/{place.name}/{name}"
+        body = {
+            "apiVersion": "example.com/v1",
+            "kind": "Widget",
+            "metadata": {"name": "one"},
+            "spec": {"deep": [{"image": IMAGE}]},
+        }
+        http.post(path, json=body).raise_for_status()
+
+        check = judged(service, namespaces=[place.name])
+
+        row = found(check, "W_OTHER")
+        assert (row["kind"], row["name"], row["doubt"]) == ("Widget", "one", True)
+        assert "spec.deep[0].image" in row["explanation"]
+        assert check["verdict"] == "unknown"
+    finally:
+        http.delete(f"{crds}/{name}.example.com")
+
+
+@pytest.fixture(scope="module")
+def deep(
+    tmp_path_factory: pytest.TempPathFactory, clusters: tuple[Cluster, ...], credentials: Path
+) -> Iterator[Service]:
+    """A service with the optional roles and a file of declared facts."""
+    directory = tmp_path_factory.mktemp("deep")
+    kubeconfig = write_least_privileged(directory / "kubeconfig", clusters, *DEEP)
+    facts = directory / "facts.yaml"
+    facts.write_text(
+        json.dumps(
+            {
+                "clusters": [{"names": ["*"], "node_credentials": [{"registry": SERVED}]}],
+                "waivers": [
+                    {
+                        "classes": ["W_SA_UNPATCHED"],
+                        "namespaces": ["*waived*", "t*-waived"],
+                        "owner": "sre",
+                        "reason": "goes away",
+                        "expires_at": "2099-01-01",
+                    }
+                ],
+            }
+        )
+    )
+    with known_registry(directory / "known") as environment:
+        facts_file = {"REMEDIATOR_FACTS_FILE": str(facts)}
+        running = Service(directory, [kubeconfig], credentials, environment | facts_file)
+        yield running
+        running.stop()
+
+
+def test_in_deep_mode_other_secrets_are_read(deep: Service, space: Space) -> None:
+    place = Place(space).secret(name="theirs").secret(name="legacy", kind=LEGACY, key=".dockercfg")
+    place.workload("theirs")
+
+    assert judged(deep, namespaces=[place.name])["verdict"] == "safe"
+
+
+def test_in_deep_mode_a_missing_secret_is_missing(deep: Service, space: Space) -> None:
+    place = Place(space).workload("nowhere")
+
+    assert found(judged(deep, namespaces=[place.name]), "W_DANGLING")["coverage"] == "MISSING"
+
+
+def test_declared_logins_of_nodes_count(deep: Service, space: Space) -> None:
+    place = Place(space).workload(image=f"{SERVED}/app:1")
+
+    check = judged(deep, namespaces=[place.name], registry=SERVED)
+
+    assert found(check, "W_NODE")["severity"] == "info"
+    assert check["verdict"] == "safe"
+
+
+def test_a_waiver_is_shown_and_opens_the_verdict(deep: Service, space: Space) -> None:
+    name = space.namespace("waived")
+    Place.at(space, name).workload()
+
+    check = judged(deep, namespaces=[name])
+
+    assert check["verdict"] == "safe"
+    assert found(check, "W_SA_UNPATCHED")["waiver"]["owner"] == "sre"
+    assert (check["summary"]["blocking"], check["summary"]["waived"]) == (0, 1)
+
+
+def test_admission_is_proven_and_refusals_are_told(deep: Service, space: Space) -> None:
+    place = Place(space, ("docker",)).secret().workload()
+    good = judged(deep, namespaces=[place.name], evidence="L3")
+    row = found(good, "W_COVERED_SA")
+    assert "L3" in row["evidence"]
+    before = place.cluster.http.get(f"/api/v1/namespaces/{place.name}/pods").json()["items"]
+    assert before == [], "nothing was made"
+    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    place.cluster.apply({"kind": "Namespace", "metadata": {"name": place.name, "labels": labels}})
+
+    refused = judged(deep, namespaces=[place.name], evidence="L3")
+
+    row = found(refused, "W_ADMISSION")
+    assert row["severity"] == "blocking"
+    assert "PodSecurity" in row["explanation"]
+    assert refused["verdict"] == "unknown"
+
+
+def test_without_the_right_to_ask_admission_is_not_proven(service: Service, space: Space) -> None:
+    place = Place(space, ("docker",)).secret().workload()
+
+    check = judged(service, namespaces=[place.name], evidence="L3")
+
+    assert found(check, "W_ADMISSION")["doubt"] is True
+    assert check["verdict"] == "unknown"
+
+
+def test_the_registry_is_asked(deep: Service, space: Space) -> None:
+    """The registry behind the name knows the login and has no image: the login is accepted, the right not shown."""
+    place = Place(space, ("docker",)).secret().workload()
+
+    accepted = judged(deep, namespaces=[place.name], evidence="L1")
+    unproven = judged(deep, namespaces=[place.name], evidence="L2")
+
+    assert accepted["verdict"] == "safe"
+    assert "L1" in found(accepted, "W_COVERED_SA")["evidence"]
+    assert found(unproven, "R_UNPROVEN")["doubt"] is True
+    assert unproven["verdict"] == "unknown"
+
+
+def test_without_a_wish_the_registry_is_asked_as_far_as_it_answers(
+    deep: Service, space: Space
+) -> None:
+    place = Place(space, ("docker",)).secret().workload()
+
+    check = judged(deep, namespaces=[place.name], evidence=None)
+
+    assert check["verdict"] == "safe"
+    assert "L1" in found(check, "W_COVERED_SA")["evidence"]
+
+
+def test_a_login_that_the_registry_refuses_is_told(
+    tmp_path: Path, space: Space, clusters: tuple[Cluster, ...]
+) -> None:
+    folder = tmp_path / "credentials"
+    folder.mkdir()
+    entry = folder / "harbor"
+    entry.mkdir()
+    for name, value in (("registry", REGISTRY), ("username", "robot"), ("password", "wrong")):
+        (entry / name).write_text(value)
+    kubeconfig = write_least_privileged(tmp_path / "kubeconfig", clusters)
+    wrong = docker_config(password="wrong")
+    with known_registry(tmp_path / "known") as environment:
+        running = Service(tmp_path / "service", [kubeconfig], folder, environment)
+        try:
+            place = Place(space, ("docker",)).secret(wrong).workload()
+            check = judged(running, namespaces=[place.name], evidence=None)
+        finally:
+            running.stop()
+
+    assert found(check, "R_REFUSED")["severity"] == "blocking"
+    assert found(check, "W_REFUSED")["severity"] == "blocking"
+    assert check["verdict"] == "not_safe"
+    assert PASSWORD not in json.dumps(check)
+    assert "wrong" not in (tmp_path / "service" / "up.log").read_text()
+
+
+def test_a_service_account_made_after_the_remediation_is_told(
+    service: Service, space: Space
+) -> None:
+    name = space.namespace("old")
+    service.remediate(clusters=["alpha"], namespaces=[name], readiness=False)
+    for number in range(50):  # times of Kubernetes are whole seconds
+        space.account(name, f"late-{number}")
+        check = judged(service, namespaces=[name])
+        if any(row["class"] == "N_RACE" for row in check["findings"]):
+            break
+
+    assert found(check, "N_RACE")["severity"] == "warning"

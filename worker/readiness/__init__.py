@@ -1,0 +1,1 @@
+"""Readiness checks on one cluster: read it page by page, hand it to the judgement, store what that says."""

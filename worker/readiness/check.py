@@ -1,0 +1,229 @@
+"""One run of a readiness check from its claim to its end: read, ask, judge, store."""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import NoReturn
+
+import remediation
+from remediation.credential import Credential
+from remediation.outcome import Error, ErrorCode
+from remediation.readiness.basis import basis_of
+from remediation.readiness.certificate import Snapshot, certify
+from remediation.readiness.coverage import Wanted
+from remediation.readiness.facts import Facts
+from remediation.readiness.finding import Finding, Severity
+from remediation.readiness.judge import Judge
+from remediation.readiness.judgement import together
+from remediation.readiness.options import Options
+from remediation.readiness.proof import AdmissionProof, Level, RegistryProof
+from remediation.readiness.request import CheckRequest
+from remediation.readiness.restart import plan_restarts
+from remediation.readiness.target import Target
+from remediation.registry.rules import Registries
+from remediation.request import RemediationRequest
+from remediation.selection import NamespaceSelection
+from remediation.status import RunStatus
+from store import clock
+from store.records import Judged
+from store.runs import Claim
+from store.store import Store
+from worker.faults import Fault, Retry
+from worker.kube import Session, open_session
+from worker.kubeconfigs import Context, Unusable
+from worker.readiness.admission import ask_admission
+from worker.readiness.lists import ListExpired, Lists
+from worker.readiness.reading import Found, Reading
+from worker.readiness.registry import ask_registries
+from worker.run import REACH_SECONDS, RunFailed
+
+VALID = timedelta(minutes=10)
+_MOST_READINGS = 3
+_NO_ANSWER = (ErrorCode.UNREACHABLE, ErrorCode.TIMEOUT)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckExecution:
+    """A claimed run of a check with all that is needed to carry it out.
+
+    `remediated_at` is when the last remediation of the cluster ended, as far as it is known.
+    """
+
+    store: Store
+    claim: Claim
+    request: CheckRequest
+    targets: tuple[Target, ...]
+    credential: Credential | None = field(repr=False)
+    facts: Facts
+    context: Context
+    created: str
+    concurrency: int
+    registries: Registries
+    remediated_at: datetime | None = None
+    cancelled: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def deadline(self) -> datetime:
+        """When it has to have ended; counted from the creation of the check."""
+        return clock.parse(self.created) + timedelta(seconds=self.request.timeout_seconds)
+
+    @property
+    def user_agent(self) -> str:
+        """How clusters and registries see this run."""
+        return f"remediator/{remediation.__version__} (check={self.claim.run.remediation_id})"
+
+    def judges(self) -> list[Judge]:
+        """Return a judge for each registry, who knows nothing yet."""
+        config = self.credential.config if self.credential else None
+        name = self.request.credential or "NAME"
+        wanted = Wanted(self.request.secret_name, config, name)
+        return [
+            Judge(
+                Options(
+                    self.claim.run.cluster,
+                    target,
+                    wanted,
+                    self.facts,
+                    self.request.required,
+                    self.remediated_at,
+                )
+            )
+            for target in self.targets
+        ]
+
+
+async def carry_out_check(execution: CheckExecution) -> None:
+    """Judge the cluster and store what was found. Raises RunFailed, LeaseLost, and CancelledError when told to stop."""
+    left = (execution.deadline - datetime.now(UTC)).total_seconds()
+    try:
+        async with asyncio.timeout(max(0.0, left)):
+            await _judge(execution)
+    except TimeoutError:
+        seconds = execution.request.timeout_seconds
+        detail = f"the deadline of {seconds} s passed before this was finished"
+        hint = "start it again with a larger timeout_seconds"
+        await _fail(execution, Error(ErrorCode.TIMEOUT, detail, hint), RunStatus.FAILED)
+    except Unusable as error:
+        detail = f"the kubeconfig cannot be used: {error}"
+        await _fail(execution, Error(ErrorCode.UNREACHABLE, detail), RunStatus.UNREACHABLE)
+    except Fault as fault:
+        status = RunStatus.UNREACHABLE if fault.error.code in _NO_ANSWER else RunStatus.FAILED
+        await _fail(execution, fault.error, status)
+    except ExceptionGroup as group:
+        found = next((error for error in group.exceptions if isinstance(error, Fault)), None)
+        if found is None:
+            raise
+        status = RunStatus.UNREACHABLE if found.error.code in _NO_ANSWER else RunStatus.FAILED
+        await _fail(execution, found.error, status)
+
+
+async def _judge(execution: CheckExecution) -> None:
+    async with open_session(
+        execution.context, execution.user_agent, execution.concurrency, execution.cancelled
+    ) as session:
+        await session.reach(REACH_SECONDS)
+        judges, found = await _read(execution, session)
+        proofs: list[RegistryProof] = []
+        admissions: list[AdmissionProof] = []
+        if execution.request.asks_registry:
+            questions = [question for judge in judges for question in judge.questions()]
+            shadow = execution.credential.shadow if execution.credential else None
+            proofs = await ask_registries(
+                questions, execution.registries, execution.user_agent, shadow
+            )
+        if execution.request.required.includes(Level.ADMISSION):
+            admissions = await ask_admission(session, found.templates)
+    await _conclude(execution, judges, found, proofs, admissions)
+
+
+async def _read(execution: CheckExecution, session: Session) -> tuple[list[Judge], Found]:
+    """Read the cluster once as a whole. Raises Fault."""
+    request = execution.request
+    selection = NamespaceSelection.of(
+        RemediationRequest(
+            clusters=request.clusters,
+            credential=request.credential or "",
+            namespaces=request.namespaces,
+            ignore=request.ignore,
+            namespace_selector=request.namespace_selector,
+        )
+    )
+    for _ in range(_MOST_READINGS):
+        judges = execution.judges()
+        reading = Reading(
+            Lists(session),
+            judges,
+            selection,
+            request.secret_name,
+            [target.registry for target in execution.targets],
+            templates=request.required.includes(Level.ADMISSION),
+        )
+        try:
+            return judges, await reading.read()
+        except ListExpired:
+            log.warning(
+                "run %s: a list ran out in the middle; reading again", execution.claim.run.id
+            )
+    detail = f"a list ran out in the middle (410) in {_MOST_READINGS} readings"
+    raise Fault(Error(ErrorCode.INTERNAL, detail, "start it again"), Retry.NO)
+
+
+async def _conclude(
+    execution: CheckExecution,
+    judges: Sequence[Judge],
+    found: Found,
+    proofs: Sequence[RegistryProof] = (),
+    admissions: Sequence[AdmissionProof] = (),
+) -> None:
+    """Store the findings of all judges. Raises LeaseLost."""
+    now = datetime.now(UTC)
+    judgement = together(judge.conclude(now, proofs, admissions) for judge in judges)
+    run = execution.claim.run
+    snapshot = Snapshot(run.cluster, found.cluster_uid, found.versions)
+    certificate = certify([judgement], [snapshot], found.pods_at, VALID)
+    judged = Judged(
+        certificate.verdict,
+        {str(name): number for name, number in judgement.counts.items()},
+        _severities(judgement.findings),
+        tuple(map(str, execution.targets)),
+        {
+            "cluster_uid": found.cluster_uid,
+            "kubernetes_version": found.version,
+            "judged_at": _text(certificate.issued_at),
+            "valid_until": _text(certificate.valid_until),
+            "resource_versions": dict(sorted(found.versions.items())),
+            "digest": certificate.digest,
+            "basis": basis_of(judges, found.secret_versions, judgement.findings),
+        },
+    )
+    rows = map(Finding.to_row, judgement.findings)
+    plan = asdict(plan_restarts(judgement, found.budgets))
+    if found.no_budgets:
+        plan["note"] = f"PodDisruptionBudgets are not respected here: {found.no_budgets}"
+    await asyncio.to_thread(execution.store.checks.report, execution.claim, rows, plan, judged)
+
+
+async def _fail(execution: CheckExecution, error: Error, status: RunStatus) -> NoReturn:
+    """Store that the cluster could not be judged, and why. Raises RunFailed."""
+    judges = execution.judges()
+    for judge in judges:
+        judge.add_problem("cluster", f"{error.code}: {error.detail}")
+    await _conclude(execution, judges, Found())
+    raise RunFailed(error, status)
+
+
+def _severities(findings: Sequence[Finding]) -> dict[str, int]:
+    counts: Counter[str] = Counter(dict.fromkeys(Severity, 0))
+    for finding in findings:
+        accepted = finding.severity is Severity.BLOCKING and finding.waiver
+        counts["waived" if accepted else finding.severity.value] += finding.count
+    return {str(name): number for name, number in counts.items()}
+
+
+def _text(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,123 @@
+"""Custom resources that name the registry: found by discovery, within bounds, where the account may list them."""
+
+from collections.abc import AsyncIterator, Collection, Iterator
+from itertools import islice
+from typing import Any, TypeVar
+
+import msgspec
+
+from remediation.outcome import ErrorCode
+from remediation.readiness.observation import Mention
+from worker.faults import Call, Fault, Gone
+from worker.observe import decode
+from worker.readiness.lists import Lists
+
+# Groups of the API server itself: what runs pods among them is read as such, the rest names no image to pull.
+_OWN_GROUPS = ("", "apps", "batch", "autoscaling", "policy", "events.k8s.io", "extensions")
+_OWN_SUFFIX = ".k8s.io"
+_MOST_KINDS = 300
+_MOST_TOLD = 10
+_MOST_TEXTS = 2000  # in one object
+_DEEPEST = 40
+
+
+class _Resource(msgspec.Struct, gc=False):
+    name: str = ""
+    kind: str = ""
+    verbs: list[str] = []
+
+
+class _ResourceList(msgspec.Struct, gc=False):
+    resources: list[_Resource] = []
+
+
+class _Version(msgspec.Struct, gc=False):
+    groupVersion: str = ""
+
+
+class _Group(msgspec.Struct, gc=False):
+    name: str = ""
+    preferredVersion: _Version = msgspec.field(default_factory=_Version)
+
+
+class _GroupList(msgspec.Struct, gc=False):
+    groups: list[_Group] = []
+
+
+_Found = TypeVar("_Found")
+
+
+async def mentions(lists: Lists, hosts: Collection[str]) -> AsyncIterator[Mention]:
+    """Yield the texts of the custom resources in which one of the hosts stands. Raises Fault and ListExpired.
+
+    Kinds that may not be listed are in `lists.refused` as one, `customresources`, for the word of somebody who knows.
+    """
+    sought = [host.encode() for host in hosts]
+    kinds = await _kinds(lists)
+    for path, name, kind in kinds[:_MOST_KINDS]:
+        async for page in lists.pages(path, msgspec.Raw, name=name):
+            for raw in page:
+                # Most name no registry: their text alone says so, undecoded.
+                lowered = bytes(raw).lower()
+                if any(host in lowered for host in sought):
+                    for mention in _of_object(kind, msgspec.json.decode(raw)):
+                        yield mention
+    unseen = [name for _, name, _ in kinds if lists.refused.pop(name, None)]
+    unseen += [name for _, name, _ in kinds[_MOST_KINDS:]]
+    if unseen:
+        more = f" and {len(unseen) - _MOST_TOLD} more" if len(unseen) > _MOST_TOLD else ""
+        told = f"{', '.join(unseen[:_MOST_TOLD])}{more}"
+        lists.refused["customresources"] = f"the worker may not list {told}"
+
+
+async def _kinds(lists: Lists) -> list[tuple[str, str, str]]:
+    """Return path, resource.group and kind of each custom resource that can be listed."""
+    found = []
+    groups = await _discover(lists, "/apis", _GroupList)
+    for group in groups.groups if groups else ():
+        if group.name in _OWN_GROUPS or group.name.endswith(_OWN_SUFFIX):
+            continue
+        base = f"/apis/{group.preferredVersion.groupVersion}"
+        resources = await _discover(lists, base, _ResourceList)
+        for resource in resources.resources if resources else ():
+            if "list" in resource.verbs and "/" not in resource.name:
+                name = f"{resource.name}.{group.name}"
+                found.append((f"{base}/{resource.name}", name, resource.kind))
+    return found
+
+
+async def _discover(lists: Lists, path: str, kind: type[_Found]) -> _Found | None:
+    """Return what a place of the discovery says; None, noted in `lists.refused`, where it says nothing."""
+    call = Call("list", "customresources")
+    try:
+        return decode(msgspec.json.Decoder(kind), await lists.read(path, call), call)
+    except Gone:
+        lists.refused[path] = "the server does not have it"
+    except Fault as fault:
+        # An aggregated API whose server is away answers so; that says nothing of the rest.
+        if path == "/apis" and fault.error.code is not ErrorCode.FORBIDDEN:
+            raise
+        lists.refused[path] = fault.error.detail
+    return None
+
+
+def _of_object(kind: str, document: dict[str, Any]) -> Iterator[Mention]:
+    meta = document.get("metadata") or {}
+    namespace, name = str(meta.get("namespace", "")), str(meta.get("name", ""))
+    told = {key: value for key, value in document.items() if key not in ("metadata", "status")}
+    for place, text in islice(_texts(told, ""), _MOST_TEXTS):
+        yield Mention(namespace, kind, name, place, text)
+
+
+def _texts(value: object, place: str, depth: int = 0) -> Iterator[tuple[str, str]]:
+    """Yield each text with its path, such as spec.containers[0].image."""
+    if isinstance(value, str):
+        yield place, value
+    elif depth == _DEEPEST:
+        return
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _texts(inner, f"{place}.{key}" if place else key, depth + 1)
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _texts(inner, f"{place}[{index}]", depth + 1)

@@ -1,0 +1,256 @@
+"""Reading a cluster for its judges, in an order that makes the verdict a proof: pods last.
+
+Every pod that lives later was either in the last list, or made after it and so by what the lists before it say.
+"""
+
+import asyncio
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import msgspec
+
+from remediation.outcome import ErrorCode, Outcome
+from remediation.patterns import matcher
+from remediation.readiness.judge import Judge
+from remediation.readiness.observation import (
+    WORKLOAD_KINDS,
+    DisruptionBudget,
+    Namespace,
+    Scope,
+)
+from remediation.selection import NamespaceSelection
+from worker.faults import Call, Fault, Gone
+from worker.observe import decode
+from worker.readiness.lists import Lists
+from worker.readiness.mentions import mentions
+from worker.readiness.wire import (
+    WireAccount,
+    WireBudget,
+    WireNode,
+    WirePod,
+    WirePullSecret,
+    WireWorkload,
+)
+from worker.wire import WireNamespace, WireObject
+
+_PATHS = {
+    "Deployment": "/apis/apps/v1/deployments",
+    "StatefulSet": "/apis/apps/v1/statefulsets",
+    "DaemonSet": "/apis/apps/v1/daemonsets",
+    "ReplicaSet": "/apis/apps/v1/replicasets",
+    "ReplicationController": "/api/v1/replicationcontrollers",
+    "Job": "/apis/batch/v1/jobs",
+    "CronJob": "/apis/batch/v1/cronjobs",
+}
+_ALIVE = "status.phase!=Succeeded,status.phase!=Failed"
+_MOST_SECRETS = 5000
+_AT_ONCE = 16
+
+
+@dataclass(slots=True)
+class Found:
+    """What a reading says besides what it handed to the judges.
+
+    `no_budgets` says why the PodDisruptionBudgets are not known. `templates` are the pod templates of judged workloads
+    as they stand, by (namespace, kind, name), if they were asked for; `secret_versions` are uid and resourceVersion of
+    each Secret, by (namespace, name); `pods_at` is when the last list was begun.
+    """
+
+    cluster_uid: str = ""
+    version: str = ""
+    versions: dict[str, str] = field(default_factory=dict)
+    budgets: list[DisruptionBudget] = field(default_factory=list)
+    no_budgets: str = ""
+    templates: dict[tuple[str, str, str], bytes] = field(default_factory=dict)
+    secret_versions: dict[tuple[str, str], str] = field(default_factory=dict)
+    pods_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+
+class _Version(msgspec.Struct, gc=False):
+    gitVersion: str = ""
+
+
+class Reading:
+    """One pass over a cluster. Raises Fault if it does not answer, ListExpired if a list has to be begun again."""
+
+    def __init__(
+        self,
+        lists: Lists,
+        judges: Sequence[Judge],
+        selection: NamespaceSelection,
+        secret_name: str,
+        hosts: Collection[str],
+        *,
+        templates: bool,
+    ) -> None:
+        self._lists = lists
+        self._judges = judges
+        self._selection = selection
+        self._secret_name = secret_name
+        self._hosts = hosts
+        self._templates = templates
+        self._judged: set[str] = set()
+        self._found = Found(versions=lists.versions)
+
+    async def read(self) -> Found:
+        """Hand everything to the judges; return the rest."""
+        await self._identity()
+        await self._surroundings()
+        await self._secrets()
+        await self._workloads()
+        await self._custom_resources()
+        await self._pods()
+        await self._other_secrets()
+        for judge in self._judges:
+            for resource, why in sorted(self._lists.refused.items()):
+                judge.add_problem(resource, why)
+        return self._found
+
+    async def _identity(self) -> None:
+        call = Call("get", "namespaces/kube-system")
+        try:
+            body = await self._lists.read("/api/v1/namespaces/kube-system", call)
+            self._found.cluster_uid = decode(
+                msgspec.json.Decoder(WireObject), body, call
+            ).metadata.uid
+        except (Fault, Gone) as error:
+            self._refused("namespaces/kube-system", error)
+        call = Call("get", "version")
+        with suppress(
+            Fault, Gone
+        ):  # for the record only; a cluster that is away says so to the next question
+            body = await self._lists.read("/version", call)
+            self._found.version = decode(msgspec.json.Decoder(_Version), body, call).gitVersion
+
+    async def _surroundings(self) -> None:
+        async for nodes in self._lists.pages("/api/v1/nodes", WireNode):
+            for node in nodes:
+                for judge in self._judges:
+                    judge.add_node(node.to_domain())
+        async for namespaces in self._lists.pages("/api/v1/namespaces", WireNamespace):
+            for namespace in namespaces:
+                self._namespace(namespace)
+        async for accounts in self._lists.pages("/api/v1/serviceaccounts", WireAccount):
+            for account in map(WireAccount.to_domain, accounts):
+                for judge in self._judges:
+                    judge.add_account(account)
+
+    def _namespace(self, wire: WireNamespace) -> None:
+        state = wire.to_domain()
+        treated = self._selection.judge(state)
+        if treated is None:
+            scope = Scope.OUTSIDE
+        elif treated.outcome is not Outcome.IGNORED:
+            scope = Scope.JUDGED
+        else:
+            by_request = matcher(self._selection.ignore)(state.name)
+            scope = Scope.IGNORED if by_request else Scope.EXCLUDED
+        if scope is Scope.JUDGED:
+            self._judged.add(state.name)
+        created = wire.metadata.creationTimestamp
+        found = Namespace(
+            state.name,
+            scope,
+            datetime.fromisoformat(created) if created else None,
+            terminating=state.terminating,
+        )
+        for judge in self._judges:
+            judge.add_namespace(found)
+
+    async def _secrets(self) -> None:
+        """Read ours: one list over all namespaces, which the name alone opens."""
+        selector = f"metadata.name={self._secret_name}"
+        async for secrets in self._lists.pages(
+            "/api/v1/secrets", WirePullSecret, fieldSelector=selector
+        ):
+            for wire in secrets:
+                self._secret_read(wire)
+        if "secrets" not in self._lists.refused:
+            for judge in self._judges:
+                judge.complete_own_secrets()
+
+    async def _workloads(self) -> None:
+        for kind in WORKLOAD_KINDS:
+            async for page in self._lists.pages(_PATHS[kind], WireWorkload):
+                for wire in page:
+                    self._workload(kind, wire)
+        async for budgets in self._lists.pages("/apis/policy/v1/poddisruptionbudgets", WireBudget):
+            self._found.budgets += map(WireBudget.to_domain, budgets)
+        # Without them the verdict is the same, and the restart plan says that it does not know them.
+        self._found.no_budgets = self._lists.refused.pop("poddisruptionbudgets", "")
+
+    def _workload(self, kind: str, wire: WireWorkload) -> None:
+        workload = wire.to_domain(kind)
+        for judge in self._judges:
+            judge.add_workload(workload)
+        controlled = workload.controller and workload.controller.kind in WORKLOAD_KINDS
+        if self._templates and not controlled and workload.namespace in self._judged:
+            template = bytes(wire.spec.pods)
+            if any(host.encode() in template.lower() for host in self._hosts):
+                key = (workload.namespace, kind, workload.name)
+                self._found.templates[key] = template
+
+    async def _custom_resources(self) -> None:
+        async for mention in mentions(self._lists, self._hosts):
+            for judge in self._judges:
+                judge.add_mention(mention)
+
+    async def _pods(self) -> None:
+        self._found.pods_at = datetime.now(UTC)
+        async for pods in self._lists.pages("/api/v1/pods", WirePod, fieldSelector=_ALIVE):
+            for pod in map(WirePod.to_domain, pods):
+                for judge in self._judges:
+                    judge.add_pod(pod)
+
+    async def _other_secrets(self) -> None:
+        """Read what else users of the registry name, as far as the account may: the rest stays unknown."""
+        wanted = sorted({name for judge in self._judges for name in judge.wanted_secrets()})
+        slots = asyncio.Semaphore(_AT_ONCE)
+        denied = False
+
+        async def one(namespace: str, name: str) -> None:
+            nonlocal denied
+            async with slots:
+                if denied:
+                    return
+                try:
+                    secret = await self._secret(namespace, name)
+                except Fault as fault:
+                    if fault.error.code is not ErrorCode.FORBIDDEN:
+                        raise
+                    denied = True  # without the deep mode's role the first answer speaks for all
+                    return
+            if secret is not None:
+                self._secret_read(secret)
+                return
+            for judge in self._judges:
+                judge.add_missing_secret(namespace, name)
+
+        async with asyncio.TaskGroup() as group:
+            for namespace, name in wanted[:_MOST_SECRETS]:
+                group.create_task(one(namespace, name))
+
+    def _secret_read(self, wire: WirePullSecret) -> None:
+        meta = wire.metadata
+        version = f"{meta.uid}/{meta.resourceVersion}"
+        self._found.secret_versions[meta.namespace, meta.name] = version
+        secret = wire.to_domain()
+        for judge in self._judges:
+            judge.add_secret(secret)
+
+    async def _secret(self, namespace: str, name: str) -> WirePullSecret | None:
+        call = Call("get", f"secrets/{namespace}/{name}")
+        try:
+            body = await self._lists.read(f"/api/v1/namespaces/{namespace}/secrets/{name}", call)
+        except Gone:
+            return None
+        return decode(msgspec.json.Decoder(WirePullSecret), body, call)
+
+    def _refused(self, what: str, error: Fault | Gone) -> None:
+        if isinstance(error, Fault) and error.error.code is not ErrorCode.FORBIDDEN:
+            raise error
+        self._lists.refused[what] = (
+            error.error.detail if isinstance(error, Fault) else "it does not exist"
+        )

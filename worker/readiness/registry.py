@@ -1,0 +1,52 @@
+"""What the registry says of the repositories that pods use: with each login in question, and without any."""
+
+import asyncio
+from collections.abc import Iterable
+
+from remediation.credential import Login
+from remediation.image import parse_image
+from remediation.readiness.proof import Question, RegistryProof
+from remediation.registry.check import RepositoryProof
+from remediation.registry.rules import Registries, canonical_host
+from worker.registry import Prober
+from worker.registry_http import Stopped
+
+
+async def ask_registries(
+    questions: Iterable[Question], rules: Registries, user_agent: str, shadow: str | None
+) -> list[RegistryProof]:
+    """Return one proof for each question; `shadow` is the credential's own."""
+    by_host: dict[str, dict[Login, list[Question]]] = {}
+    for question in questions:
+        host = canonical_host(parse_image(question.repository).domain)
+        by_host.setdefault(host, {}).setdefault(question.login, []).append(question)
+    found = await asyncio.gather(
+        *(_ask_one(host, logins, rules, user_agent, shadow) for host, logins in by_host.items())
+    )
+    return [proof for proofs in found for proof in proofs]
+
+
+async def _ask_one(
+    host: str,
+    logins: dict[Login, list[Question]],
+    rules: Registries,
+    user_agent: str,
+    shadow: str | None,
+) -> list[RegistryProof]:
+    prober = Prober(host, rules.of(host), user_agent, shadow)
+    try:
+        async with prober:
+            found: list[RegistryProof] = []
+            for login, questions in logins.items():
+                images = [(parse_image(q.repository).path, q.reference) for q in questions]
+                answers = await prober.prove(images, login)
+                found += map(_proof, questions, answers)
+            return found
+    except Stopped as stopped:
+        verdict = stopped.judged.verdict
+        every = [question for questions in logins.values() for question in questions]
+        return [RegistryProof(q.repository, q.login, verdict) for q in every]
+
+
+def _proof(question: Question, answer: RepositoryProof) -> RegistryProof:
+    return RegistryProof(question.repository, question.login, answer.verdict, answer.login)
