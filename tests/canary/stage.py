@@ -27,6 +27,7 @@ from tests.leaks import files_in, typed_values_in
 from tests.worker.registry_lab import Lab, Reply, Request, Server, push
 
 REPOSITORY = "team/app"
+READS_MORE = ("remediator-readiness-secrets", "remediator-readiness-admission")
 # Whose passwords lie in the credentials folder, and whose the private registry knows besides.
 NAMED = ("named", "wrong", "packed", "rotated", "echoed")
 KNOWN = ("named", "packed", "rotated", "inline", "crashed", "cancelled", "approved", "rejected")
@@ -40,6 +41,7 @@ ELSEWHERE = (
     "denied",
     "stray",
     "misplaced",
+    "mentioned",
 )
 EVERYWHERE = {name: ["*"] for name in ("clusters", "namespaces", "credentials")}
 
@@ -141,7 +143,7 @@ def stage(directory: Path, clusters: tuple[Cluster, ...]) -> Iterator[Stage]:
             kubeconfig,
             {
                 each.name: ContextSpec(
-                    servers[each.name], each.ca_file, grant_least_privilege(each)
+                    servers[each.name], each.ca_file, grant_least_privilege(each, *READS_MORE)
                 )
                 for each in clusters
             },
