@@ -49,9 +49,8 @@ class Haul:
         """Put something in."""
         self.values.setdefault(place, []).extend(values)
 
-    def where(self, canary: Canary) -> set[str]:
-        """Return the kinds of places in which a password was found, in whatever form."""
-        marks = canary.marks
+    def where(self, marks: list[bytes]) -> set[str]:
+        """Return the kinds of places in which one of the marks was found, compressed or not."""
         return {
             place
             for place, values in self.values.items()

@@ -2,58 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import time
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import httpx
 
+from tests.canary.asking import PATIENCE_SECONDS, at, done, eventually, inline, post
+from tests.canary.judging import judged
 from tests.canary.mistakes import send_all
 from tests.canary.reading import read_all
-from tests.canary.stage import READS_MORE, REPOSITORY, Stage
+from tests.canary.stage import REPOSITORY, Stage
 from tests.e2e.conftest import write_login
 from tests.e2e.fleet import docker_config
 from tests.e2e.service import Outcome
 
-PATIENCE_SECONDS = 120.0
-CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 _TROUBLES = ("429", "503", "reset", "lost", "slow", "truncated")
-
-
-def eventually(claim: Callable[[], object]) -> None:
-    """Wait until something is so."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not claim():
-        assert time.monotonic() < deadline, "not in time"
-        time.sleep(0.05)
-
-
-def at(stage: Stage, **more: Any) -> dict[str, Any]:
-    """Return a request for the namespaces of the story on the first cluster, whose credential has to be proven."""
-    return {"clusters": ["alpha"], "namespaces": [stage.space.pattern], **more}
-
-
-def inline(stage: Stage, name: str, **more: Any) -> dict[str, Any]:
-    """Return such a request with a login of one's own."""
-    return at(stage, inline_credential=stage.canaries[name].login(stage.registry), **more)
-
-
-def post(stage: Stage, body: dict[str, Any], path: str = "", **more: Any) -> str:
-    """Send what is accepted; return the id."""
-    answer = stage.ask("POST", f"/remediations{path}", json=body, **more)
-    assert answer.status_code == 202, answer.text
-    return str(answer.json()["id"])
-
-
-def done(stage: Stage, body: dict[str, Any], path: str = "") -> Outcome:
-    """Send it and wait for its end."""
-    return stage.service.wait(post(stage, body, path))
 
 
 def verdict(outcome: Outcome) -> str | None:
@@ -233,82 +200,6 @@ def disturbed(stage: Stage) -> None:
         assert stage.service.wait(identity).body["terminal"]
 
 
-def judged(stage: Stage) -> None:
-    """A readiness check: it reads the Secrets that pods name, and custom resources that name the registry."""
-    foreign, mentioned = stage.canaries["foreign"], stage.canaries["mentioned"]
-    http = stage.space.clusters[0].http
-    name = stage.space.namespace("judged")
-    content = docker_config(stage.registry, foreign.username, foreign.password)
-    stage.space.secret(name, content, name="own")
-    container = {"name": "app", "image": f"{stage.registry}/{REPOSITORY}:1.0"}
-    spec = {"containers": [container], "imagePullSecrets": [{"name": "own"}]}
-    pod = {"metadata": {"name": "app"}, "spec": spec}
-    http.post(f"/api/v1/namespaces/{name}/pods", json=pod).raise_for_status()
-    mirrors(stage)
-    url = f"https://{mentioned.username}:{mentioned.password}@{stage.registry}/v2/"
-    config = json.dumps(docker_config(stage.registry, mentioned.username, mentioned.password))
-    mirror = {
-        "apiVersion": "canary.example.com/v1",
-        "kind": "Mirror",
-        "metadata": {"name": "nightly"},
-        "spec": {"url": url, "deep": [config]},
-    }
-    eventually(
-        lambda: (
-            http.post(
-                f"/apis/canary.example.com/v1/namespaces/{name}/mirrors", json=mirror
-            ).is_success
-        )
-    )
-    wanted = {"clusters": ["alpha"], "registry": stage.registry, "credential": "named"}
-    for evidence in ({}, {"evidence": "L0"}, {"evidence": "L3"}):
-        body = wanted | {"namespaces": [name]} | evidence
-        answer = stage.ask("POST", "/readiness-checks", params={"wait": "60"}, json=body)
-        assert answer.status_code == 202, answer.text
-        path = f"/readiness-checks/{answer.json()['id']}"
-        eventually(partial(_ended, stage, path))
-        rows = stage.ask("GET", f"{path}/findings", params={"limit": "1000"}).json()["items"]
-        told = [row["explanation"] for row in rows if row["kind"] == "Mirror"]
-        assert {"spec.url" in each for each in told} == {True, False}, rows
-    # Tests of readiness share the cluster, and their workers may not list these.
-    http.delete(f"{CRDS}/mirrors.canary.example.com").raise_for_status()
-
-
-def mirrors(stage: Stage) -> None:
-    """Have the cluster know a kind of custom resource, which the worker may list."""
-    group, account = "canary.example.com", "-".join(("remediator", *READS_MORE))
-    anything = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-    version = {"name": "v1", "served": True, "storage": True}
-    definition = {
-        "metadata": {"name": f"mirrors.{group}"},
-        "spec": {
-            "group": group,
-            "scope": "Namespaced",
-            "names": {"plural": "mirrors", "singular": "mirror", "kind": "Mirror"},
-            "versions": [version | {"schema": {"openAPIV3Schema": anything}}],
-        },
-    }
-    cluster = stage.space.clusters[0]
-    cluster.http.post(CRDS, json=definition).raise_for_status()
-    metadata = {"metadata": {"name": "canary-mirrors"}}
-    rule = {"apiGroups": [group], "resources": ["*"], "verbs": ["list"]}
-    role = {
-        "apiGroup": "rbac.authorization.k8s.io",
-        "kind": "ClusterRole",
-        "name": "canary-mirrors",
-    }
-    subject = {"kind": "ServiceAccount", "name": account, "namespace": "default"}
-    cluster.apply(
-        {"kind": "ClusterRole", "rules": [rule]} | metadata,
-        {"kind": "ClusterRoleBinding", "roleRef": role, "subjects": [subject]} | metadata,
-    )
-
-
-def misplaced(stage: Stage) -> None:
-    """Requests with a password that cannot be carried out, or not be read at all."""
-    send_all(stage)
-
-
 def everything_read(stage: Stage) -> None:
     """Every GET of the document, for every id that there is, in every format; and the commands that read."""
     read_all(stage)
@@ -331,14 +222,10 @@ STEPS = (
     decided,
     denied,
     judged,
-    misplaced,
+    send_all,
     disturbed,
     everything_read,
 )
-
-
-def _ended(stage: Stage, path: str) -> bool:
-    return bool(stage.ask("GET", path).json()["terminal"])
 
 
 def _ready(stage: Stage) -> bool:

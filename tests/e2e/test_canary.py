@@ -12,12 +12,14 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import yaml
 
 from controlplane.cluster import Cluster
 from tests.canary.canaries import Canary, Haul
 from tests.canary.stage import Stage, stage
 from tests.canary.story import STEPS
 from tests.e2e.fleet import docker_config
+from tests.leaks import forms_of
 
 
 def plant_in_redis(kind: str, stage: Stage, canary: Canary) -> None:
@@ -110,6 +112,12 @@ class Played:
         self.canaries: dict[str, Canary] = stage.canaries
         self.planted = planted
         self.haul: Haul = stage.haul
+        self.owner = stage.service.token
+        self.keys = {name: key.token for name, key in stage.keys.items()}
+        data = stage.service.directory / "data"
+        self.sealing_key = (data / "sealing.key").read_text().strip().rpartition(":")[2]
+        kubeconfig = yaml.safe_load((stage.credentials.parent / "kubeconfig").read_text())
+        self.cluster_tokens = [user["user"]["token"] for user in kubeconfig["users"]]
 
 
 @pytest.fixture(scope="module")
@@ -134,11 +142,22 @@ def played(
 def test_no_password_is_found_anywhere(played: Played) -> None:
     print(played.haul)  # noqa: T201 - how much was searched, for whoever asks
 
-    found = {name: played.haul.where(canary) for name, canary in played.canaries.items()}
+    found = {name: played.haul.where(canary.marks) for name, canary in played.canaries.items()}
 
     # Where a caller writes a password into the place of a name, the answer repeats the name, to that caller alone.
     assert found.pop("misplaced") <= {"HTTP answers"}
-    assert found == {name: set() for name in found}
+    assert {name: places for name, places in found.items() if places} == {}
+
+
+def test_keys_are_where_they_belong(played: Played) -> None:
+    def found(secret: str) -> set[str]:
+        return played.haul.where(forms_of(secret, "nobody"))
+
+    assert {name: found(key) for name, key in played.keys.items()} == {"bob": set(), "eve": set()}
+    # In what `up --json` prints, in the file beside it, and with whoever calls.
+    assert found(played.owner) == {"standard output", "other files", "environments"}
+    assert found(played.sealing_key) == {"other files"}
+    assert [found(token) for token in played.cluster_tokens] == [set(), set()]
 
 
 def test_every_kind_of_place_was_searched(played: Played) -> None:
@@ -148,4 +167,4 @@ def test_every_kind_of_place_was_searched(played: Played) -> None:
 
 @pytest.mark.parametrize("place", PLANTS)
 def test_a_leak_would_be_found(played: Played, place: str) -> None:
-    assert place in played.haul.where(played.planted[place])
+    assert place in played.haul.where(played.planted[place].marks)
