@@ -160,7 +160,15 @@ def stage(directory: Path, clusters: tuple[Cluster, ...]) -> Iterator[Stage]:
         )
         stack.callback(service.stop)
         tap = stack.enter_context(Wiretap(service.url))
-        service.http.base_url = httpx.URL(f"{tap.url}/api/v1")
+        service.http.close()
+        service.http = httpx.Client(
+            base_url=f"{tap.url}/api/v1",
+            headers=service.http.headers,
+            timeout=90,
+            trust_env=False,
+            # One that the API has just closed looks open for a moment on this side of the wiretap.
+            limits=httpx.Limits(max_keepalive_connections=0),
+        )
         keys = {name: new_api_key(os.urandom(ENTROPY_BYTES)) for name in ("bob", "eve")}
         _let_in(service.directory / "data" / "access.yaml", keys)
         watch = stack.enter_context(Watch(service.directory))

@@ -16,6 +16,7 @@ from tests.canary.judging import judged
 from tests.canary.mistakes import send_all
 from tests.canary.reading import read_all
 from tests.canary.stage import REPOSITORY, Stage
+from tests.chaos.installation import kill_tree
 from tests.e2e.conftest import write_login
 from tests.e2e.fleet import docker_config
 from tests.e2e.service import Outcome
@@ -127,7 +128,7 @@ def killed(stage: Stage) -> None:
         identity = post(stage, inline(stage, name, secret_name="pull-two"))
         assert stage.gate.reached.wait(PATIENCE_SECONDS)
         if name == "crashed":
-            os.kill(stage.service.child(b"worker")[0], signal.SIGKILL)
+            kill_tree(stage.service.child(b"worker")[0])
         else:
             assert stage.ask("POST", f"/remediations/{identity}/cancel").status_code == 202
         stage.gate.open.set()
