@@ -28,12 +28,14 @@ from api import (
     system,
     undo,
 )
-from api.access import Access
-from api.audit import Strangers, access_loaded
+from api.access_reload import Access
+from api.audit import access_loaded
+from api.failures import Failures
 from api.publication import Publication
 from api.services import Services, provide
 from api.settings import Settings
 from api.spec import Api, Group
+from api.strangers import Strangers
 from api.waiting import Waits
 from store.store import Store
 
@@ -69,7 +71,8 @@ def create_app(settings: Settings, store: Store) -> Flask:
         lambda outcome, reason: store.audit.record(access_loaded(outcome, reason)),
     )
     publication = Publication(access, store.policies)
-    provide(app, Services(settings, store, access, Waits(), publication, Strangers()))
+    failures = Failures(store.quotas, settings.failures_per_minute)
+    provide(app, Services(settings, store, access, Waits(), publication, Strangers(), failures))
     envelope.register(app)
     audit.register(app)
     api = Api(app, settings.public_url or "/")

@@ -1,7 +1,5 @@
 """Noting decisions in the audit trail: what was done, and what was refused to whom."""
 
-import threading
-import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -15,13 +13,11 @@ from store.audit import entry, write_line
 
 View = TypeVar("View", bound=Callable[..., Any])
 
-_UNAUTHORIZED = 401
 _FORBIDDEN = 403
 _REFUSED = 400
 _FAILED = 500
-# Whoever has no key must not push out what others did: the rest is on standard output only.
-_STRANGERS_A_MINUTE = 60
-_MINUTE_SECONDS = 60.0
+# Nobody knows whose call it was.
+_OF_STRANGERS = ("unauthenticated", "too-many-failures", "identity-unavailable")
 
 
 def audited(action: Action) -> Callable[[View], View]:
@@ -68,29 +64,12 @@ def access_loaded(outcome: Verdict, reason: str) -> Entry:
     return entry(Action.LOAD_ACCESS, outcome, reason=reason)
 
 
-class Strangers:
-    """How many failed authentications of the present minute went into the trail."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._until = 0.0
-        self._number = 0
-
-    def room(self) -> bool:
-        """Tell whether another one may."""
-        with self._lock:
-            now = time.monotonic()
-            if now >= self._until:
-                self._until, self._number = now + _MINUTE_SECONDS, 0
-            self._number += 1
-            return self._number <= _STRANGERS_A_MINUTE
-
-
 def _note_refusal(response: Response) -> Response:
     status = response.status_code
     code = g.get("problem")
-    if status == _UNAUTHORIZED:
-        failed = _entry(Action.AUTHENTICATE, Verdict.REFUSED, code=code, details=_place())
+    if code in _OF_STRANGERS:
+        outcome = Verdict.FAILED if status >= _FAILED else Verdict.REFUSED
+        failed = _entry(Action.AUTHENTICATE, outcome, code=code, details=_place())
         if services().strangers.room():
             services().audit.record(failed)
         else:

@@ -14,6 +14,7 @@ from marshmallow import fields, validate
 from api import parameters
 from api.access import Permission, permission
 from api.answers import json_answer
+from api.authorization import check_everywhere
 from api.formats import Format, offers, wanted
 from api.paging import bad_cursor, decode_cursor, encode_cursor, filters_of, next_link
 from api.result_formats import cell
@@ -135,6 +136,7 @@ def audit_events(query: dict[str, Any]) -> Response:
     The newest entries are kept here; all of them are lines on the standard output of the processes. With filters a page
     may be short, and even empty, with more to come.
     """
+    check_everywhere(Permission.READ_AUDIT)
     filters = filters_of(query)
     before = _position(query["cursor"], filters) if "cursor" in query else None
     items, last = _page(query, before)
@@ -179,6 +181,7 @@ class _VerificationQuery(Strict):
 @blueprint.problems(401, 403, 406, 422, 503)
 def verification(query: dict[str, Any]) -> Response:
     """Verify the chain of the audit trail from its oldest entry that is kept to its newest."""
+    check_everywhere(Permission.READ_AUDIT)
     anchor = query.get("anchor")
     trail = Trail(query["trail"])
     found, seen = services().store.audit.verify(trail, anchor)

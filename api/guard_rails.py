@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from remediation.patterns import PatternError, check_cluster_pattern
+from remediation.permission import Role
 
 SECTIONS = ("limits", "protected_clusters", "approval_minutes")
 DEFAULT_APPROVAL_MINUTES = 60
@@ -70,6 +71,8 @@ def _limits(section: Any) -> dict[str, Limits]:
         return {}
     if not isinstance(section, dict) or not all(isinstance(role, str) for role in section):
         raise GuardRailsError("'limits' must map roles to limits, like {requester: {clusters: 5}}")
+    if unknown := sorted(set(section) - set(Role)):
+        raise GuardRailsError(f"'limits' has '{unknown[0]}', which is no role: {', '.join(Role)}")
     return {role: _limits_of(role, entry) for role, entry in section.items()}
 
 

@@ -44,6 +44,11 @@ class Identities:
             log.info("a token is refused: %s", refused)
             return None
 
+    def named_key(self, token: str) -> str | None:
+        """Return the id of the key in the file that a token says it is, valid or not; None if there is none."""
+        key_id = parse_api_key(token)
+        return key_id if key_id in self._keys else None
+
     def _by_key(self, token: str) -> Identity | None:
         key_id = parse_api_key(token)
         if key_id is None:

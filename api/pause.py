@@ -9,6 +9,7 @@ from marshmallow import fields
 from api.access import Permission, caller, permission
 from api.answers import json_answer
 from api.audit import audited, decided
+from api.authorization import check_everywhere
 from api.body import Body, read_body, read_optional_body
 from api.follow_up import body_of
 from api.idempotency import KEY_HEADER, once, request_key
@@ -66,6 +67,7 @@ def pause() -> Response:
     Requests are taken in and queued, runs that are at work go on, and no run begins on any cluster. A service that is
     paused already stays so for the first reason.
     """
+    check_everywhere(Permission.PAUSE_SERVICE)
     body = read_body(PauseSchema())
     key = request_key("POST /system/pause", body.digest)
     return once(key, "the pause", lambda: _pause(body), _now)
@@ -101,6 +103,7 @@ def resume() -> Response:
 
     What was queued meanwhile goes on within seconds; deadlines move by as long as it was paused.
     """
+    check_everywhere(Permission.PAUSE_SERVICE)
     body = read_optional_body(ResumeSchema())
     key = request_key("POST /system/resume", body.digest)
     return once(key, "the pause", lambda: _resume(body), _now)

@@ -115,6 +115,13 @@ _TYPES = (
         "once. Try again after the time in Retry-After. Nothing was started.",
     ),
     ProblemType(
+        "too-many-failures",
+        429,
+        "Too many calls without a valid token",
+        "Calls whose token is not valid are limited, for each API key and for each address they come from. Use a valid "
+        "token, which is taken at once, or try again after the time in Retry-After.",
+    ),
+    ProblemType(
         "nothing-to-retry",
         409,
         "Nothing failed and nothing was cancelled",

@@ -2,7 +2,7 @@
 
 import threading
 
-from api.access import Access
+from api.access_reload import Access
 from remediation.permission import Policy
 from store.policy import Policies
 

@@ -10,9 +10,10 @@ from store.audit import Audit
 from store.store import Store
 
 if TYPE_CHECKING:
-    from api.access import Access
-    from api.audit import Strangers
+    from api.access_reload import Access
+    from api.failures import Failures
     from api.publication import Publication
+    from api.strangers import Strangers
     from api.waiting import Waits
 
 _NAME = "remediator"
@@ -20,7 +21,10 @@ _NAME = "remediator"
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """One application's settings, store, callers, waits, and what it tells the workers."""
+    """One application's settings, store, callers, waits, and what it tells the workers.
+
+    `strangers` and `failures` bound what calls without a valid token cost.
+    """
 
     settings: Settings
     store: Store
@@ -28,6 +32,7 @@ class Services:
     waits: "Waits"
     publication: "Publication"
     strangers: "Strangers"
+    failures: "Failures"
 
     @property
     def audit(self) -> Audit:

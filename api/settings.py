@@ -13,6 +13,8 @@ from store.store import Store
 DEFAULT_REDIS_URL = "redis://127.0.0.1:6379/0"
 DEFAULT_LISTEN = "127.0.0.1:8080"
 DEFAULT_RETENTION_DAYS = 30
+DEFAULT_FAILURES_PER_MINUTE = 60
+_MAX_FAILURES_PER_MINUTE = 1_000_000
 _MAX_RETENTION_DAYS = 3650
 _MAX_PORT = 65535
 _DAY_SECONDS = 24 * 3600
@@ -61,6 +63,7 @@ class Settings:
     public_url: str | None = None
     access_file: Path | None = None
     sealing_public_key_file: Path | None = None
+    failures_per_minute: int = DEFAULT_FAILURES_PER_MINUTE
     retention_days: int = DEFAULT_RETENTION_DAYS
     log_format: LogFormat = LogFormat.TEXT
     log_level: LogLevel = LogLevel.INFO
@@ -90,6 +93,12 @@ class Settings:
             access_file=read("REMEDIATOR_ACCESS_FILE", _file, "/etc/remediator/access.yaml", None),
             sealing_public_key_file=read(
                 "REMEDIATOR_SEALING_PUBLIC_KEY_FILE", _file, "/etc/remediator/sealing.pub", None
+            ),
+            failures_per_minute=read(
+                "REMEDIATOR_AUTHENTICATION_FAILURES_PER_MINUTE",
+                _failures,
+                str(DEFAULT_FAILURES_PER_MINUTE),
+                DEFAULT_FAILURES_PER_MINUTE,
             ),
             retention_days=read(
                 "REMEDIATOR_RETENTION_DAYS",
@@ -166,8 +175,16 @@ def _file(text: str) -> Path:
 
 
 def _days(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= _MAX_RETENTION_DAYS:
-        raise ValueError(f"is {text!r}, which is no number of days in 1..{_MAX_RETENTION_DAYS}")
+    return _number(text, "number of days", _MAX_RETENTION_DAYS)
+
+
+def _failures(text: str) -> int:
+    return _number(text, "number of failures", _MAX_FAILURES_PER_MINUTE)
+
+
+def _number(text: str, what: str, most: int) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= most:
+        raise ValueError(f"is {text!r}, which is no {what} in 1..{most}")
     return int(text)
 
 

@@ -17,6 +17,8 @@ from api.schemas import ProblemSchema
 
 View = TypeVar("View", bound=Callable[..., Any])
 
+_UNAUTHORIZED = http.HTTPStatus.UNAUTHORIZED.value
+
 DESCRIPTION = """\
 Puts a registry pull Secret into every namespace of many Kubernetes clusters, and its name into every ServiceAccount.
 
@@ -84,8 +86,11 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
     def problems(self, *statuses: int) -> Callable[[View], View]:
         """Document the problems that an operation may answer with."""
 
+        # Where a token is needed, calls without a valid one are limited.
+        limited = {http.HTTPStatus.TOO_MANY_REQUESTS.value} if _UNAUTHORIZED in statuses else set()
+
         def decorate(view: View) -> View:
-            for status in statuses:
+            for status in sorted({*statuses, *limited}):
                 view = self.alt_response(status, response=http.HTTPStatus(status).name)(view)
             return view
 

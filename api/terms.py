@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from api import scope
-from api.access import caller
+from api.access import Permission, caller
 from api.envelope import request_id
 from api.guard_rails import GuardRails, Limits
 from api.problems import Problem
@@ -32,7 +32,8 @@ class Admission:
 def admitted(request: RemediationRequest, clusters: Sequence[str], origin: Origin) -> Admission:
     """Return the terms for what the present caller asks for. Raises Problem where it is more than allowed."""
     rails = services().access.rails
-    limits = rails.limits_of(caller().rights.roles)
+    # A role that may not ask for remediations has no limit for them, and must not lift those of one that may.
+    limits = rails.limits_of(caller().rights.roles_giving(Permission.CREATE_REMEDIATIONS))
     _check_size(limits, request, clusters)
     headers = _quota(limits)
     terms = Terms(

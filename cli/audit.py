@@ -8,7 +8,7 @@ from cli.call import Call, client_command
 from cli.exit_codes import ExitCode
 from cli.render import Column, View, print_one, print_pages, print_table
 from cli.request import get
-from cli.text import clean
+from cli.text import clean, readable
 
 _PAGE = 1000
 _TRAILS = ("decisions", "writes")
@@ -70,9 +70,9 @@ def verify_command(call: Call, **options: Any) -> None:
     Keep the head that it prints somewhere else. Given as --anchor next time, it also shows a trail that was made anew.
     """
     body = call.send(get("/audit-events/verification", options)).body
-    pairs = [(clean(name), clean(value)) for name, value in body.items()]
+    pairs = [(clean(name), readable(value)) for name, value in body.items()]
     view = View(
-        tuple(Column(name, lambda item, name=name: item.get(name)) for name in body),  # type: ignore[misc]
+        tuple(Column(name, lambda item, name=name: readable(item.get(name))) for name in body),  # type: ignore[misc]
         name=lambda item: str(item.get("head")),
     )
     print_one(body, call.output, table=lambda: print_table(("NAME", "VALUE"), pairs), view=view)

@@ -149,7 +149,7 @@ def _read(response: "httpx.Response", target: Target) -> Answer | _Refusal:
     # What was sent to change something may have been taken in: repeating it is for the caller to decide.
     # Except 409, which says that our own first try is still being taken in.
     patient = response.status_code in ((429, 503) if response.request.method == "GET" else (409,))
-    again = pause is not None and patient and pause <= MAX_PAUSE_SECONDS
+    again = pause is not None and patient and pause <= MAX_PAUSE_SECONDS and not error.denied
     return _Refusal(error, pause if again else None)
 
 

@@ -55,17 +55,20 @@ class ClientError(CliError):
             for item in problem.get("errors") or ()
             if isinstance(item, Mapping)
         )
+        # The token is wrong, and so it will be the next time.
+        self.denied = self.code == "too-many-failures"
+        code = ExitCode.DENIED if self.denied else exit_code_of_answer(status)
         self.codes = tuple(
             str(item.get("code"))
             for item in problem.get("errors") or ()
             if isinstance(item, Mapping)
         )
-        super().__init__(self._text(problem, hint), exit_code_of_answer(status))
+        super().__init__(self._text(problem, hint), code)
 
     @property
     def passing(self) -> bool:
         """Tell whether the service is only busy, restarting or without its store: a later try may succeed."""
-        return self.status in (429, 502, 503, 504)
+        return self.status in (429, 502, 503, 504) and not self.denied
 
     def _text(self, problem: Mapping[str, Any], hint: str | None) -> str:
         title = clean(problem.get("title")) or f"the service answered {self.status}"

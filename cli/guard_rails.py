@@ -11,7 +11,7 @@ from cli.exit_codes import ExitCode
 from cli.remediations import id_argument
 from cli.request import JsonObject, get, post
 from cli.summary import print_as
-from cli.text import clean
+from cli.text import clean, readable
 
 _LEFT_OUT = ("labels", "dry_run")  # shown otherwise, or never true here
 
@@ -119,6 +119,5 @@ def _show(remediation: JsonObject, approval: JsonObject) -> None:
     click.echo(f"  on: {names}", err=True)
     for name, value in (remediation.get("request") or {}).items():
         if value not in (None, [], {}) and name not in _LEFT_OUT:
-            text = ", ".join(map(clean, value)) if isinstance(value, list) else clean(value)
-            click.echo(f"  {clean(name)}: {text}", err=True)
+            click.echo(f"  {clean(name)}: {readable(value)}", err=True)
     click.echo(f"  digest: {clean(approval.get('digest'))}", err=True)

@@ -8,7 +8,7 @@ import click
 from cli.call import Call, client_command
 from cli.render import Column, Output, View, print_one, print_pages, print_table
 from cli.request import JsonObject, get
-from cli.text import clean
+from cli.text import clean, readable
 
 
 @click.command("clusters")
@@ -63,7 +63,7 @@ def _view_of(items: list[JsonObject]) -> View:
 
 
 def _field(name: str) -> Column:
-    return Column(name.upper().replace("_", " "), lambda item: _text(item.get(name)))
+    return Column(name.upper().replace("_", " "), lambda item: readable(item.get(name)))
 
 
 def _print_object(call: Call, path: str, name: str) -> None:
@@ -89,17 +89,4 @@ def _flat(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str
                 entry = entry if isinstance(entry, Mapping) else {"": entry}
                 yield from _flat(entry, f"{prefix}{name}[{number}].")
         else:
-            yield clean(prefix + name), _text(inner)
-
-
-def _text(value: object) -> str:
-    """Return a value as one reads it: yes and no, lists with commas, nothing as a dash."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if value is None or value == [] or value == {}:
-        return "-"
-    if isinstance(value, list):
-        return ", ".join(_text(entry) for entry in value)
-    if isinstance(value, Mapping):
-        return ", ".join(f"{name}={_text(inner)}" for name, inner in value.items())
-    return clean(value)
+            yield clean(prefix + name), readable(inner)

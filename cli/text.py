@@ -1,6 +1,7 @@
 """Text from elsewhere, made fit for a terminal."""
 
 import re
+from collections.abc import Mapping
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]+")
 
@@ -8,3 +9,16 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u206
 def clean(value: object) -> str:
     """Return `value` on one line without control characters; None is ''. No answer may drive the terminal."""
     return "" if value is None else _CONTROL.sub(" ", str(value)).strip()
+
+
+def readable(value: object) -> str:
+    """Return a value as one reads it: yes and no, lists with commas, nothing as a dash."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if value is None or value == [] or value == {}:
+        return "-"
+    if isinstance(value, list):
+        return ", ".join(readable(entry) for entry in value)
+    if isinstance(value, Mapping):
+        return ", ".join(f"{clean(name)}={readable(inner)}" for name, inner in value.items())
+    return clean(value)

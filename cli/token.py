@@ -54,7 +54,7 @@ def create(name: str | None, subject: str | None, days: int, never: bool, role: 
     click.echo(yaml.safe_dump([entry], sort_keys=False), nl=False)
     binding = {"subjects": [f"client:{who}"], "role": role}
     places = {name: ["*"] for name in ("clusters", "namespaces", "credentials")}
-    click.echo("# For the list 'bindings', as narrow as it can be:")
+    click.echo("# For the list 'bindings', to be made as narrow as it can be:")
     text = yaml.safe_dump([{**binding, **places}], sort_keys=False, default_flow_style=None)
     click.echo("".join(f"# {line}\n" for line in text.splitlines()), nl=False)
 

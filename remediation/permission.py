@@ -148,6 +148,10 @@ class Rights:
         held = {grant.role for grant in self.grants}
         return tuple(role for role in Role if role in held)
 
+    def roles_giving(self, permission: Permission) -> tuple[Role, ...]:
+        """Return the roles that have the permission, each once, the weakest first."""
+        return tuple(role for role in self.roles if permission in ROLES[role])
+
     def clusters(self, permission: Permission) -> Callable[[str], bool]:
         """Return a test for the clusters on which the permission counts, be it in one namespace only."""
         return matcher(_joined(grant.clusters for grant in self._giving(permission)))

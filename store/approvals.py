@@ -9,7 +9,7 @@ from redis import Redis
 from remediation.approval import Approval, ApprovalState, Refusal, Verdict, decide
 from remediation.status import RemediationStatus
 from store import clock, codec, events, keys
-from store.sealed import MARGIN_SECONDS
+from store.sealed import life
 
 _EVENTS = {
     ApprovalState.APPROVED: "remediation.approved",
@@ -39,19 +39,22 @@ class Approvals:
             after = decide(before, verdict, now, waiting=waiting)
             approved = not isinstance(after, Refusal) and after.state is ApprovalState.APPROVED
             runs = _runs(pipe, raw) if approved else {}
+            paused = bool(pipe.exists(keys.PAUSE))
             pipe.multi()
             if isinstance(after, Refusal) or after == before:
                 return after, False
             _store(pipe, remediation_id, after)
             timeout = codec.decode_request(raw["request"]).timeout_seconds
-            pipe.expire(keys.sealed(remediation_id), timeout + MARGIN_SECONDS)
+            deadline = clock.later(now, timeout)
+            if not paused:  # else its time begins when the pause ends
+                pipe.expire(keys.sealed(remediation_id), life(timeout, deadline, after))
             for run_id, line in runs.items():
-                pipe.hset(keys.run(run_id), "deadline", clock.later(now, timeout))
+                pipe.hset(keys.run(run_id), "deadline", deadline)
                 if line:
                     pipe.rpush(line, run_id)
             return after, True
 
-        return self._redis.transaction(step, head, value_from_callable=True)  # type: ignore[no-any-return]
+        return self._redis.transaction(step, head, keys.PAUSE, value_from_callable=True)  # type: ignore[no-any-return]
 
     def renew(self, remediation_id: str, digest: str) -> None:
         """Note that something else would be done now than what was shown: it has to be looked at again."""
@@ -95,6 +98,7 @@ def _store(pipe: Any, remediation_id: str, approval: Approval) -> None:
     fields = codec.encode_approval(approval)
     if approval.state is not ApprovalState.APPROVED:
         fields["status"] = RemediationStatus.CANCELLING
+        pipe.delete(keys.sealed(remediation_id))  # nothing of it is begun any more
     pipe.hset(keys.remediation(remediation_id), mapping=fields)
     pipe.zrem(keys.APPROVALS, remediation_id)
     data = events.change(by=approval.decided_by, comment=approval.comment)

@@ -7,7 +7,7 @@ from redis import Redis
 from store import clock, codec, events, keys
 from store.records import Paused
 from store.remediations import owner_of
-from store.sealed import MARGIN_SECONDS
+from store.sealed import life
 
 
 class Pause:
@@ -36,7 +36,8 @@ class Pause:
             _tell(pipe, pending, "remediation.paused", reason=reason, by=by)
             return fresh, True
 
-        return self._redis.transaction(step, keys.PAUSE, value_from_callable=True)  # type: ignore[no-any-return]
+        # What is recorded at this moment either is among the pending or sees the pause.
+        return self._redis.transaction(step, keys.PAUSE, keys.OPEN, value_from_callable=True)  # type: ignore[no-any-return]
 
     def end(self, by: str) -> Paused | None:
         """Have runs begin again; return the pause that has ended, None if there was none.
@@ -48,14 +49,15 @@ class Pause:
             known = codec.decode_pause(pipe.hgetall(keys.PAUSE))
             later = _later_deadlines(pipe, known) if known else {}
             pending = pipe.smembers(keys.OPEN) if known else []
+            lives = _lives(pipe, pending, later)
             pipe.multi()
             if known is None:
                 return None
             pipe.delete(keys.PAUSE)
             for run_id, deadline in later.items():
                 pipe.hset(keys.run(run_id), "deadline", deadline)
-                life = clock.seconds_until(deadline) + MARGIN_SECONDS
-                pipe.expire(keys.sealed(owner_of(run_id)), life)
+            for remediation_id, seconds in lives.items():
+                pipe.expire(keys.sealed(remediation_id), seconds)
             _tell(pipe, pending, "remediation.resumed", by=by)
             return known
 
@@ -70,9 +72,29 @@ def _later_deadlines(pipe: Any, pause: Paused) -> dict[str, str]:
         deadline, owner = pipe.hmget(keys.run(run_id), "deadline", "remediation")
         if deadline is None:
             continue
-        began = max(pause.since, pipe.hget(keys.remediation(owner), "created_at") or now)
+        # It had all of its time when it came, and again when it was approved.
+        raw = pipe.hgetall(keys.remediation(owner))
+        approval = codec.decode_approval(raw)
+        decided = approval and approval.decided_at
+        began = max(pause.since, raw.get("created_at", now), decided or "")
         lost = max(0.0, (clock.parse(now) - clock.parse(began)).total_seconds())
         found[run_id] = clock.later(deadline, lost)
+    return found
+
+
+def _lives(pipe: Any, remediation_ids: Any, deadlines: dict[str, str]) -> dict[str, int]:
+    """Return for how many seconds the sealed login of each remediation may be needed."""
+    latest: dict[str, str] = {}
+    for run_id, deadline in deadlines.items():
+        owner = owner_of(run_id)
+        latest[owner] = max(deadline, latest.get(owner, ""))
+    found = {}
+    for remediation_id in latest.keys() & set(remediation_ids):
+        if pipe.exists(keys.sealed(remediation_id)):
+            raw = pipe.hgetall(keys.remediation(remediation_id))
+            timeout = codec.decode_request(raw["request"]).timeout_seconds
+            approval = codec.decode_approval(raw)
+            found[remediation_id] = life(timeout, latest[remediation_id], approval)
     return found
 
 

@@ -1,4 +1,4 @@
-"""How often a caller may ask for a remediation: a moving minute, counted in Redis for all API processes together."""
+"""How often a caller may do something: a moving minute, counted in Redis for all API processes together."""
 
 import math
 import time
@@ -12,7 +12,8 @@ from redis import Redis
 from store import keys
 from store.remediations import caller_digest
 
-_NAME = "remediations"
+REMEDIATIONS = "remediations"
+FAILURES = "failures"  # of authentication
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +36,9 @@ class Quotas:
         )
         self._limiter = MovingWindowRateLimiter(storage)
 
-    def take(self, subject: str, per_minute: int) -> Quota:
-        """Count a request of the caller unless the minute is full. Raises StoreUnavailable."""
-        item = RateLimitItemPerMinute(per_minute, namespace=_NAME)
+    def take(self, subject: str, per_minute: int, what: str = REMEDIATIONS) -> Quota:
+        """Count one of `what` for the caller unless its minute is full. Raises StoreUnavailable."""
+        item = RateLimitItemPerMinute(per_minute, namespace=what)
         caller = caller_digest(subject)
         granted = self._limiter.hit(item, caller)
         window = self._limiter.get_window_stats(item, caller)

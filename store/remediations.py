@@ -17,7 +17,7 @@ from store.idempotency import LIFE_SECONDS, KeyTaken, RequestKey, decode, encode
 from store.lines import in_line, place
 from store.lua import script
 from store.records import FREE, NEW, Orders, Origin, Paused, Remediation, Run, Terms
-from store.sealed import MARGIN_SECONDS
+from store.sealed import life
 
 _LIST_CHUNK = 50
 WAKE_MS = 2000
@@ -102,9 +102,8 @@ class Remediations:
             if key:
                 pipe.set(key.record, encode(key, remediation_id), ex=LIFE_SECONDS)
             if sealed:
-                wait = clock.seconds_until(terms.approval.expires_at) if terms.approval else 0
-                life = request.timeout_seconds + MARGIN_SECONDS + wait
-                pipe.set(keys.sealed(remediation_id), sealed, ex=None if paused else life)
+                needed = life(request.timeout_seconds, deadline, terms.approval)
+                pipe.set(keys.sealed(remediation_id), sealed, ex=None if paused else needed)
             pipe.hset(
                 head,
                 mapping={
@@ -170,7 +169,10 @@ class Remediations:
                 )
 
         counted = [callers] if terms.most_active is not None else []
-        self._redis.transaction(record, head, *undone, *counted, *([key.record] if key else []))
+        # A pause that begins or ends at this moment has to find what is recorded here, or be seen.
+        paused_or_not = [keys.PAUSE] if sealed else []
+        watched = [head, *undone, *counted, *paused_or_not, *([key.record] if key else [])]
+        self._redis.transaction(record, *watched)
         return self._runs(run_ids)
 
     def get(self, remediation_id: str) -> Remediation | None:

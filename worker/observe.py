@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -30,6 +30,11 @@ _ALIVE = {"fieldSelector": "status.phase!=Succeeded,status.phase!=Failed"}
 _Object = TypeVar("_Object", WireNamespace, WireServiceAccount, WireSecret, WirePod)
 
 
+_First = TypeVar("_First")
+_Second = TypeVar("_Second")
+_Third = TypeVar("_Third")
+
+
 @dataclass(frozen=True, slots=True)
 class Observation:
     """The namespaces of a cluster, and the names that are known to exist there."""
@@ -43,7 +48,7 @@ async def observe(session: Session, request: RemediationRequest) -> Observation:
     names = request.namespaces
     if len(names) <= _MOST_NAMED and all(is_literal(name) for name in names):
         return await _observe_named(session, request)
-    namespaces, accounts, secrets = await asyncio.gather(
+    namespaces, accounts, secrets = await _side_by_side(
         _all(session, "/api/v1/namespaces", "namespaces", WireNamespace),
         _all(session, "/api/v1/serviceaccounts", "serviceaccounts", WireServiceAccount),
         _all(
@@ -123,7 +128,7 @@ async def _observe_named(session: Session, request: RemediationRequest) -> Obser
 async def _named(session: Session, name: str, secret_name: str) -> NamespaceState | None:
     path = f"/api/v1/namespaces/{name}"
     try:
-        namespace, accounts, secret = await asyncio.gather(
+        namespace, accounts, secret = await _side_by_side(
             _one(session, path, Call("get", f"namespaces/{name}"), WireNamespace),
             _all(session, f"{path}/serviceaccounts", "serviceaccounts", WireServiceAccount),
             read_secret(session, name, secret_name),
@@ -133,6 +138,24 @@ async def _named(session: Session, name: str, secret_name: str) -> NamespaceStat
     return NamespaceState(
         namespace.to_domain(), secret, tuple(account.to_domain() for account in accounts)
     )
+
+
+async def _side_by_side(
+    first: Coroutine[Any, Any, _First],
+    second: Coroutine[Any, Any, _Second],
+    third: Coroutine[Any, Any, _Third],
+) -> tuple[_First, _Second, _Third]:
+    """Return what three reads found. Raises the fault of the first of them that has one.
+
+    Which is refused soonest is chance: all are waited for, so that the same is reported every time.
+    """
+    reads = (
+        asyncio.ensure_future(first),
+        asyncio.ensure_future(second),
+        asyncio.ensure_future(third),
+    )
+    await asyncio.gather(*reads, return_exceptions=True)
+    return (reads[0].result(), reads[1].result(), reads[2].result())
 
 
 async def _all(

@@ -154,7 +154,7 @@ def test_a_file_that_is_broken_later_changes_nothing_and_is_told(
     assert client.get(WHOAMI).status_code == 200
     assert client.get(WHOAMI).status_code == 200
     assert [record.name for record in caplog.records if record.levelname == "ERROR"] == [
-        "api.access"
+        "api.access_reload"
     ]
     assert "[+]access warning" in client.get("/readyz?verbose").text
     assert client.get("/api/v1/system").get_json()["access"]["ok"] is False

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from api.audit import _STRANGERS_A_MINUTE
+from api.strangers import _STRANGERS_A_MINUTE
 from remediation.audit import Trail
 from store import keys
 from store.store import Store

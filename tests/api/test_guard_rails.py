@@ -84,6 +84,19 @@ def test_what_is_refused_and_what_is_sent_again_does_not_count(
     assert client.post(f"{API}/remediations", json=BODY).status_code == 429
 
 
+def test_a_role_that_asks_for_nothing_lifts_no_limit(
+    client: FlaskClient, announce: Announce, access_file: Path, key: ApiKey
+) -> None:
+    everywhere = {name: ["*"] for name in ("clusters", "namespaces", "credentials")}
+    roles = ("viewer", "requester", "auditor")
+    bindings = [{"subjects": ["client:ci"], "role": role, **everywhere} for role in roles]
+    document = {"keys": [an_entry(key, "ci")], "bindings": bindings}
+    access_file.write_text(json.dumps({**document, "limits": {"requester": {"clusters": 1}}}))
+    announce("eu-1", "eu-2")
+
+    problem(client.post(f"{API}/remediations", json=BODY), 403, "limit-exceeded")
+
+
 def test_a_caller_has_so_many_open_remediations(
     client: FlaskClient, announce: Announce, rails: Rails, work: Work
 ) -> None:
@@ -328,6 +341,7 @@ def test_reads_the_sections() -> None:
     ("document", "says"),
     [
         ({"limits": []}, "'limits' must map"),
+        ({"limits": {"requestor": {"clusters": 3}}}, "'requestor', which is no role"),
         ({"limits": {"admin": {}}}, "'limits' of 'admin'"),
         ({"limits": {"admin": {"cluster": 3}}}, "clusters, namespaces"),
         ({"limits": {"admin": {"clusters": 0}}}, "'limits.admin.clusters' is 0"),

@@ -28,6 +28,8 @@ from tests.docs.pages import ROOT, table
 ROLES = ("viewer", "requester", "operator", "auditor", "admin")
 STRANGERS = ("nobody", "forged", "expired")
 CALLERS = (*STRANGERS, "unbound", *ROLES)
+# Bound to all clusters and namespaces: for the calls that are about the whole service.
+WIDE = {f"{role}-everywhere": role for role in ROLES}
 PAGE = ROOT / "docs" / "access.md"
 # Where the bindings of all roles count.
 CLUSTERS, NAMESPACES = ["eu-*"], ["team-*"]
@@ -89,7 +91,7 @@ REQUESTS: list[tuple[dict[str, Any], bool]] = [
 
 
 def allowed() -> dict[str, dict[str, str]]:
-    """Return what the documentation says: call -> role -> yes, own, others' or no."""
+    """Return what the documentation says: call -> role -> yes, own, others', everywhere or no."""
     return {
         cells[0].strip("`"): dict(zip(ROLES, cells[1:], strict=True))
         for cells in table(PAGE, "call", *ROLES)
@@ -175,9 +177,13 @@ def _digest(request: RemediationRequest) -> str:
 @pytest.fixture
 def world(tmp_path: Path, store: Store, announce: Announce, work: Work) -> World:
     """Return a service that knows a caller of each kind, bound to the same places."""
-    keys = {name: new_api_key(os.urandom(ENTROPY_BYTES)) for name in (*CALLERS, "somebody")}
+    keys = {name: new_api_key(os.urandom(ENTROPY_BYTES)) for name in (*CALLERS, *WIDE, "somebody")}
     places = {"clusters": CLUSTERS, "namespaces": NAMESPACES, "credentials": [CREDENTIAL]}
     bindings = [{"subjects": [f"client:{role}"], "role": role, **places} for role in ROLES]
+    wide = {"clusters": ["*"], "namespaces": ["*"], "credentials": [CREDENTIAL]}
+    bindings += [
+        {"subjects": [f"client:{name}"], "role": role, **wide} for name, role in WIDE.items()
+    ]
     # One who may do everything is no reason for others to, and an expired key is none for its client.
     bindings.append(
         {
@@ -192,7 +198,7 @@ def world(tmp_path: Path, store: Store, announce: Announce, work: Work) -> World
     ]
     access_file = tmp_path / "matrix.yaml"
     access_file.write_text(json.dumps({"keys": entries, "bindings": bindings}))
-    app = create_app(Settings(access_file=access_file), store)
+    app = create_app(Settings(access_file=access_file, failures_per_minute=1_000_000), store)
     return World(app, store, work, keys, announce)
 
 
@@ -200,7 +206,7 @@ def expected(caller: str, verdict: str, kind: Object | None) -> int | None:
     """Return the status that refuses, None where nothing does."""
     if caller in STRANGERS:
         return 401
-    if verdict == "no":
+    if verdict == "no" or (verdict == "everywhere" and caller not in WIDE):
         return 403
     if kind is None:
         return None
@@ -228,8 +234,10 @@ def test_the_matrix(world: World, capsys: pytest.CaptureFixture[str]) -> None:
         if status != refused if refused else not (200 <= status < 300 or closed):
             wrong.append(f"{name}: {status} instead of {refused or 'a good answer'}: {answer.text}")
 
-    for call, caller in itertools.product(calls(world.app), CALLERS):
-        verdict = said[call].get(caller, "no")
+    for call, caller in itertools.product(calls(world.app), (*CALLERS, *WIDE)):
+        if caller in WIDE and "everywhere" not in said[call].values():
+            continue
+        verdict = said[call].get(WIDE.get(caller, caller), "no")
         if call.endswith("/whoami") and caller == "unbound":
             verdict = "yes"  # who may do nothing may ask what that is
         if call == "POST /api/v1/remediations":

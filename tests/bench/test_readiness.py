@@ -34,7 +34,7 @@ def test_bench_readiness_of_10000_pods(tmp_path: Path) -> None:
         try:
             for _ in range(3):
                 _check(service)
-            service.remediate(clusters=["bench"], readiness=False)
+            service.remediate(clusters=["bench"])
             _check(service)
         finally:
             service.stop()

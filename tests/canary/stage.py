@@ -21,7 +21,7 @@ from tests.canary.canaries import Canary, Haul
 from tests.canary.wiretap import Watch, Wiretap
 from tests.e2e.conftest import write_login
 from tests.e2e.fleet import Space, docker_config, grant_least_privilege
-from tests.e2e.proxy import Gate
+from tests.e2e.gate import Gate
 from tests.e2e.service import ROOT, Service, own_environment
 from tests.leaks import files_in, typed_values_in
 from tests.worker.registry_lab import Lab, Reply, Request, Server, push

@@ -16,10 +16,9 @@ from tests.canary.judging import judged
 from tests.canary.mistakes import send_all
 from tests.canary.reading import read_all
 from tests.canary.stage import REPOSITORY, Stage
-from tests.chaos.installation import kill_tree
 from tests.e2e.conftest import write_login
 from tests.e2e.fleet import docker_config
-from tests.e2e.service import Outcome
+from tests.e2e.service import Outcome, descendants, ended
 
 _TROUBLES = ("429", "503", "reset", "lost", "slow", "truncated")
 
@@ -128,14 +127,16 @@ def killed(stage: Stage) -> None:
         identity = post(stage, inline(stage, name, secret_name="pull-two"))
         assert stage.gate.reached.wait(PATIENCE_SECONDS)
         if name == "crashed":
-            kill_tree(stage.service.child(b"worker")[0])
+            worker = descendants(stage.service.child(b"worker")[0])
+            os.kill(worker[0], signal.SIGKILL)
+            assert all(ended(pid) for pid in worker[1:])
         else:
             assert stage.ask("POST", f"/remediations/{identity}/cancel").status_code == 202
         stage.gate.open.set()
-        ended = stage.service.wait(identity)
+        outcome = stage.service.wait(identity)
         if name == "crashed":
-            assert ended.clusters["alpha"]["attempt"] > 1
-            assert ended.status == "succeeded"
+            assert outcome.clusters["alpha"]["attempt"] > 1
+            assert outcome.status == "succeeded"
 
 
 def decided(stage: Stage) -> None:

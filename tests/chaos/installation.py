@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -208,20 +207,3 @@ def kill(pid: int, number: signal.Signals = signal.SIGKILL) -> None:
     """Send a signal to a process, if it is still there."""
     with suppress(ProcessLookupError):
         os.kill(pid, number)
-
-
-def kill_tree(pid: int) -> None:
-    """Kill a process and return when all that it started has ended too: the kernel ends it, in its own time."""
-    found = descendants(pid)
-    kill(pid)
-    deadline = time.monotonic() + START_SECONDS
-    while any(_lives(each) for each in found):
-        assert time.monotonic() < deadline, f"what {pid} started does not end with it"
-        time.sleep(0.01)
-
-
-def _lives(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False

@@ -65,6 +65,14 @@ def test_does_not_sleep_for_an_hour(api: StubApi, run: Remediator) -> None:
     assert len(api.seen) == 1
 
 
+def test_a_wrong_token_is_not_tried_again(api: StubApi, run: Remediator) -> None:
+    body = {"title": "Too many", "code": "too-many-failures"}
+    api.on("GET", "/clusters", Reply(body, 429, {"Retry-After": "1"}))
+
+    assert run("clusters").exit_code == 4
+    assert len(api.seen) == 1
+
+
 def test_another_server_is_not_taken_for_ours(api: StubApi, run: Remediator) -> None:
     """A page of HTML is no answer."""
     api.on("GET", "/clusters", Reply("<html>hello</html>"))

@@ -21,7 +21,13 @@ APPROVAL = {
     "decided_at": None,
     "comment": None,
 }
-REQUEST = {"namespaces": ["*"], "credential": "harbor", "secret_name": "docker", "dry_run": False}
+REQUEST = {
+    "namespaces": ["*"],
+    "credential": "harbor",
+    "inline_credential": {"registry": "r.io", "username": "robot"},
+    "readiness": True,
+    "dry_run": False,
+}
 
 
 def held(**fields: Any) -> dict[str, Any]:
@@ -42,6 +48,8 @@ def test_a_decision_shows_what_it_is_about_and_sends_its_digest(
     assert api.seen[-1].body == {"digest": DIGEST, "comment": "CHG-1881"}
     assert "asked for by alice" in ended.stderr
     assert "credential: harbor" in ended.stderr
+    assert "inline_credential: registry=r.io, username=robot" in ended.stderr
+    assert "readiness: yes" in ended.stderr
     assert "on: eu-1" in ended.stderr
     assert DIGEST in ended.stderr
     assert ended.stdout == f"{ID} is approved and queued\n"
@@ -136,5 +144,7 @@ def test_the_exit_code_says_whether_the_trail_is_whole(
 
     assert ended.exit_code == code
     assert 64 * "a" in ended.stdout
+    shown = dict(line.split() for line in ended.stdout.splitlines())
+    assert (shown["verified"], shown["problem"]) == ("no" if code else "yes", "-")
     assert api.seen[0].params == {"trail": "decisions", "anchor": 64 * "b"}
     assert json.loads(run("audit", "verify", "-o", "json").stdout) == body

@@ -172,20 +172,3 @@ class Proxy:
         if request.transport:
             request.transport.abort()
         return web.Response()
-
-
-class Gate(Proxy):
-    """A way to the cluster on which writes of Secrets wait until it is opened."""
-
-    def __init__(self, cluster: Cluster) -> None:
-        super().__init__(cluster, lambda *_: "pass")
-        self.open = threading.Event()
-        self.reached = threading.Event()
-
-    async def act(self, request: web.BaseRequest, action: str) -> web.StreamResponse:
-        """Hold writes back; let everything else pass."""
-        if request.method == "PATCH" and "/secrets/" in request.path:
-            self.reached.set()
-            while not self.open.is_set():
-                await asyncio.sleep(0.02)
-        return await super().act(request, action)

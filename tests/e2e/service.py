@@ -90,8 +90,11 @@ class Service:
         return Redis.from_url(self.child(b"api")[1][b"REDIS_URL"].decode())
 
     def post(self, **body: Any) -> httpx.Response:
-        """Ask for a remediation with the usual credential, which no registry knows, unless told otherwise."""
-        usual = {"credential": "harbor", "registry_check": "skip"}
+        """Ask for a remediation with the usual credential, which no registry knows, unless told otherwise.
+
+        No check follows: its requests would mix with those that a test is about.
+        """
+        usual = {"credential": "harbor", "registry_check": "skip", "readiness": False}
         return self.http.post("/remediations", json=usual | body)
 
     def remediate(self, **body: Any) -> Outcome:
@@ -168,3 +171,25 @@ def own_environment(more: dict[str, str] | None = None) -> dict[str, str]:
         if not name.startswith("REMEDIATOR_") and name not in ("REDIS_URL", "KUBECONFIG")
     }
     return kept | (more or {})
+
+
+def descendants(pid: int) -> list[int]:
+    """Return the process and all that it started, parents first."""
+    found = [pid]
+    for parent in found:
+        for entry in Path(f"/proc/{parent}/task").glob("*/children"):
+            found += [int(child) for child in entry.read_text().split()]
+    return found
+
+
+def ended(pid: int) -> bool:
+    """Wait until there is no such process; a zombie counts as none."""
+    for _ in range(100):
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except FileNotFoundError:
+            return True
+        if state == "Z":
+            return True
+        time.sleep(0.05)
+    return False

@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -14,8 +15,11 @@ import yaml
 
 from controlplane.cluster import Cluster
 from remediation.api_key import ENTROPY_BYTES, digest, new_api_key
+from store import keys
 from tests.e2e.fleet import PASSWORD, Space, docker_config, write_least_privileged
 from tests.e2e.service import Service
+from tests.e2e.test_inline_credential import marks_of, usual
+from tests.leaks import leaks, values_in
 
 PATIENCE_SECONDS = 120
 
@@ -51,6 +55,15 @@ class Guarded:
         path.write_text(
             yaml.safe_dump({"keys": [*others, entry], "bindings": [*bindings, bob], **sections})
         )
+
+    def revoke(self) -> None:
+        """Take all that bob may do from him; return when the workers know it."""
+        path = self.service.directory / "data" / "access.yaml"
+        document = yaml.safe_load(path.read_text())
+        rest = [each for each in document["bindings"] if each["subjects"] != ["client:bob"]]
+        path.write_text(yaml.safe_dump({**document, "bindings": rest}))
+        with self.service.redis() as redis:
+            eventually(lambda: b"client:bob" not in bytes(redis.get(keys.POLICY) or b""))
 
     def second(self, method: str, path: str, **more: Any) -> httpx.Response:
         """Ask as bob."""
@@ -202,13 +215,16 @@ def test_nothing_begins_while_paused_and_all_goes_on_afterwards(own: Guarded, sp
     for number in range(250):
         space.namespace(f"n{number:03}", ("default", "web", "job"))
     http = own.service.http
+    worker = http.get("/system").json()["workers"][0]["pid"]
     running = own.service.post(clusters=["alpha"], namespaces=[space.pattern]).json()["id"]
     eventually(lambda: own.body(running)["summary"]["namespaces"]["changed"])
-    paused = own.service.cli("pause", "--reason", "registry is down")
-    assert paused.returncode == 0, paused.stderr
 
-    # A run whose worker dies meanwhile waits like one that was never begun.
-    os.kill(http.get("/system").json()["workers"][0]["pid"], signal.SIGKILL)
+    # A run that has lost its worker waits like one that was never begun.
+    os.kill(worker, signal.SIGKILL)
+    held = http.post("/system/pause", json={"reason": "registry is down"})
+    assert held.status_code == 200, held.text
+    again = own.service.cli("pause", "--reason", "of no interest")
+    assert again.returncode == 0, again.stderr
     queued = own.service.post(clusters=["beta"], namespaces=["default"], dry_run=True).json()["id"]
     eventually(lambda: http.get("/system").json()["workers"])
     time.sleep(5)  # longer than a lease, a wake-up and the start of a worker take
@@ -276,3 +292,67 @@ def test_what_is_rejected_is_never_begun(own: Guarded, space: Space):
     assert (done.status, done.body["approval"]["state"]) == ("cancelled", "rejected")
     assert done.rows == []
     assert space.versions() == before
+
+
+def held_with_login(own: Guarded, name: str, password: str) -> dict[str, Any]:
+    """Ask for a remediation of a protected cluster with a login of one's own."""
+    own.rails(protected_clusters=["alpha"])
+    body = usual(password) | {"clusters": ["alpha"], "namespaces": [name]}
+    answer = own.service.http.post("/remediations", json=body)
+    assert answer.status_code == 202, answer.text
+    held: dict[str, Any] = answer.json()
+    assert held["approval"]["state"] == "pending"
+    return held
+
+
+def test_a_login_that_came_along_is_there_after_a_wait_and_a_pause(own: Guarded, space: Space):
+    name, password = space.namespace("n"), f"p {secrets.token_hex(12)}"
+    held = held_with_login(own, name, password)
+    path = f"/remediations/{held['id']}/approve"
+    own.service.http.post("/system/pause", json={"reason": "storm"}).raise_for_status()
+
+    approved = own.second("POST", path, json={"digest": held["approval"]["digest"]})
+    assert approved.status_code == 202, approved.text
+    with own.service.redis() as redis:
+        assert redis.ttl(keys.sealed(held["id"])) == -1
+        own.service.http.post("/system/resume").raise_for_status()
+        done = own.service.wait(held["id"])
+
+        assert (done.status, done.outcomes()) == ("succeeded", {name: "changed"})
+        assert space.pull_secrets(name, "default") == ["docker"]
+        assert not redis.exists(keys.sealed(held["id"]))
+        assert leaks(values_in(redis), marks_of(password)) == 0
+
+
+def test_a_login_that_came_along_goes_with_a_rejection(own: Guarded, space: Space):
+    name, password = space.namespace("n"), f"p {secrets.token_hex(12)}"
+    held = held_with_login(own, name, password)
+    with own.service.redis() as redis:
+        assert redis.exists(keys.sealed(held["id"]))
+        body = {"digest": held["approval"]["digest"]}
+
+        own.second("POST", f"/remediations/{held['id']}/reject", json=body).raise_for_status()
+
+        assert not redis.exists(keys.sealed(held["id"]))
+        assert leaks(values_in(redis), marks_of(password)) == 0
+    assert own.service.wait(held["id"]).status == "cancelled"
+
+
+def test_who_loses_the_right_while_the_run_waits_has_nothing_written(own: Guarded, space: Space):
+    name = space.namespace("n")
+    own.rails()
+    own.service.http.post("/system/pause", json={"reason": "storm"}).raise_for_status()
+    body = {"clusters": ["alpha"], "namespaces": [name], "credential": "harbor"}
+    asked = own.second("POST", "/remediations", json=body | {"registry_check": "skip"})
+    assert asked.status_code == 202, asked.text
+    before = space.versions()
+
+    own.revoke()
+    own.service.http.post("/system/resume").raise_for_status()
+    done = own.service.wait(asked.json()["id"])
+
+    assert done.status == "failed"
+    assert done.clusters["alpha"]["error"]["code"] == "not_permitted"
+    assert done.rows == []
+    assert space.versions() == before
+    assert own.second("GET", f"/remediations/{asked.json()['id']}").status_code == 403

@@ -2,7 +2,9 @@
 
 import base64
 import json
+import os
 import secrets
+import signal
 import subprocess
 import sys
 import zlib
@@ -15,10 +17,9 @@ from redis import Redis
 
 from controlplane.cluster import Cluster, ContextSpec, write_kubeconfig
 from store import keys
-from tests.chaos.installation import kill_tree
 from tests.e2e.fleet import Space, docker_config, grant_least_privilege
-from tests.e2e.proxy import Gate
-from tests.e2e.service import ROOT, Outcome, Service, own_environment
+from tests.e2e.gate import Gate
+from tests.e2e.service import ROOT, Outcome, Service, descendants, ended, own_environment
 from tests.leaks import files_in, forms_of, leaks, processes_of, values_in
 
 REGISTRY = "inline.example.com"
@@ -188,7 +189,10 @@ def test_a_worker_that_is_killed_in_the_middle_opens_the_login_again(
         assert leaks(values_in(redis), marks_of(password)) == 0
         assert redis.exists(keys.sealed(remediation_id))
 
-        kill_tree(slow.child(b"worker")[0])
+        worker = descendants(slow.child(b"worker")[0])
+        os.kill(worker[0], signal.SIGKILL)  # all its processes die with it
+        for pid in worker[1:]:
+            assert ended(pid)
         gate.open.set()
         done = slow.wait(remediation_id)
 

@@ -5,7 +5,6 @@ import base64
 import json
 import os
 import tempfile
-import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from kubernetes.aio.config import incluster_config
 from controlplane.cluster import Cluster
 from remediation.request import RemediationRequest
 from tests.e2e.fleet import grant_least_privilege
+from tests.e2e.service import ended
 from worker import exec_plugin
 from worker.faults import Fault
 from worker.kube import Session, open_session
@@ -272,16 +272,3 @@ def test_a_pod_s_own_account(
         assert (await observe(session, REQUEST)).states
 
     used(Context("it", cluster.server, in_cluster=True), use)
-
-
-def ended(pid: int) -> bool:
-    """Wait until there is no such process; a zombie counts as none."""
-    for _ in range(100):
-        try:
-            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        except FileNotFoundError:
-            return True
-        if state == "Z":
-            return True
-        time.sleep(0.05)
-    return False

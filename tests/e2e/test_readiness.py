@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from controlplane.cluster import Cluster
+from controlplane.cluster import Cluster, ContextSpec, write_kubeconfig
 from tests.e2e.fleet import (
     PASSWORD,
     REGISTRY,
@@ -152,14 +152,34 @@ def test_templates_of_every_kind_are_judged(service: Service, space: Space, kind
     assert (row["kind"], row["name"]) == (kind, "web")
 
 
-def test_init_sidecar_and_volume_images_count(service: Service, space: Space) -> None:
-    place = Place(space).secret()
-    place.workload(
-        image="elsewhere.example.com/app:1",
-        initContainers=[{"name": "first", "image": IMAGE, "restartPolicy": "Always"}],
-    )
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"initContainers": [{"name": "first", "image": IMAGE}]},
+        {"initContainers": [{"name": "first", "image": IMAGE, "restartPolicy": "Always"}]},
+        {"volumes": [{"name": "data", "image": {"reference": IMAGE}}]},
+    ],
+    ids=["init", "sidecar", "volume"],
+)
+def test_images_of_every_kind_count(service: Service, space: Space, part: dict[str, Any]) -> None:
+    place = Place(space).secret().workload(image="elsewhere.example.com/app:1", **part)
 
     assert found(judged(service, namespaces=[place.name]), "W_SA_UNPATCHED")["image"] == IMAGE
+
+
+def test_an_ephemeral_container_of_a_pod_counts(service: Service, space: Space) -> None:
+    place = Place(space).pod(image="elsewhere.example.com/app:1")
+    path = f"/api/v1/namespaces/{place.name}/pods/web/ephemeralcontainers"
+    debug = {"name": "debug", "image": IMAGE}
+    place.cluster.http.patch(
+        path,
+        content=json.dumps({"spec": {"ephemeralContainers": [debug]}}),
+        headers={"Content-Type": "application/strategic-merge-patch+json"},
+    ).raise_for_status()
+
+    row = found(judged(service, namespaces=[place.name]), "P_BREAKS_ON_FLIP")
+
+    assert row["image"] == IMAGE
 
 
 def test_an_ignored_namespace_that_uses_the_registry_is_named(
@@ -207,6 +227,36 @@ def test_a_cluster_that_does_not_answer_is_unknown_and_holds_up_nobody(
     assert by_name["beta"]["status"] == "unreachable"
     assert by_name["beta"]["error"]["code"] == "unreachable"
     assert found(check, "C_UNREADABLE")["cluster"] == "beta"
+
+
+def test_lists_that_may_not_be_read_are_never_left_out_in_silence(
+    space: Space, tmp_path: Path, clusters: tuple[Cluster, ...], credentials: Path
+) -> None:
+    account = {"name": "base-only", "namespace": "default"}
+    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole"}
+    clusters[0].apply(
+        {"kind": "ServiceAccount", "metadata": account},
+        {
+            "kind": "ClusterRoleBinding",
+            "metadata": {"name": "base-only"},
+            "roleRef": reference | {"name": "remediator"},
+            "subjects": [{"kind": "ServiceAccount"} | account],
+        },
+    )
+    token = clusters[0].service_account_token("default", "base-only")
+    path = tmp_path / "kubeconfig"
+    context = ContextSpec(clusters[0].server, clusters[0].ca_file, token)
+    write_kubeconfig(path, {"alpha": context})
+    other = Service(tmp_path / "service", [path], credentials)
+    try:
+        place = Place(space, ("docker",)).secret()
+        check = judged(other, namespaces=[place.name])
+    finally:
+        other.stop()
+
+    unread = {row["name"] for row in check["findings"] if row["class"] == "C_UNREADABLE"}
+    assert unread >= {"nodes", "deployments", "replicasets", "cronjobs", "jobs"}
+    assert check["verdict"] == "unknown"
 
 
 def test_a_custom_resource_that_names_the_registry_needs_somebodys_word(
@@ -420,7 +470,7 @@ def test_a_service_account_made_after_the_remediation_is_told(
     service: Service, space: Space
 ) -> None:
     name = space.namespace("old")
-    service.remediate(clusters=["alpha"], namespaces=[name], readiness=False)
+    service.remediate(clusters=["alpha"], namespaces=[name])
     for number in range(50):  # times of Kubernetes are whole seconds
         space.account(name, f"late-{number}")
         check = judged(service, namespaces=[name])

@@ -118,7 +118,7 @@ def test_a_check_follows_a_remediation_and_delays_nothing(
     service: Service, space: Space, place: Place
 ) -> None:
     no_reference(place)
-    outcome = service.remediate(clusters=["alpha"], namespaces=[place.name])
+    outcome = service.remediate(clusters=["alpha"], namespaces=[place.name], readiness=True)
     assert outcome.status == "succeeded"
 
     told = wait_for(lambda: _readiness(service, outcome.body["id"]))

@@ -12,9 +12,12 @@ from typing import Any
 import pytest
 import yaml
 
-from controlplane.cluster import Cluster
-from tests.e2e.fleet import PASSWORD, Space, write_least_privileged
-from tests.e2e.service import Outcome, Service
+from controlplane.cluster import Cluster, ContextSpec, write_kubeconfig
+from tests.e2e.fleet import PASSWORD, Space, grant_least_privilege
+from tests.e2e.gate import Gate
+from tests.e2e.service import Outcome, Service, descendants
+
+PATIENCE_SECONDS = 120
 
 
 def test_run_shows_what_it_did_and_exits_0(service: Service, space: Space):
@@ -148,28 +151,36 @@ def test_the_password_is_in_no_log_no_answer_and_no_argument(service: Service, s
 def own(
     tmp_path: Path, clusters: tuple[Cluster, ...], credentials: Path
 ) -> Iterator["_Restartable"]:
-    restartable = _Restartable(tmp_path, clusters, credentials)
-    yield restartable
-    restartable.service.stop()
+    gate = Gate(clusters[0], free=20)
+    with gate:
+        restartable = _Restartable(tmp_path, gate, credentials)
+        yield restartable
+        gate.open.set()
+        restartable.service.stop()
 
 
 class _Restartable:
-    """A service that can be started again on its data directory."""
+    """A service that can be started again on its data directory; its way to the cluster is a gate."""
 
-    def __init__(self, directory: Path, clusters: tuple[Cluster, ...], credentials: Path) -> None:
+    def __init__(self, directory: Path, gate: Gate, credentials: Path) -> None:
         self.directory = directory
+        self.gate = gate
         self.credentials = credentials
-        self.kubeconfig = write_least_privileged(directory / "kubeconfig", clusters)
+        self.kubeconfig = directory / "kubeconfig"
+        token = grant_least_privilege(gate.cluster)
+        context = ContextSpec(gate.server, gate.cluster.ca_file, token)
+        write_kubeconfig(self.kubeconfig, {gate.cluster.name: context})
         self.start()
 
     def start(self) -> None:
-        # One write at a time: slow enough to be stopped in the middle.
+        # One write at a time: what is held by the gate holds all.
         slow = {"REMEDIATOR_CONCURRENCY": "1"}
         self.service = Service(self.directory / "up", [self.kubeconfig], self.credentials, slow)
 
     def started(self, pattern: str) -> str:
-        """Ask for a remediation; return its id when some of it is done."""
+        """Ask for a remediation; return its id when some of it is done, and the rest waits for the gate."""
         remediation_id = self.service.post(clusters=["alpha"], namespaces=[pattern]).json()["id"]
+        assert self.gate.reached.wait(PATIENCE_SECONDS)
         while not self.body(remediation_id)["summary"]["namespaces"]["changed"]:
             time.sleep(0.02)
         return str(remediation_id)
@@ -196,6 +207,7 @@ def test_stopped_in_the_middle_it_goes_on_at_the_next_start(own: _Restartable, s
     remediation_id = own.started(space.pattern)
 
     own.service.stop()
+    own.gate.open.set()
     own.start()
     done = own.service.wait(remediation_id)
 
@@ -209,6 +221,7 @@ def test_a_killed_worker_is_replaced_and_its_run_goes_on(own: _Restartable, spac
     remediation_id = own.started(space.pattern)
 
     os.kill(worker, signal.SIGKILL)
+    own.gate.open.set()
     done = own.service.wait(remediation_id)
 
     assert done.clusters["alpha"]["attempt"] >= 2
@@ -219,6 +232,7 @@ def test_a_cancelled_run_stops_soon_and_says_what_was_done(own: "_Restartable", 
     names = [space.namespace(f"n{number:03}", ("default", "web", "job")) for number in range(250)]
     remediation_id = own.started(space.pattern)
 
+    own.gate.open.set()  # a write that was sent is waited for
     asked = time.monotonic()
     cancelled = own.service.cli("cancel", remediation_id)
     done = own.service.wait(remediation_id)
@@ -248,7 +262,7 @@ def test_a_cancelled_run_stops_soon_and_says_what_was_done(own: "_Restartable", 
 
 
 def test_no_process_is_left_after_the_end(own: _Restartable):
-    pids = _descendants(own.service.process.pid)
+    pids = descendants(own.service.process.pid)
     assert len(pids) >= 8
 
     own.service.stop()
@@ -284,12 +298,3 @@ def _arguments_of_all_processes() -> str:
             except OSError:
                 continue
     return "\n".join(said)
-
-
-def _descendants(pid: int) -> list[int]:
-    """Return the process and all that it started, parents first."""
-    found = [pid]
-    for parent in found:
-        for entry in Path(f"/proc/{parent}/task").glob("*/children"):
-            found += [int(child) for child in entry.read_text().split()]
-    return found

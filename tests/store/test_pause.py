@@ -1,10 +1,12 @@
 """The pause: nothing begins while it lasts, and all goes on after it."""
 
+from remediation.approval import Approval, ApprovalState, Verdict
 from remediation.status import RemediationStatus, RunStatus
 from store import clock, keys
+from store.records import Terms
 from store.recovery import recover
 from store.store import Store
-from tests.store.values import ID, a_claim, a_remediation, let_go
+from tests.store.values import ID, REQUEST, a_claim, a_remediation, let_go
 
 
 def turn(store: Store) -> list[str]:
@@ -87,6 +89,25 @@ def test_a_pause_before_the_request_gives_it_no_more_time_than_it_lost(store: St
     store.pause.end("alice")
 
     after = store.runs.get(run_id)
+    assert before
+    assert after
+    assert after.deadline < clock.later(before.deadline, 600)
+
+
+def test_an_approval_in_a_pause_gives_no_more_time_than_was_lost_after_it(store: Store) -> None:
+    approval = Approval("sha256:" + 64 * "a", "alice", clock.later(clock.now(), 600))
+    terms = Terms(approval=approval)
+    (run,) = store.remediations.create(ID, REQUEST, "alice", [("eu-1", "main")], terms=terms)
+    store.pause.begin("storm", "alice")
+    an_hour_ago = clock.later(clock.now(), -3600)
+    store.redis.hset(keys.PAUSE, "since", an_hour_ago)
+    store.redis.hset(keys.remediation(ID), "created_at", an_hour_ago)
+    store.approvals.decide(ID, Verdict(ApprovalState.APPROVED, "bob", approval.digest))
+    before = store.runs.get(run.id)
+
+    store.pause.end("alice")
+
+    after = store.runs.get(run.id)
     assert before
     assert after
     assert after.deadline < clock.later(before.deadline, 600)

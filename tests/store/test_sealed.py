@@ -4,16 +4,20 @@ from dataclasses import replace
 
 import pytest
 
+from remediation.approval import Approval, ApprovalState, Verdict
 from remediation.inventory import AnnouncedCredential
 from remediation.request import InlineCredential
-from store import codec, keys
+from store import clock, codec, keys
 from store.inventory import known_credentials, pools_that_open
+from store.records import Terms
 from store.recovery import recover
 from store.runs import LeaseLost
 from store.sealed import MARGIN_SECONDS
 from store.store import Store
 from tests.store.values import ID, REQUEST, a_claim, a_later_claim, an_announcement, end
 
+HOUR = 3600
+DIGEST = "sha256:" + 64 * "a"
 INLINE = replace(REQUEST, credential=None, inline_credential=InlineCredential("r.io", "robot"))
 
 
@@ -102,6 +106,95 @@ def test_a_late_worker_does_not_say_which_credential_it_used(store: Store) -> No
     run = store.runs.get(f"{ID}-0")
     assert run
     assert run.credential_fingerprint == "fingerprint-2"
+
+
+def held(store: Store, hours: float) -> None:
+    """Record a remediation with a sealed login that a second person has so many hours for."""
+    approval = Approval(DIGEST, "alice", clock.later(clock.now(), hours * HOUR))
+    store.remediations.create(
+        ID, INLINE, "alice", [("eu-1", "main")], terms=Terms(approval=approval), sealed="key:text"
+    )
+
+
+def decide(store: Store, state: ApprovalState) -> None:
+    _, changed = store.approvals.decide(ID, Verdict(state, "bob", DIGEST))
+    assert changed
+
+
+def life(store: Store) -> int:
+    """Return how long the sealed login is kept, in seconds; -1 for as long as nobody takes it away."""
+    return store.redis.ttl(keys.sealed(ID))
+
+
+def test_lives_for_as_long_as_a_second_person_has_and_the_work_after_it(store: Store) -> None:
+    held(store, hours=100)
+    assert life(store) > 100 * HOUR + INLINE.timeout_seconds
+
+    decide(store, ApprovalState.APPROVED)
+
+    whole = INLINE.timeout_seconds + MARGIN_SECONDS
+    assert INLINE.timeout_seconds < life(store) <= whole
+
+
+def test_a_pause_does_not_take_it_from_what_still_waits_for_a_second_person(store: Store) -> None:
+    held(store, hours=100)
+    store.pause.begin("storm", "alice")
+    assert life(store) == -1
+
+    store.pause.end("alice")
+
+    assert life(store) > 99 * HOUR + INLINE.timeout_seconds
+    decide(store, ApprovalState.APPROVED)
+    assert store.sealed.get(ID)
+
+
+def test_what_is_approved_during_a_pause_keeps_it_until_the_pause_ends(store: Store) -> None:
+    held(store, hours=1)
+    store.pause.begin("storm", "alice")
+
+    decide(store, ApprovalState.APPROVED)
+    assert life(store) == -1
+    store.pause.end("alice")
+
+    assert INLINE.timeout_seconds < life(store) <= INLINE.timeout_seconds + MARGIN_SECONDS + 60
+
+
+@pytest.mark.usefixtures("sealed")
+def test_what_waits_through_a_pause_keeps_it(store: Store) -> None:
+    store.pause.begin("storm", "alice")
+    assert life(store) == -1
+    store.redis.hset(keys.PAUSE, "since", clock.later(clock.now(), -10 * HOUR))
+    store.redis.hset(keys.remediation(ID), "created_at", clock.later(clock.now(), -10 * HOUR))
+
+    store.pause.end("alice")
+
+    assert life(store) > 10 * HOUR + INLINE.timeout_seconds  # its time stood still meanwhile
+
+
+def test_what_comes_during_a_pause_keeps_it_until_the_pause_ends(store: Store) -> None:
+    store.pause.begin("storm", "alice")
+    store.remediations.create(ID, INLINE, "alice", [("eu-1", "main")], sealed="key:ciphertext")
+    assert life(store) == -1
+
+    store.pause.end("alice")
+
+    assert life(store) > INLINE.timeout_seconds
+
+
+def test_is_gone_with_a_rejection(store: Store) -> None:
+    held(store, hours=1)
+
+    decide(store, ApprovalState.REJECTED)
+
+    assert store.sealed.get(ID) is None
+
+
+def test_is_gone_when_nobody_decided_in_time(store: Store) -> None:
+    held(store, hours=-1)
+
+    store.approvals.expire()
+
+    assert store.sealed.get(ID) is None
 
 
 def test_an_announcement_keeps_its_keys_and_fingerprints(store: Store) -> None:

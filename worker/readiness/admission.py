@@ -11,7 +11,7 @@ from remediation.readiness.proof import AdmissionProof
 from worker.faults import Call, Fault, Gone
 from worker.kube import Session
 from worker.observe import decode
-from worker.readiness.wire import WirePod
+from worker.readiness.wire_pod import WirePod
 
 Place = tuple[str, str, str]
 _DECODER = msgspec.json.Decoder(WirePod)

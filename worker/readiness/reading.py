@@ -25,14 +25,9 @@ from worker.faults import Call, Fault, Gone
 from worker.observe import decode
 from worker.readiness.lists import Lists
 from worker.readiness.mentions import mentions
-from worker.readiness.wire import (
-    WireAccount,
-    WireBudget,
-    WireNode,
-    WirePod,
-    WirePullSecret,
-    WireWorkload,
-)
+from worker.readiness.wire_objects import WireAccount, WireBudget, WireNode, WirePullSecret
+from worker.readiness.wire_pod import WirePod
+from worker.readiness.wire_workload import WireWorkload
 from worker.wire import WireNamespace, WireObject
 
 _PATHS = {

@@ -1,0 +1,43 @@
+"""Object metadata, as much of it as a readiness check reads."""
+
+from datetime import datetime
+
+import msgspec
+
+from remediation.readiness.observation import Owner
+
+
+class WireOwner(msgspec.Struct, gc=False):
+    """An owner reference."""
+
+    kind: str = ""
+    name: str = ""
+    controller: bool | None = None
+
+
+class WireMeta(msgspec.Struct, gc=False):
+    """Object metadata, without managedFields."""
+
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    resourceVersion: str = ""
+    generation: int = 0
+    labels: dict[str, str] | None = None
+    annotations: dict[str, str] | None = None
+    creationTimestamp: str | None = None
+    deletionTimestamp: str | None = None
+    ownerReferences: list[WireOwner] | None = None
+
+    @property
+    def controller(self) -> Owner | None:
+        """The owner that controls the object."""
+        for owner in self.ownerReferences or ():
+            if owner.controller:
+                return Owner(owner.kind, owner.name)
+        return None
+
+    @property
+    def created_at(self) -> datetime | None:
+        """When it was made."""
+        return datetime.fromisoformat(self.creationTimestamp) if self.creationTimestamp else None

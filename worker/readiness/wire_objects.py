@@ -1,0 +1,133 @@
+"""ServiceAccounts, Secrets, nodes and budgets, decoded straight from JSON into small structs."""
+
+import base64
+import binascii
+from typing import Any
+
+import msgspec
+
+from remediation.credential import SECRET_KEY, SECRET_TYPE
+from remediation.readiness.drift import signals_of
+from remediation.readiness.observation import Account, DisruptionBudget, Node, PullSecret
+from worker.readiness.wire_meta import WireMeta
+from worker.wire import WireReference
+
+LEGACY_TYPE = "kubernetes.io/dockercfg"
+LEGACY_KEY = ".dockercfg"
+ENFORCE_ANNOTATION = "kubernetes.io/enforce-mountable-secrets"
+_KEYS = {SECRET_TYPE: SECRET_KEY, LEGACY_TYPE: LEGACY_KEY}
+
+
+class WireManagedFields(msgspec.Struct, gc=False):
+    """Who owns which fields."""
+
+    manager: str = ""
+    operation: str = ""
+    subresource: str = ""
+    fieldsV1: dict[str, Any] | None = None
+
+
+class WireAccountMeta(WireMeta, gc=False):
+    """Metadata with managedFields."""
+
+    managedFields: list[WireManagedFields] | None = None
+
+
+class WireAccount(msgspec.Struct, gc=False):
+    """A ServiceAccount."""
+
+    metadata: WireAccountMeta
+    imagePullSecrets: list[WireReference] | None = None
+
+    def to_domain(self) -> Account:
+        """Return what the judgement wants to know."""
+        meta = self.metadata
+        annotations = meta.annotations or {}
+        return Account(
+            namespace=meta.namespace,
+            name=meta.name,
+            uid=meta.uid,
+            resource_version=meta.resourceVersion,
+            pull_secrets=tuple(entry.name for entry in self.imagePullSecrets or ()),
+            enforces_mountable=annotations.get(ENFORCE_ANNOTATION) == "true",
+            created_at=meta.created_at,
+            signals=signals_of(msgspec.to_builtins(meta)),
+        )
+
+
+class WirePullSecret(msgspec.Struct, gc=False):
+    """A Secret."""
+
+    metadata: WireMeta
+    type: str = "Opaque"
+    data: dict[str, str] | None = None
+    immutable: bool | None = None
+
+    def to_domain(self) -> PullSecret:
+        """Return what the judgement wants to know."""
+        encoded = (self.data or {}).get(_KEYS.get(self.type, ""))
+        return PullSecret(
+            self.metadata.namespace,
+            self.metadata.name,
+            self.type,
+            None if encoded is None else _decoded(encoded),
+            immutable=bool(self.immutable),
+        )
+
+
+class WireNodeInfo(msgspec.Struct, gc=False):
+    """What a node says of itself."""
+
+    kubeletVersion: str = ""
+
+
+class WireNodeStatus(msgspec.Struct, gc=False):
+    """The status of a node."""
+
+    nodeInfo: WireNodeInfo = msgspec.field(default_factory=WireNodeInfo)
+
+
+class WireNode(msgspec.Struct, gc=False):
+    """A Node."""
+
+    metadata: WireMeta
+    status: WireNodeStatus = msgspec.field(default_factory=WireNodeStatus)
+
+    def to_domain(self) -> Node:
+        """Return what the judgement wants to know."""
+        version = self.status.nodeInfo.kubeletVersion
+        return Node(self.metadata.name, self.metadata.labels or {}, version)
+
+
+class WireBudgetSpec(msgspec.Struct, gc=False):
+    """Whose disruption is bounded."""
+
+    selector: dict[str, Any] | None = None
+
+
+class WireBudgetStatus(msgspec.Struct, gc=False):
+    """How many may be disrupted now."""
+
+    disruptionsAllowed: int = 0
+
+
+class WireBudget(msgspec.Struct, gc=False):
+    """A PodDisruptionBudget."""
+
+    metadata: WireMeta
+    spec: WireBudgetSpec = msgspec.field(default_factory=WireBudgetSpec)
+    status: WireBudgetStatus = msgspec.field(default_factory=WireBudgetStatus)
+
+    def to_domain(self) -> DisruptionBudget:
+        """Return what the restart plan wants to know."""
+        meta = self.metadata
+        return DisruptionBudget(
+            meta.namespace, meta.name, self.spec.selector, self.status.disruptionsAllowed
+        )
+
+
+def _decoded(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error:
+        return b""

@@ -1,0 +1,185 @@
+"""Pods, decoded straight from JSON into small structs."""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+import msgspec
+
+from remediation.readiness.observation import Container, ContainerKind, ContainerState, Pod
+from worker.readiness.wire_meta import WireMeta
+from worker.wire import WireReference
+
+MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
+
+
+class WireContainer(msgspec.Struct, gc=False):
+    """A container of any kind."""
+
+    name: str = ""
+    image: str = ""
+    imagePullPolicy: str = ""
+    restartPolicy: str = ""
+    restartPolicyRules: list[msgspec.Raw] | None = None
+
+
+class WireImageVolume(msgspec.Struct, gc=False):
+    """The source of an image volume."""
+
+    reference: str = ""
+    pullPolicy: str = ""
+
+
+class WireVolume(msgspec.Struct, gc=False):
+    """A volume of a pod; all but image volumes are passed over."""
+
+    name: str = ""
+    image: WireImageVolume | None = None
+
+
+class WirePodSpec(msgspec.Struct, gc=False):
+    """What runs, and with which Secrets it is pulled."""
+
+    containers: list[WireContainer] | None = None
+    initContainers: list[WireContainer] | None = None
+    ephemeralContainers: list[WireContainer] | None = None
+    volumes: list[WireVolume] | None = None
+    imagePullSecrets: list[WireReference] | None = None
+    serviceAccountName: str = ""
+    serviceAccount: str = ""
+    nodeName: str = ""
+    restartPolicy: str = ""
+
+    @property
+    def pull_secrets(self) -> tuple[str, ...]:
+        """The names, "" for an entry without one."""
+        return tuple(entry.name for entry in self.imagePullSecrets or ())
+
+    @property
+    def account(self) -> str:
+        """The ServiceAccount's name, "" where none is named."""
+        return self.serviceAccountName or self.serviceAccount
+
+
+class WireWaiting(msgspec.Struct, gc=False):
+    """Why a container waits, or why it ended."""
+
+    reason: str = ""
+
+
+class WireState(msgspec.Struct, gc=False):
+    """The state of a container: one of the three is there."""
+
+    waiting: WireWaiting | None = None
+    running: WireWaiting | None = None
+    terminated: WireWaiting | None = None
+
+    @property
+    def reason(self) -> str:
+        """Why it waits, "" if it does not."""
+        return self.waiting.reason if self.waiting else ""
+
+    @property
+    def kind(self) -> ContainerState:
+        """Which of them."""
+        if self.running is not None:
+            return ContainerState.RUNNING
+        if self.terminated is not None:
+            return ContainerState.TERMINATED
+        return ContainerState.WAITING
+
+
+class WireContainerStatus(msgspec.Struct, gc=False):
+    """The status of a container."""
+
+    name: str = ""
+    imageID: str = ""
+    state: WireState = msgspec.field(default_factory=WireState)
+
+
+class WirePodStatus(msgspec.Struct, gc=False):
+    """The status of a pod."""
+
+    phase: str = ""
+    containerStatuses: list[WireContainerStatus] | None = None
+    initContainerStatuses: list[WireContainerStatus] | None = None
+    ephemeralContainerStatuses: list[WireContainerStatus] | None = None
+
+    def by_name(self) -> dict[str, WireContainerStatus]:
+        """Return the statuses of all kinds; a name is unique in its pod."""
+        return {
+            status.name: status
+            for statuses in (
+                self.containerStatuses,
+                self.initContainerStatuses,
+                self.ephemeralContainerStatuses,
+            )
+            for status in statuses or ()
+        }
+
+
+class WirePod(msgspec.Struct, gc=False):
+    """A Pod."""
+
+    metadata: WireMeta
+    spec: WirePodSpec = msgspec.field(default_factory=WirePodSpec)
+    status: WirePodStatus = msgspec.field(default_factory=WirePodStatus)
+
+    def to_domain(self) -> Pod:
+        """Return what the judgement wants to know."""
+        meta, spec = self.metadata, self.spec
+        return Pod(
+            namespace=meta.namespace,
+            name=meta.name,
+            containers=tuple(containers(spec, self.status.by_name())),
+            pull_secrets=spec.pull_secrets,
+            account=spec.account,
+            controller=meta.controller,
+            node=spec.nodeName,
+            restart_policy=spec.restartPolicy or "Always",
+            mirror=MIRROR_ANNOTATION in (meta.annotations or {}),
+            labels=meta.labels or {},
+        )
+
+
+def containers(
+    spec: WirePodSpec, statuses: Mapping[str, WireContainerStatus]
+) -> Iterator[Container]:
+    """Yield all places of a pod, or of a template, that name an image."""
+    yield from _of_kind(ContainerKind.INIT, spec.initContainers or (), statuses)
+    yield from _of_kind(ContainerKind.CONTAINER, spec.containers or (), statuses)
+    yield from _of_kind(ContainerKind.EPHEMERAL, spec.ephemeralContainers or (), statuses)
+    # Volumes are mounted before the first container starts; a pod says nothing else of them.
+    mounted = any(status.state.kind in _STARTED for status in statuses.values())
+    for volume in spec.volumes or ():
+        if volume.image:
+            yield Container(
+                name=volume.name,
+                image=volume.image.reference,
+                kind=ContainerKind.VOLUME,
+                pull_policy=volume.image.pullPolicy,
+                state=ContainerState.RUNNING if mounted else ContainerState.NONE,
+                image_id=volume.image.reference if mounted else "",
+            )
+
+
+_STARTED = (ContainerState.RUNNING, ContainerState.TERMINATED)
+
+
+def _of_kind(
+    kind: ContainerKind,
+    containers: Iterable[WireContainer],
+    statuses: Mapping[str, WireContainerStatus],
+) -> Iterator[Container]:
+    for container in containers:
+        status = statuses.get(container.name)
+        sidecar = kind is ContainerKind.INIT and container.restartPolicy == "Always"
+        yield Container(
+            name=container.name,
+            image=container.image,
+            kind=ContainerKind.SIDECAR if sidecar else kind,
+            pull_policy=container.imagePullPolicy,
+            state=status.state.kind if status else ContainerState.NONE,
+            image_id=status.imageID if status else "",
+            reason=status.state.reason if status else "",
+            restarts=container.restartPolicy in ("Always", "OnFailure")
+            or bool(container.restartPolicyRules),
+        )

@@ -1,0 +1,83 @@
+"""Workloads with their pod templates, decoded straight from JSON into small structs."""
+
+import msgspec
+
+from remediation.readiness.observation import Workload
+from worker.readiness.wire_meta import WireMeta
+from worker.readiness.wire_pod import WirePodSpec, containers
+
+
+class WireTemplate(msgspec.Struct, gc=False):
+    """A pod template."""
+
+    metadata: WireMeta = msgspec.field(default_factory=WireMeta)
+    spec: WirePodSpec = msgspec.field(default_factory=WirePodSpec)
+
+
+class WireJobTemplate(msgspec.Struct, gc=False):
+    """The template of a CronJob's Jobs."""
+
+    spec: "WireWorkloadSpec"
+
+
+class WireWorkloadSpec(msgspec.Struct, gc=False):
+    """The spec of any built-in workload."""
+
+    replicas: int | None = None
+    suspend: bool | None = None
+    template: msgspec.Raw = msgspec.field(default_factory=lambda: msgspec.Raw(b"{}"))
+    jobTemplate: WireJobTemplate | None = None
+
+    @property
+    def pods(self) -> msgspec.Raw:
+        """The template that pods are made from in the end, as it stands."""
+        return self.jobTemplate.spec.template if self.jobTemplate else self.template
+
+
+class WireCondition(msgspec.Struct, gc=False):
+    """A condition."""
+
+    type: str = ""
+    status: str = ""
+
+
+class WireWorkloadStatus(msgspec.Struct, gc=False):
+    """The conditions of a workload: only those of a Job are read."""
+
+    conditions: list[WireCondition] | None = None
+
+
+class WireWorkload(msgspec.Struct, gc=False):
+    """A Deployment, StatefulSet, DaemonSet, ReplicaSet, ReplicationController, Job or CronJob."""
+
+    metadata: WireMeta
+    spec: WireWorkloadSpec = msgspec.field(default_factory=WireWorkloadSpec)
+    status: WireWorkloadStatus = msgspec.field(default_factory=WireWorkloadStatus)
+
+    def to_domain(self, kind: str) -> Workload:
+        """Return what the judgement wants to know."""
+        meta, spec, template = self.metadata, self.spec, _TEMPLATE.decode(self.spec.pods)
+        replicas = 1 if spec.replicas is None else spec.replicas
+        return Workload(
+            namespace=meta.namespace,
+            kind=kind,
+            name=meta.name,
+            containers=tuple(containers(template.spec, {})),
+            pull_secrets=template.spec.pull_secrets,
+            account=template.spec.account,
+            controller=meta.controller,
+            dormant=replicas == 0 or bool(spec.suspend),
+            finished=kind == "Job" and self._has_finished(),
+            replicas=replicas,
+            generation=meta.generation,
+            labels=template.metadata.labels or {},
+        )
+
+    def _has_finished(self) -> bool:
+        return any(
+            condition.type in ("Complete", "Failed") and condition.status == "True"
+            for condition in self.status.conditions or ()
+        )
+
+
+_TEMPLATE = msgspec.json.Decoder(WireTemplate)
