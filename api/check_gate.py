@@ -10,6 +10,7 @@ from marshmallow import fields
 from api import scope
 from api.access import Permission, permission
 from api.answers import json_answer
+from api.audit import audited, decided
 from api.check_body import digest, valid_until
 from api.check_findings import visible
 from api.checks import ID_PARAMETER, find_check, held, record
@@ -18,6 +19,7 @@ from api.problems import Finding, Problem, pointer
 from api.schemas import Answer, Strict, one_of, text, texts
 from api.services import services
 from api.spec import Blueprint
+from remediation.audit import Action
 from remediation.readiness.verdict import Verdict
 from remediation.status import RemediationStatus
 from store import clock
@@ -62,6 +64,7 @@ class RestartPlanSchema(Answer):
 @blueprint.operation(
     "GET", "/readiness-checks/<check_id>/gate", "passGate", parameters=[ID_PARAMETER]
 )
+@audited(Action.GATE)
 @permission(Permission.READ_READINESS_CHECKS)
 @blueprint.query(_GateQuery)
 @blueprint.answers(200, GateSchema)
@@ -79,6 +82,7 @@ def gate(query: dict[str, Any], check_id: str) -> Response:
     if reasons := [*_standing(check), *_changes(check, confirmation)]:
         raise _closed(check, reasons)
     assert confirmation  # noqa: S101 -- or there would be a reason
+    decided(check_id=check.id, digest=digest(check), confirmed_by=confirmation.id)
     return json_answer(
         {
             "id": check.id,

@@ -11,6 +11,7 @@ from api import scope
 from api.acceptance import ACCEPTED_HEADERS
 from api.access import Permission, caller, permission
 from api.answers import json_answer
+from api.audit import audited, decided
 from api.authorization import check_new
 from api.body import Body, read_body
 from api.check_body import CheckSchema, check_body
@@ -22,6 +23,8 @@ from api.remediation_body import CHECKS
 from api.remediations import ENTITY_HEADERS, WaitQuery
 from api.services import services
 from api.spec import Blueprint
+from api.terms import admitted_check
+from remediation.audit import Action
 from remediation.readiness.request import CheckRequest
 from remediation.selection import select_clusters
 from remediation.status import RemediationStatus
@@ -54,6 +57,7 @@ log = logging.getLogger(__name__)
         "content": {"application/json": {"schema": CheckRequestSchema, "examples": dict(EXAMPLES)}},
     },
 )
+@audited(Action.CHECK)
 @permission(Permission.CREATE_READINESS_CHECKS)
 @blueprint.query(WaitQuery)
 @blueprint.answers(202, CheckSchema, headers=ACCEPTED_HEADERS)
@@ -195,10 +199,18 @@ def _once(key: RequestKey | None, body: Body) -> tuple[Check, dict[str, str]]:
         raise invalid(findings)
     wanted = to_check(body.fields)
     names, _ = select_clusters(wanted.clusters, fleet.clusters)
+    headers = dict(admitted_check(names))
     try:
-        return record(wanted, scope.serving(names, wanted.credential, fleet), key), {}
+        check = record(wanted, scope.serving(names, wanted.credential, fleet), key)
     except KeyTaken as taken:  # by the same request, a moment ago
         return _replay(taken.known), REPLAYED
+    decided(
+        check_id=check.id,
+        clusters=list(names),
+        registries=list(wanted.registries),
+        credential=wanted.credential,
+    )
+    return check, headers
 
 
 def _replay(known: Known) -> Check:

@@ -15,6 +15,7 @@ from api.background import RedisState, start_recovery
 from api.services import services_of
 from api.settings import Address, Settings, open_store
 from api.slow_clients import PunctualWorker
+from api.unreadable import without_quotations
 
 WORKERS = 2
 THREADS = 64
@@ -29,6 +30,10 @@ class _Logger(Logger):  # type: ignore[misc]
         self.cfg = cfg
         self.error_log.propagate = True
         self._access_log_enabled = False
+
+    def debug(self, msg: str, *args: Any, **kwargs: Any) -> None:
+        """Log a detail; the texts of exceptions quote what a client sent."""
+        super().debug(msg, *without_quotations(args), **kwargs)
 
 
 class Server(BaseApplication):  # type: ignore[misc]

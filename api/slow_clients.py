@@ -1,10 +1,12 @@
-"""gunicorn's threads, protected from clients that send a request byte by byte, or never to its end."""
+"""gunicorn's threads, protected from clients that send a request byte by byte, not to its end, or none at all."""
 
 import socket
 import time
 from typing import Any
 
 from gunicorn.workers.gthread import ThreadWorker
+
+from api.unreadable import is_unreadable, refuse
 
 # From the first byte that a thread waits for to the last one of the body; what we take has 256 KiB at most.
 REQUEST_SECONDS = 20.0
@@ -53,3 +55,10 @@ class PunctualWorker(ThreadWorker):  # type: ignore[misc]
             conn.sock = PunctualSocket(conn.sock)
         conn.sock.begin()
         super().enqueue_req(conn)
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
+        """Answer what went wrong before the application; what is no request is quoted nowhere."""
+        if is_unreadable(exc):
+            refuse(client, addr, exc)
+        else:
+            super().handle_error(req, client, addr, exc)

@@ -14,6 +14,7 @@ from remediation.patterns import is_literal
 from remediation.request import RemediationRequest
 from store import clock
 from store.inventory import KnownCredential
+from store.quotas import CHECKS, REMEDIATIONS
 from store.records import Origin, Remediation, Terms
 from store.remediations import TooManyActive
 
@@ -35,7 +36,7 @@ def admitted(request: RemediationRequest, clusters: Sequence[str], origin: Origi
     # A role that may not ask for remediations has no limit for them, and must not lift those of one that may.
     limits = rails.limits_of(caller().rights.roles_giving(Permission.CREATE_REMEDIATIONS))
     _check_size(limits, request, clusters)
-    headers = _quota(limits)
+    headers = _quota(limits, REMEDIATIONS, "remediations")
     terms = Terms(
         request_id=request_id(),
         most_namespaces=limits.namespaces,
@@ -43,6 +44,14 @@ def admitted(request: RemediationRequest, clusters: Sequence[str], origin: Origi
         approval=_approval(rails, request, clusters, origin),
     )
     return Admission(terms, headers)
+
+
+def admitted_check(clusters: Sequence[str]) -> Mapping[str, str]:
+    """Return the headers for a readiness check of the present caller. Raises Problem where it is more than allowed."""
+    roles = caller().rights.roles_giving(Permission.CREATE_READINESS_CHECKS)
+    limits = services().access.rails.limits_of(roles)
+    _check_clusters(limits, clusters)
+    return _quota(limits, CHECKS, "readiness checks")
 
 
 def too_many_active(refused: TooManyActive) -> Problem:
@@ -80,13 +89,17 @@ def digest_now(remediation: Remediation) -> str:
     )
 
 
-def _check_size(limits: Limits, request: RemediationRequest, clusters: Sequence[str]) -> None:
+def _check_clusters(limits: Limits, clusters: Sequence[str]) -> None:
     if limits.clusters is not None and len(clusters) > limits.clusters:
         raise Problem(
             "limit-exceeded",
             f"The request is about {len(clusters)} clusters, and your role allows {limits.clusters} at once: name "
             "fewer, or have somebody with another role ask.",
         )
+
+
+def _check_size(limits: Limits, request: RemediationRequest, clusters: Sequence[str]) -> None:
+    _check_clusters(limits, clusters)
     named = sum(1 for name in set(request.namespaces) if is_literal(name))
     if limits.namespaces is not None and named > limits.namespaces:
         raise Problem(
@@ -96,19 +109,19 @@ def _check_size(limits: Limits, request: RemediationRequest, clusters: Sequence[
         )
 
 
-def _quota(limits: Limits) -> Mapping[str, str]:
+def _quota(limits: Limits, what: str, named: str) -> Mapping[str, str]:
     per_minute = limits.remediations_per_minute
     if per_minute is None:
         return {}
-    quota = services().store.quotas.take(caller().subject, per_minute)
+    quota = services().store.quotas.take(caller().subject, per_minute, what)
     headers = {
-        "RateLimit-Policy": f'"remediations";q={quota.most};w=60',
-        "RateLimit": f'"remediations";r={quota.left};t={quota.reset_seconds}',
+        "RateLimit-Policy": f'"{what}";q={quota.most};w=60',
+        "RateLimit": f'"{what}";r={quota.left};t={quota.reset_seconds}',
     }
     if not quota.granted:
         raise Problem(
             "quota-exceeded",
-            f"You asked for {quota.most} remediations within a minute, and no more are taken: try again in "
+            f"You asked for {quota.most} {named} within a minute, and no more are taken: try again in "
             f"{quota.reset_seconds} s.",
             headers={**headers, "Retry-After": str(quota.reset_seconds)},
         )

@@ -27,6 +27,8 @@ class Action(StrEnum):
     APPROVE = "remediation.approve"
     REJECT = "remediation.reject"
     EXPIRE = "remediation.expire"  # nobody approved it in time
+    CHECK = "readiness.check"
+    GATE = "readiness.gate"  # done: somebody was told that the registry may be flipped
     PAUSE = "service.pause"
     RESUME = "service.resume"
     AUTHENTICATE = "access.authenticate"  # failures only

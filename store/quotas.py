@@ -13,6 +13,7 @@ from store import keys
 from store.remediations import caller_digest
 
 REMEDIATIONS = "remediations"
+CHECKS = "readiness-checks"
 FAILURES = "failures"  # of authentication
 
 
@@ -36,7 +37,7 @@ class Quotas:
         )
         self._limiter = MovingWindowRateLimiter(storage)
 
-    def take(self, subject: str, per_minute: int, what: str = REMEDIATIONS) -> Quota:
+    def take(self, subject: str, per_minute: int, what: str) -> Quota:
         """Count one of `what` for the caller unless its minute is full. Raises StoreUnavailable."""
         item = RateLimitItemPerMinute(per_minute, namespace=what)
         caller = caller_digest(subject)

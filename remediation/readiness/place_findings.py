@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from remediation.readiness.call import Call
 from remediation.readiness.finding import Finding, FindingClass, Severity
 from remediation.readiness.futures import Maker
-from remediation.readiness.observation import Mention, Owner, Scope
+from remediation.readiness.observation import Owner, Scope
 from remediation.readiness.reduction import Reduction
 from remediation.readiness.rows import Decision, rows
 
@@ -50,13 +50,12 @@ def mentioned(kept: Reduction, found: Iterable[Maker]) -> Iterator[Finding]:
         if mention.namespace and kept.scope(mention.namespace) is not Scope.JUDGED:
             continue
         owner = Owner(mention.kind, mention.name)
-        known = (mention.namespace, owner, kept.image(mention.text)) in judged
-        yield from rows(
-            kept.options.cluster,
-            mention.namespace,
-            owner,
-            [Decision(mention.text, _mention(mention, known))],
-        )
+        image = kept.image(mention.text)
+        known = (mention.namespace, owner, image) in judged
+        # An image holds no secret. Any other text may: a URL with a login, a whole docker config. It is not told.
+        told = mention.text if image else str(kept.options.target)
+        call = _mention(mention.field, told, known)
+        yield from rows(kept.options.cluster, mention.namespace, owner, [Decision(told, call)])
 
 
 def _owners(kept: Reduction, maker: Maker) -> tuple[Owner, ...]:
@@ -66,8 +65,8 @@ def _owners(kept: Reduction, maker: Maker) -> tuple[Owner, ...]:
     return (future.owner, above) if above else (future.owner,)
 
 
-def _mention(mention: Mention, known: bool) -> Call:
-    said = f"Its field {mention.field} names the registry: {mention.text}."
+def _mention(field: str, told: str, known: bool) -> Call:
+    said = f"Its field {field} names the registry: {told}."
     if known:
         return Call(
             FindingClass.W_OTHER,

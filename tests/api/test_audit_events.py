@@ -232,3 +232,20 @@ def test_a_row_that_was_written_stays_out_of_the_decisions(
     work.run(identity, [a_row("a")])
 
     assert events(client, trail="writes") == []
+
+
+def test_checks_and_what_the_gate_said_are_noted(client: FlaskClient, announce: Announce) -> None:
+    announce("eu-1")
+    check = {"clusters": ["*"], "registry": "registry.example.com", "credential": CREDENTIAL}
+    made = client.post(f"{API}/readiness-checks", json=check).get_json()["id"]
+    client.post(f"{API}/readiness-checks", json=check | {"credential": "unknown"})
+    client.get(f"{API}/readiness-checks/{made}/gate")
+
+    refused, done = events(client, action="readiness.check")
+    (closed,) = events(client, action="readiness.gate")
+
+    assert (done["outcome"], done["details"]["check_id"]) == ("done", made)
+    assert done["details"]["clusters"] == ["eu-1"]
+    assert (refused["outcome"], refused["code"]) == ("refused", "validation-error")
+    assert (closed["outcome"], closed["code"]) == ("refused", "gate-closed")
+    assert made in closed["details"]["path"]

@@ -2,12 +2,15 @@
 
 import os
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import schemathesis
+import yaml
 from flask import Flask
 from hypothesis import HealthCheck, settings
+from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from api.app import create_app
@@ -18,6 +21,7 @@ from tests.api.conftest import CREDENTIAL, Announce, Work, a_finding, a_row
 
 Case = schemathesis.Case[Any]
 
+METHODS = ("get", "put", "post", "delete", "patch", "head", "options", "trace")
 # For each operation; CONTRACT_EXAMPLES asks for more than a few seconds' worth, by hand or at night.
 EXAMPLES = int(os.environ.get("CONTRACT_EXAMPLES", "30"))
 
@@ -73,6 +77,22 @@ def test_every_answer_is_as_documented(
         # Whether a cluster is known and a pattern makes sense is beyond a schema.
         excluded_checks=[positive_data_acceptance],
     )
+
+
+def test_no_operation_is_left_out() -> None:
+    """What the file describes is what is tried: nothing is excluded, by a filter or by a tag."""
+    document = yaml.safe_load((Path(__file__).parents[2] / "openapi.yaml").read_text())
+    described = {
+        f"{method.upper()} {path}"
+        for path, item in document["paths"].items()
+        for method in item
+        if method in METHODS
+    }
+
+    found = list(schema.get_all_operations())
+
+    assert {each.ok().label for each in found if isinstance(each, Ok)} == described
+    assert len(found) == len(described)
 
 
 def _aim(case: Case, remediation: str, check: str) -> None:

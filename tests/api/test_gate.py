@@ -65,6 +65,8 @@ def test_it_opens_when_the_same_is_found_again(
     assert confirmed["confirms"] == safe
     listed = [item["id"] for item in client.get(CHECKS).get_json()["items"]]
     assert listed == [safe], "the second look is in no list"
+    (noted,) = client.get(f"{API}/audit-events?action=readiness.gate").get_json()["items"]
+    assert (noted["outcome"], noted["details"]["check_id"]) == ("done", safe)
 
 
 def test_it_stays_closed_without_anybody_who_looks(client: FlaskClient, safe: str) -> None:

@@ -412,3 +412,20 @@ def test_a_resume_that_is_sent_again_ends_no_later_pause(client: FlaskClient) ->
     assert repeated.headers["Idempotency-Replayed"] == "true"
     assert again.headers["Idempotency-Replayed"] == "true"
     assert again.get_json()["paused"]["reason"] == "the second"
+
+
+def test_readiness_checks_have_a_minute_of_their_own(
+    client: FlaskClient, announce: Announce, rails: Rails
+) -> None:
+    rails(limits={"admin": {"remediations_per_minute": 1, "clusters": 1}})
+    announce("eu-1", "eu-2")
+    check = {"clusters": ["eu-1"], "registry": "registry.example.com", "credential": CREDENTIAL}
+    address = f"{API}/readiness-checks"
+
+    problem(client.post(address, json=check | {"clusters": ["*"]}), 403, "limit-exceeded")
+    first, second = (client.post(address, json=check) for _ in range(2))
+    other = client.post(f"{API}/remediations", json=BODY | {"clusters": ["eu-1"]})
+
+    assert (first.status_code, other.status_code) == (202, 202)
+    assert first.headers["RateLimit-Policy"] == '"readiness-checks";q=1;w=60'
+    problem(second, 429, "quota-exceeded")

@@ -178,6 +178,54 @@ def test_a_body_of_unknown_length_is_limited_too(
         assert connection.recv(100).startswith(b"HTTP/1.1 413 ")
 
 
+UNREADABLE = {
+    "the rest of a body that was said to be shorter": (
+        f"POST {API}/remediations HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n"
+        '{{"password": "{secret}"}}\r\n\r\n',
+        b" 400 ",
+    ),
+    "a header without a colon": (
+        "GET /livez HTTP/1.1\r\nHost: x\r\nAuthorization Bearer {secret}\r\n\r\n",
+        b" 400 ",
+    ),
+    "a header with a line break": (
+        "GET /livez HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer\r\n {secret}\r\n\r\n",
+        b" 400 ",
+    ),
+    "a version that does not exist": ("GET /livez?password={secret} {secret}/9\r\n\r\n", b" 400 "),
+    "a method that does not exist": ("{secret}! /livez HTTP/1.1\r\n\r\n", b" 400 "),
+    "a coding that does not exist": (
+        "POST /livez HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: {secret}\r\n\r\n",
+        b" 501 ",
+    ),
+    "a header that is too long": (
+        "GET /livez HTTP/1.1\r\nHost: x\r\nX: {secret}" + "x" * 9000 + "\r\n\r\n",
+        b" 431 ",
+    ),
+    "a line that is too long": ("GET /{secret}" + "x" * 9000 + " HTTP/1.1\r\n\r\n", b" 414 "),
+    "the first half of a request": ("GET /livez?password={secret} HTTP/1.1\r\nX: {secret}", b""),
+}
+
+
+@pytest.mark.parametrize("what", UNREADABLE)
+def test_what_cannot_be_read_is_quoted_nowhere(
+    run: Run, environment: dict[str, str], what: str
+) -> None:
+    secret = "hunter2"
+    text, status = UNREADABLE[what]
+    process = run(**environment, REMEDIATOR_LOG_LEVEL="debug")
+    with socket.create_connection(("127.0.0.1", process.port), PATIENCE_SECONDS) as connection:
+        connection.sendall(text.format(secret=secret).encode())
+        connection.shutdown(socket.SHUT_WR)
+        said = b"".join(iter(lambda: connection.recv(4096), b""))
+
+    process.logged("cannot be read: [A-Z]" if status else "premature client disconnection")
+    process.end()
+    assert status in said
+    assert secret.encode() not in said
+    assert secret not in process.log.read_text()
+
+
 def test_a_chunked_body_is_read(
     run: Run, environment: dict[str, str], key: ApiKey, announce: Announce
 ) -> None:

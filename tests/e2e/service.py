@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from redis import Redis
 
 ROOT = Path(__file__).parents[2]
 
@@ -52,6 +53,7 @@ class Service:
         if not line:
             self.stop()
             raise AssertionError(f"up did not start:\n{self.log.read_text()[-3000:]}")
+        self.printed = line
         ready = json.loads(line)
         self.url: str = ready["url"]
         self.token: str = ready["token"]
@@ -66,12 +68,26 @@ class Service:
         """End it as Ctrl-C does."""
         self.process.terminate()
         try:
-            self.process.communicate(timeout=30)
+            rest, _ = self.process.communicate(timeout=30)
         except subprocess.TimeoutExpired:
             self.process.kill()
-            self.process.communicate(timeout=10)
+            rest, _ = self.process.communicate(timeout=10)
         if hasattr(self, "http"):
+            self.printed += rest
             self.http.close()
+
+    def child(self, module: bytes) -> tuple[int, dict[bytes, bytes]]:
+        """Return the id of a process that `up` started, and its environment."""
+        parent = self.process.pid
+        for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
+            if Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").endswith(b"\0-m\0" + module):
+                pairs = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+                return int(pid), dict(pair.partition(b"=")[::2] for pair in pairs)
+        raise AssertionError(f"up has no process {module!r}")
+
+    def redis(self) -> Redis:
+        """Return a connection to the Redis that `up` started, which replies with bytes."""
+        return Redis.from_url(self.child(b"api")[1][b"REDIS_URL"].decode())
 
     def post(self, **body: Any) -> httpx.Response:
         """Ask for a remediation with the usual credential, which no registry knows, unless told otherwise.

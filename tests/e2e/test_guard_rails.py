@@ -18,7 +18,7 @@ from remediation.api_key import ENTROPY_BYTES, digest, new_api_key
 from store import keys
 from tests.e2e.fleet import PASSWORD, Space, docker_config, write_least_privileged
 from tests.e2e.service import Service
-from tests.e2e.test_inline_credential import connect, marks_of, usual
+from tests.e2e.test_inline_credential import marks_of, usual
 from tests.leaks import leaks, values_in
 
 PATIENCE_SECONDS = 120
@@ -62,7 +62,7 @@ class Guarded:
         document = yaml.safe_load(path.read_text())
         rest = [each for each in document["bindings"] if each["subjects"] != ["client:bob"]]
         path.write_text(yaml.safe_dump({**document, "bindings": rest}))
-        with connect(self.service) as redis:
+        with self.service.redis() as redis:
             eventually(lambda: b"client:bob" not in bytes(redis.get(keys.POLICY) or b""))
 
     def second(self, method: str, path: str, **more: Any) -> httpx.Response:
@@ -313,7 +313,7 @@ def test_a_login_that_came_along_is_there_after_a_wait_and_a_pause(own: Guarded,
 
     approved = own.second("POST", path, json={"digest": held["approval"]["digest"]})
     assert approved.status_code == 202, approved.text
-    with connect(own.service) as redis:
+    with own.service.redis() as redis:
         assert redis.ttl(keys.sealed(held["id"])) == -1
         own.service.http.post("/system/resume").raise_for_status()
         done = own.service.wait(held["id"])
@@ -327,7 +327,7 @@ def test_a_login_that_came_along_is_there_after_a_wait_and_a_pause(own: Guarded,
 def test_a_login_that_came_along_goes_with_a_rejection(own: Guarded, space: Space):
     name, password = space.namespace("n"), f"p {secrets.token_hex(12)}"
     held = held_with_login(own, name, password)
-    with connect(own.service) as redis:
+    with own.service.redis() as redis:
         assert redis.exists(keys.sealed(held["id"]))
         body = {"digest": held["approval"]["digest"]}
 

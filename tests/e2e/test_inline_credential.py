@@ -19,15 +19,8 @@ from controlplane.cluster import Cluster, ContextSpec, write_kubeconfig
 from store import keys
 from tests.e2e.fleet import Space, docker_config, grant_least_privilege
 from tests.e2e.gate import Gate
-from tests.e2e.service import (
-    ROOT,
-    Outcome,
-    Service,
-    descendants,
-    ended,
-    own_environment,
-)
-from tests.leaks import forms_of, leaks, values_in
+from tests.e2e.service import ROOT, Outcome, Service, descendants, ended, own_environment
+from tests.leaks import files_in, forms_of, leaks, processes_of, values_in
 
 REGISTRY = "inline.example.com"
 USERNAME = "inline-robot"
@@ -77,23 +70,8 @@ def run_with_login(
 @pytest.fixture
 def redis(service: Service) -> Iterator[Redis]:
     """Return a connection to the Redis of the service, as bytes."""
-    with connect(service) as opened:
+    with service.redis() as opened:
         yield opened
-
-
-def child_of(service: Service, module: bytes) -> tuple[int, dict[bytes, bytes]]:
-    """Return the id of a process that `up` started, and its environment."""
-    parent = service.process.pid
-    for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
-        if Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").endswith(b"\0-m\0" + module):
-            pairs = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-            return int(pid), dict(pair.partition(b"=")[::2] for pair in pairs)
-    raise AssertionError(f"up has no process {module!r}")
-
-
-def connect(service: Service) -> Redis:
-    """Return a connection to the Redis that `up` started."""
-    return Redis.from_url(child_of(service, b"api")[1][b"REDIS_URL"].decode())
 
 
 def marks_of(password: str) -> list[bytes]:
@@ -101,30 +79,10 @@ def marks_of(password: str) -> list[bytes]:
     return [*forms_of(password, USERNAME), password.rpartition(" ")[2].encode()]
 
 
-def files_of(service: Service) -> list[bytes]:
-    """Return the log and all that lies in the data directory: the append-only file and the keys among it."""
-    found = [path for path in (service.directory / "data").rglob("*") if path.is_file()]
-    return [service.log.read_bytes(), *(path.read_bytes() for path in found)]
-
-
-def arguments_and_environments(service: Service) -> list[bytes]:
-    """Return how every process of the service was called."""
-    found = []
-    for folder in Path("/proc").iterdir():
-        try:
-            words, environment = (
-                (folder / "cmdline").read_bytes(),
-                (folder / "environ").read_bytes(),
-            )
-        except OSError:
-            continue
-        if str(service.directory).encode() in environment:
-            found += [words, environment]
-    return found
-
-
 def nowhere(service: Service, redis: Redis, password: str) -> bool:
-    everywhere = [*values_in(redis), *files_of(service), *arguments_and_environments(service)]
+    files = [content for _, content in files_in(service.directory / "data")]
+    processes = [part for pair in processes_of(service.directory) for part in pair]
+    everywhere = [*values_in(redis), service.log.read_bytes(), *files, *processes]
     return leaks(everywhere, marks_of(password)) == 0
 
 
@@ -226,12 +184,12 @@ def test_a_worker_that_is_killed_in_the_middle_opens_the_login_again(
     name = space.namespace("n")
     body = usual(password) | {"clusters": ["alpha"], "namespaces": [name]}
     remediation_id = slow.http.post("/remediations", json=body).json()["id"]
-    with connect(slow) as redis:
+    with slow.redis() as redis:
         assert gate.reached.wait(PATIENCE)
         assert leaks(values_in(redis), marks_of(password)) == 0
         assert redis.exists(keys.sealed(remediation_id))
 
-        worker = descendants(child_of(slow, b"worker")[0])
+        worker = descendants(slow.child(b"worker")[0])
         os.kill(worker[0], signal.SIGKILL)  # all its processes die with it
         for pid in worker[1:]:
             assert ended(pid)
@@ -255,6 +213,6 @@ def test_a_cancelled_one_leaves_nothing(slow: Service, gate: Gate, space: Space,
     gate.open.set()
     slow.wait(remediation_id)
 
-    with connect(slow) as redis:
+    with slow.redis() as redis:
         assert not redis.exists(keys.sealed(remediation_id))
         assert nowhere(slow, redis, password)

@@ -7,6 +7,7 @@ import pytest
 from remediation.request import RemediationRequest
 from store import codec, keys
 from store.connection import PROMPT
+from store.quotas import REMEDIATIONS
 from store.records import Orders, Terms
 from store.remediations import TooManyActive
 from store.store import Store
@@ -21,16 +22,16 @@ def ask(store: Store, number: int, most: int | None = 2, caller: str = "alice") 
 
 
 def test_a_minute_holds_so_many_requests_of_each_caller(store: Store) -> None:
-    granted = [store.quotas.take("alice", 3) for _ in range(5)]
+    granted = [store.quotas.take("alice", 3, REMEDIATIONS) for _ in range(5)]
 
     assert [quota.granted for quota in granted] == [True, True, True, False, False]
     assert [quota.left for quota in granted] == [2, 1, 0, 0, 0]
     assert all(1 <= quota.reset_seconds <= 60 for quota in granted)
-    assert store.quotas.take("bob", 3).granted
+    assert store.quotas.take("bob", 3, REMEDIATIONS).granted
 
 
 def test_the_count_goes_by_itself_and_names_nobody(store: Store) -> None:
-    store.quotas.take("alice", 3)
+    store.quotas.take("alice", 3, REMEDIATIONS)
 
     kept = {key: seconds for key, seconds in all_keys(store).items() if "quotas" in key}
     assert kept

@@ -425,6 +425,27 @@ def test_a_custom_resource_that_names_the_registry_is_doubt() -> None:
     assert "spec.images[0]" in found.explanation
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://robot:hunter2@{host}/v2/",
+        "docker login -p hunter2 {host}",
+        '{{"auths": {{"{host}": {{"password": "hunter2"}}}}}}',
+        "https://{host}/v2/?token=hunter2",
+    ],
+)
+def test_what_else_stands_beside_the_registry_is_not_told(text: str) -> None:
+    cluster = Cluster()
+    told = text.format(host=REGISTRY)
+    cluster.judge.add_mention(Mention("team", "Mirror", "nightly", "spec.url", told))
+
+    (found,) = cluster.found()
+
+    assert "spec.url" in found.explanation
+    assert REGISTRY in found.explanation
+    assert "hunter2" not in repr(found)
+
+
 def test_a_custom_resource_whose_pods_are_judged_needs_no_word() -> None:
     cluster = Cluster().secrets(docker="ours").account("docker")
     cluster.workload(kind="StatefulSet", name="db", controller=Owner("Database", "main"))
