@@ -37,6 +37,7 @@ from worker.readiness.targets import targets_of
 from worker.run import Execution, RunFailed, carry_out
 from worker.sealing import SealingKeys
 from worker.settings import Settings
+from worker.vigil import Vigil
 
 _AGAIN = "send the request again, with the login"
 _KEYS = (
@@ -84,10 +85,11 @@ class _Job:
         self._lost = False
         self._cancelled = threading.Event()
         self._stopped = False
+        self._lease = Lease(store.runs, claim, self._on_lost, self._on_cancel)
 
     def run(self) -> None:
         try:
-            with Lease(self._store.runs, self._claim, self._on_lost, self._on_cancel):
+            with self._lease:
                 self._conclude()
         except LeaseLost:
             log.warning("run %s: somebody else has it now", self._claim.run.id)
@@ -133,6 +135,7 @@ class _Job:
             orders,
             concurrency,
             self._registries,
+            Vigil(lambda: self._lease.confirmed_at),
         )
 
     def _prepare_check(self) -> CheckExecution:

@@ -26,6 +26,7 @@ from worker import exec_plugin
 from worker.faults import Call, Fault, Gone, Retry, answer_fault, transport_fault
 from worker.kubeconfigs import Context, Unusable, read_token
 from worker.pace import Pace, Stopped
+from worker.vigil import Vigil
 from worker.wire import version_of
 from worker.witness import Witness
 
@@ -73,8 +74,10 @@ class Session:
         concurrency: int,
         stop: asyncio.Event | None = None,
         witness: Witness | None = None,
+        vigil: Vigil | None = None,
     ) -> None:
         self.pace = Pace(concurrency, stop)
+        self._vigil = vigil
         self._context = context
         self._witness = witness
         self._user_agent = user_agent
@@ -200,6 +203,8 @@ class Session:
         content_type: str | None = None,
     ) -> Written:
         await self.pace.clearance()
+        if self._vigil:
+            await self._vigil.certain() if body is not None else self._vigil.look()
         if body is not None and self.pace.stop.is_set():
             raise Stopped
         generation = self._generation
@@ -332,9 +337,10 @@ async def open_session(
     concurrency: int,
     stop: asyncio.Event | None = None,
     witness: Witness | None = None,
+    vigil: Vigil | None = None,
 ) -> AsyncIterator[Session]:
     """Open a session with the cluster and close it; once `stop` is set it begins no write. Raises Unusable."""
-    session = Session(context, user_agent, concurrency, stop, witness)
+    session = Session(context, user_agent, concurrency, stop, witness, vigil)
     try:
         await session.open()
         yield session

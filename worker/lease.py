@@ -22,6 +22,7 @@ class Lease:
     """Renews the claim until it is left, the first time at once.
 
     Calls `on_lost` when somebody else has the run, and then no more; calls `on_cancel` when the run is to be cancelled.
+    `confirmed_at` is the monotonic time at which Redis was asked last and said that the run is still ours.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class Lease:
         self._claim = claim
         self._on_lost = on_lost
         self._on_cancel = on_cancel
+        self.confirmed_at = -math.inf
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
 
@@ -71,5 +73,6 @@ class Lease:
                 log.warning("lost the lease of %s", self._claim.run.id)
                 self._on_lost()
                 return
+            self.confirmed_at = now
             if hold is Hold.CANCELLED:
                 self._on_cancel()

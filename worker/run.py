@@ -35,6 +35,7 @@ from worker.kubeconfigs import Context, Unusable
 from worker.observe import observe
 from worker.registry_check import check
 from worker.reporter import Reporter
+from worker.vigil import Vigil
 from worker.witness import Witness
 
 REACH_SECONDS = 8.0
@@ -66,6 +67,7 @@ class Execution:
     concurrency: int
     cancelled: asyncio.Event
     witness: Witness
+    vigil: Vigil
     most_namespaces: int | None = None
     registries: Registries = field(default_factory=Registries)
 
@@ -79,6 +81,7 @@ class Execution:
         orders: Orders,
         concurrency: int,
         registries: Registries,
+        vigil: Vigil,
     ) -> "Execution":
         """Wire an execution on somebody's orders."""
         deadline = clock.parse(claim.run.deadline)
@@ -91,6 +94,7 @@ class Execution:
             concurrency,
             asyncio.Event(),
             Witness(store.audit, claim.run, orders, claim.attempt),
+            vigil,
             orders.most_namespaces,
             registries,
         )
@@ -110,6 +114,7 @@ async def carry_out(execution: Execution) -> None:
             execution.concurrency,
             execution.cancelled,
             execution.witness,
+            execution.vigil,
         ) as session:
             await _in_session(execution, session)
     except Unusable as error:

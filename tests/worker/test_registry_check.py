@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -23,6 +24,7 @@ from tests.worker.registry_lab import Reply, Server
 from worker import registry_check
 from worker.kubeconfigs import Context
 from worker.run import Execution, RunFailed, _prove
+from worker.vigil import Vigil
 
 PLANS = [NamespacePlan("shop", secret=SecretWrite(SecretAction.CREATED, b""))]
 REFUSED = CheckResult(
@@ -46,6 +48,7 @@ def resumed(store: Store, check: CheckResult, wanted: RegistryCheck) -> Executio
         Orders("client:ci"),
         1,
         Registries(),
+        Vigil(time.monotonic),
     )
 
 
