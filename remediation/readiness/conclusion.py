@@ -21,7 +21,6 @@ from remediation.readiness.workloads import judge_future
 _EXAMPLES = 3
 _GOOD = (
     FindingClass.P_COVERED,
-    FindingClass.P_NODE,
     FindingClass.P_NO_PULL,
     FindingClass.W_COVERED_SA,
     FindingClass.W_COVERED_TEMPLATE,
@@ -126,9 +125,8 @@ class Conclusion:
             self._pods += len(tally.names)
             self._note_images(use.image for use in key.uses)
             self._note_renewal(group, tally, decisions)
-            worse = [d for d in decisions if d.call.finding_class not in _GOOD]
-            covered = any(d.call.finding_class is FindingClass.P_COVERED for d in decisions)
-            if group.bare and covered and not worse and not group.recreated_well:
+            worse = [decision for decision in decisions if not _good(decision)]
+            if group.bare and not (key.mirror or worse or group.recreated_well):
                 place = (key.namespace, key.account or DEFAULT_ACCOUNT)
                 self._renewed_badly.setdefault(place, []).extend(tally.names)
             yield from rows(
@@ -245,6 +243,8 @@ class Conclusion:
                 self._images.setdefault(image.repository, text)
 
     def _waive(self, finding: Finding, now: datetime) -> Finding:
+        if finding.finding_class is FindingClass.C_UNREADABLE and finding.kind == "Cluster":
+            return finding  # nobody can answer for a cluster of which nothing was seen
         valid, expired = self._kept.options.facts.waiver_for(finding, now)
         if valid:
             return replace(finding, waiver=valid)
@@ -256,4 +256,12 @@ class Conclusion:
 
 
 def _all_good(decisions: Sequence[Decision]) -> bool:
-    return all(decision.call.finding_class in _GOOD for decision in decisions)
+    return all(map(_good, decisions))
+
+
+def _good(decision: Decision) -> bool:
+    """Tell whether there is nothing to tell about an image but that it is well."""
+    call = decision.call
+    # A login on a node is somebody's word: where it is missing, the class is the same and the finding blocks.
+    declared = call.finding_class is FindingClass.P_NODE and call.severity is Severity.INFO
+    return declared or call.finding_class in _GOOD
