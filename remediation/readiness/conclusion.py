@@ -48,6 +48,7 @@ class Conclusion:
         self._admissions = {
             (proof.namespace, proof.kind, proof.name): proof for proof in admissions
         }
+        self._apart = kept.options.facts.told_apart
         self._makers = list(makers(kept, self._admissions))
         self._well: dict[tuple[str, Owner], bool] = {}
         self._covering: list[tuple[str, str]] = []
@@ -109,7 +110,9 @@ class Conclusion:
             self._note_images(maker.images)
             if any(d.call.finding_class is FindingClass.W_COVERED_SA for d in decisions):
                 self._covering.append((future.namespace, future.account_name))
-            yield from rows(future.cluster, future.namespace, future.owner, decisions)
+            yield from rows(
+                future.cluster, future.namespace, future.owner, decisions, apart=self._apart
+            )
 
     def _judge_pods(self) -> Iterator[Finding]:
         for key, tally in self._kept.pods.items():
@@ -136,6 +139,7 @@ class Conclusion:
                 worse or decisions[:1],
                 number=len(tally.names),
                 examples=tally.names[:_EXAMPLES],
+                apart=self._apart,
             )
 
     def _group(self, key: PodKey, tally: PodTally) -> PodGroup:
@@ -187,15 +191,18 @@ class Conclusion:
         options = self._kept.options
         answers = judge_repositories(self._images, options.wanted, self._proofs, options.evidence)
         for answer in answers:
-            first = answer.repositories[0]
-            yield from rows(
-                options.cluster,
-                "",
-                Owner("Repository", first),
-                [Decision(self._images[first], answer.call)],
-                number=len(answer.repositories),
-                examples=answer.repositories[:_EXAMPLES],
-            )
+            apart = answer.call.finding_class in self._apart
+            size = 1 if apart else len(answer.repositories)
+            for start in range(0, len(answer.repositories), size):
+                alike = answer.repositories[start : start + size]
+                yield from rows(
+                    options.cluster,
+                    "",
+                    Owner("Repository", alike[0]),
+                    [Decision(self._images[alike[0]], answer.call)],
+                    number=len(alike),
+                    examples=alike[:_EXAMPLES],
+                )
 
     def _not_asked(self) -> Iterator[Finding]:
         """Yield that admission was to be proven and for some templates was not."""

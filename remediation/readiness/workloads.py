@@ -15,7 +15,8 @@ class Future:
 
     `account` None means that the ServiceAccount does not exist. `admitted` tells that the API server was asked, and
     `refusal` that it would not create such a pod. `certain` is false where nobody knows whether the names come from the
-    ServiceAccount: a controller that is not built in, seen only through its pods.
+    ServiceAccount: a controller that is not built in, seen only through its pods. `older_than` is the controller of
+    `owner`, such as the Deployment whose rollout has not taken the pods of a ReplicaSet away yet.
     """
 
     cluster: str
@@ -29,6 +30,7 @@ class Future:
     admitted: tuple[str, ...] | None = None
     refusal: str = ""
     certain: bool = True
+    older_than: Owner | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -186,6 +188,13 @@ def _fix(future: Future, cover: Cover, run: str) -> str:
     to_template = fixes.add_to_template(
         future.cluster, future.namespace, future.owner, future.own, ours
     )
+    if future.older_than and future.older_than.kind == "Deployment":
+        rolled = f"deployment/{future.older_than.name}"
+        status = fixes.kubectl(future.cluster, future.namespace, "rollout", "status", rolled)
+        to_template = (
+            f"bring the rollout of Deployment '{future.older_than.name}' to its end (it is paused, stuck or under way:"
+            f" {status}), so that this older ReplicaSet makes no pods"
+        )
     edit = fixes.kubectl(future.cluster, future.namespace, "edit", "secret", name)
     match cover.code:
         case Coverage.POISONED:

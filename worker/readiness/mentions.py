@@ -11,6 +11,7 @@ from remediation.readiness.observation import Mention
 from worker.faults import Call, Fault, Gone
 from worker.observe import decode
 from worker.readiness.lists import Lists
+from worker.readiness.wire_meta import kind_of
 
 # Groups of the API server itself: what runs pods among them is read as such, the rest names no image to pull.
 _OWN_GROUPS = ("", "apps", "batch", "autoscaling", "policy", "events.k8s.io", "extensions")
@@ -89,7 +90,8 @@ async def _kinds(lists: Lists) -> list[tuple[str, str, str]]:
                 name = f"{resource.name}.{group.name}"
                 if name not in known and "list" in resource.verbs and "/" not in resource.name:
                     known.add(name)
-                    found.append((f"{base}/{resource.name}", name, resource.kind))
+                    kind = kind_of(resource.kind, group.name)
+                    found.append((f"{base}/{resource.name}", name, kind))
     return found
 
 

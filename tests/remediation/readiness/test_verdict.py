@@ -345,3 +345,23 @@ def test_nobody_answers_for_a_cluster_that_was_not_seen() -> None:
     lost.judge.add_problem("cluster", "no answer for 10 s")
 
     assert verdict_of(lost.found()) is Verdict.UNKNOWN
+
+
+def test_a_waiver_for_one_image_accepts_no_other() -> None:
+    containers = tuple(Container(name, f"{REGISTRY}/team/{name}:1") for name in ("app", "b"))
+    cluster = Cluster(facts=waived(1, images=(f"{REGISTRY}/team/app:1",)))
+    cluster.account().workload(containers=containers)
+
+    findings = cluster.found()
+
+    assert [f.image for f in findings if f.blocks] == [f"{REGISTRY}/team/b:1"]
+    assert verdict_of(findings) is Verdict.NOT_SAFE
+
+
+def test_a_waiver_for_one_repository_accepts_no_other() -> None:
+    accepted = Waiver("ops", "known", NOW + timedelta(1))
+    rule = WaiverRule(accepted, (FindingClass.R_UNPROVEN,), names=(f"{REGISTRY}/team/app",))
+    cluster = good(facts=Facts((), (rule,)))
+    cluster.workload(name="b", containers=(Container("b", f"{REGISTRY}/team/b:1"),))
+
+    assert [f.name for f in cluster.found(proofs=[]) if f.blocks] == [f"{REGISTRY}/team/b"]
