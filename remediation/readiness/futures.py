@@ -98,6 +98,7 @@ def _of_template(kept: Reduction, workload: Workload, proof: AdmissionProof | No
         proof.pull_secrets if proof and not proof.refusal else None,
         proof.refusal if proof else "",
         older_than=workload.controller,
+        accounts_read=kept.was_read("serviceaccounts"),
     )
 
 
@@ -117,6 +118,7 @@ def _of_pods(
         account,
         kept.options.wanted,
         certain=bool(own) or not names or names == listed,
+        accounts_read=kept.was_read("serviceaccounts"),
     )
 
 

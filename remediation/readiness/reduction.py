@@ -167,6 +167,10 @@ class Reduction:
         """Take note that a list could not be read (403, timeout, …): then the cluster cannot be found safe."""
         self.problems.append(Problem(what, detail))
 
+    def was_read(self, what: str) -> bool:
+        """Tell whether nothing was said against a list."""
+        return all(problem.what != what for problem in self.problems)
+
     def image(self, text: str) -> ImageReference | None:
         """Return the reference if the image comes from the target. What no node can read is never pulled."""
         if text not in self._images:

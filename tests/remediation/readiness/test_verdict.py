@@ -365,3 +365,13 @@ def test_a_waiver_for_one_repository_accepts_no_other() -> None:
     cluster.workload(name="b", containers=(Container("b", f"{REGISTRY}/team/b:1"),))
 
     assert [f.name for f in cluster.found(proofs=[]) if f.blocks] == [f"{REGISTRY}/team/b"]
+
+
+def test_accounts_that_nobody_could_list_are_not_called_missing() -> None:
+    accepted = Waiver("ops", "no right yet", NOW + timedelta(1))
+    rule = WaiverRule(accepted, (FindingClass.C_UNREADABLE,))
+    cluster = Cluster(facts=Facts((), (rule,))).secrets(docker="ours").workload()
+    cluster.judge.add_problem("serviceaccounts", "403 Forbidden")
+
+    assert only(cluster.found(), "W_").finding_class is FindingClass.W_UNKNOWN
+    assert verdict_of(cluster.found()) is Verdict.UNKNOWN
