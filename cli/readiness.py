@@ -208,12 +208,16 @@ def _print_verdict(client: ApiClient, check: JsonObject) -> None:
     if verdict == "safe":
         until = clean(check.get("valid_until"))
         click.echo(f"valid until {until}; before the flip: remediator gate {clean(check['id'])}")
+    clusters = check.get("clusters") or []
     classes = (check.get("summary") or {}).get("classes") or {}
+    if classes.get("C_UNUSED") == len(clusters):
+        word = click.style("nothing uses it", fg="yellow", bold=True)
+        names = ", ".join(map(clean, check.get("registries") or ()))
+        click.echo(f"{word}: no pod and no template; is the name right? {names}")
     if number := classes.get("R_UNPROVEN"):
         _warn_unproven(int(number), clean(check["id"]))
         _print_unproven(client, check)
     click.echo()
-    clusters = check.get("clusters") or []
     print_table(CLUSTER_VIEW.header(), [CLUSTER_VIEW.row(cluster) for cluster in clusters])
     if classes:
         click.echo()

@@ -75,6 +75,8 @@ class Conclusion:
             *place_findings.unreadable(kept),
             *self._not_asked(),
         ]
+        if not (self._images or self._left_out or kept.mentions or kept.problems):
+            found += place_findings.unused(kept)
         findings = in_order(self._waive(finding, now) for finding in found)
         return Judgement(
             kept.options.cluster,

@@ -139,6 +139,19 @@ def test_what_is_not_proven_stands_next_to_the_verdict(api: StubApi, run: Remedi
     assert asked[0]["class"] == "R_UNPROVEN"
 
 
+def test_a_slip_in_the_name_of_the_registry_shows(api: StubApi, run: Remediator) -> None:
+    safe = check("safe", registries=["registry.exmaple.com"])
+    safe["summary"] = {"classes": {"C_UNUSED": 1, "SA_UNUSED_UNPATCHED": 2}}
+    api.on("POST", "/readiness-checks", Reply(safe, 202))
+    api.on("GET", f"/readiness-checks/{ID}/findings", Reply({"items": []}))
+
+    shown = run(*ASK).stdout
+
+    assert (
+        "nothing uses it: no pod and no template; is the name right? registry.exmaple.com" in shown
+    )
+
+
 def test_a_text_from_a_cluster_cannot_steer_the_terminal(api: StubApi, run: Remediator) -> None:
     answers(api, "not_safe", finding(explanation="red\x1b[31m"))
 

@@ -375,3 +375,13 @@ def test_accounts_that_nobody_could_list_are_not_called_missing() -> None:
 
     assert only(cluster.found(), "W_").finding_class is FindingClass.W_UNKNOWN
     assert verdict_of(cluster.found()) is Verdict.UNKNOWN
+
+
+def test_a_registry_that_nothing_uses_is_told() -> None:
+    unused = Cluster(registry="registry.exmaple.com").account("docker").workload()
+
+    found = only(unused.found(), "C_")
+
+    assert (found.finding_class, found.severity) == (FindingClass.C_UNUSED, Severity.INFO)
+    assert "registry.exmaple.com" in found.explanation
+    assert FindingClass.C_UNUSED not in classes(good().found())
