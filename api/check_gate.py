@@ -193,6 +193,10 @@ def _changes(check: Check, confirmation: Check | None) -> Iterator[Finding]:
     now = {run.cluster: run.judged for run in confirmation.runs}
     for run in check.runs:
         then, later = run.judged, now.get(run.cluster)
+        if then and later and then.certificate["cluster_uid"] != later.certificate["cluster_uid"]:
+            other = f"{run.cluster} is another cluster than the one that was judged"
+            yield _reason("clusters", other, "changed")
+            continue
         if not then or not later or then.certificate["basis"] != later.certificate["basis"]:
             yield _reason(
                 "digest",

@@ -164,3 +164,13 @@ def test_callers_of_the_same_moment_share_a_look(
     client.get(f"{CHECKS}/{safe}/gate?wait=0")
 
     assert len(store.runs.active()) == 1
+
+
+def test_another_cluster_under_the_same_name_closes_it(
+    client: FlaskClient, safe: str, store: Store, work: Work
+) -> None:
+    with somebody_looks(store, work, uid="uid-2"):
+        answer = client.get(f"{CHECKS}/{safe}/gate")
+
+    assert codes(answer) == ["changed"]
+    assert "eu-1 is another cluster" in answer.get_json()["errors"][0]["detail"]
