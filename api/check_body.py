@@ -10,6 +10,7 @@ from marshmallow import fields, validate
 from api.remediation_body import CHECKS, Link, error_body
 from api.remediation_schemas import ErrorSchema
 from api.schemas import NEXT_CURSOR, Answer, flag, maybe_text, number, one_of, text, texts, time
+from remediation.readiness.finding import FindingClass
 from remediation.readiness.proof import Level
 from remediation.readiness.verdict import Verdict
 from remediation.status import RemediationStatus, RunStatus
@@ -67,6 +68,13 @@ def valid_until(check: Check) -> str | None:
     return min(judged, default=None)
 
 
+def unproven(check: Check) -> int:
+    """Return for how many repositories, counted by cluster, nothing shows that the credential may pull them."""
+    return sum(
+        run.judged.classes.get(FindingClass.R_UNPROVEN, 0) for run in check.runs if run.judged
+    )
+
+
 def digest(check: Check) -> str | None:
     """Return what changes with every change of what the verdict stands on, None as long as there is none."""
     if not check.status.terminal:
@@ -100,9 +108,7 @@ def _run_body(run: Run) -> dict[str, Any]:
         "attempt": run.attempt,
         "started_at": run.started_at,
         "finished_at": run.finished_at,
-        "verdict": run.judged.verdict
-        if run.judged
-        else (Verdict.UNKNOWN if run.status.terminal else None),
+        "verdict": (run.verdict or Verdict.UNKNOWN) if run.status.terminal else None,
         "summary": _summary([run]),
         "certificate": dict(run.judged.certificate) if run.judged else None,
         "error": error_body(run.error),
@@ -200,7 +206,9 @@ class CheckSchema(Answer):
     request = fields.Nested(StoredCheckRequestSchema, required=True)
     registries = texts("Those that were judged.")
     evidence = one_of(
-        Level, "The level that had to be reached; each finding says what it rests on."
+        Level,
+        "The level that had to be reached; each finding says what it rests on. Below `L2` a `safe` verdict may take "
+        "the credential for granted: findings `R_UNPROVEN` say where.",
     )
     summary = fields.Nested(CheckCountsSchema, required=True)
     clusters = fields.List(fields.Nested(CheckedClusterSchema), required=True)

@@ -11,15 +11,16 @@ from api import scope
 from api.access import Permission, permission
 from api.answers import json_answer
 from api.audit import audited, decided
-from api.check_body import digest, valid_until
+from api.check_body import digest, unproven, valid_until
 from api.check_findings import visible
 from api.checks import ID_PARAMETER, find_check, held, record
 from api.parameters import MAX_WAIT_SECONDS, Wait
 from api.problems import Finding, Problem, pointer
-from api.schemas import Answer, Strict, one_of, text, texts
+from api.schemas import Answer, Strict, number, one_of, text, texts
 from api.services import services
 from api.spec import Blueprint
 from remediation.audit import Action
+from remediation.readiness.proof import Level
 from remediation.readiness.verdict import Verdict
 from remediation.status import RemediationStatus
 from store import clock
@@ -50,6 +51,12 @@ class GateSchema(Answer):
     verdict = one_of([Verdict.SAFE])
     registries = texts("What may be flipped.")
     valid_until = text("When the verdict stops to count.", format="date-time")
+    evidence = one_of(
+        Level, "The level that had to be reached. Below `L2` the credential may be unproven."
+    )
+    unproven = number(
+        "Repositories for which nothing shows that the credential may pull them (`R_UNPROVEN`)."
+    )
     digest = text("Of what the verdict stands on.")
     confirmed_by = text("The check that found the same a moment ago.")
     confirmed_at = text(format="date-time")
@@ -89,6 +96,8 @@ def gate(query: dict[str, Any], check_id: str) -> Response:
             "verdict": Verdict.SAFE,
             "registries": list(check.runs[0].judged.registries if check.runs[0].judged else ()),
             "valid_until": valid_until(check),
+            "evidence": check.request.required,
+            "unproven": unproven(confirmation),
             "digest": digest(check),
             "confirmed_by": confirmation.id,
             "confirmed_at": confirmation.finished_at,
@@ -184,6 +193,10 @@ def _changes(check: Check, confirmation: Check | None) -> Iterator[Finding]:
     now = {run.cluster: run.judged for run in confirmation.runs}
     for run in check.runs:
         then, later = run.judged, now.get(run.cluster)
+        if then and later and then.certificate["cluster_uid"] != later.certificate["cluster_uid"]:
+            other = f"{run.cluster} is another cluster than the one that was judged"
+            yield _reason("clusters", other, "changed")
+            continue
         if not then or not later or then.certificate["basis"] != later.certificate["basis"]:
             yield _reason(
                 "digest",

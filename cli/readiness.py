@@ -142,7 +142,10 @@ def gate_command(call: Call, check_id: str) -> None:
         open_text = click.style("open", fg="green", bold=True)
         click.echo(
             f"{open_text}: {clean(names)} can be flipped until {clean(answer['valid_until'])}"
+            f" (evidence {clean(answer.get('evidence'))})"
         )
+        if number := answer.get("unproven"):
+            _warn_unproven(int(number), check_id)
 
     print_one(answer, call.output, table=table, view=view)
 
@@ -205,10 +208,17 @@ def _print_verdict(client: ApiClient, check: JsonObject) -> None:
     if verdict == "safe":
         until = clean(check.get("valid_until"))
         click.echo(f"valid until {until}; before the flip: remediator gate {clean(check['id'])}")
-    click.echo()
     clusters = check.get("clusters") or []
-    print_table(CLUSTER_VIEW.header(), [CLUSTER_VIEW.row(cluster) for cluster in clusters])
     classes = (check.get("summary") or {}).get("classes") or {}
+    if classes.get("C_UNUSED") == len(clusters):
+        word = click.style("nothing uses it", fg="yellow", bold=True)
+        names = ", ".join(map(clean, check.get("registries") or ()))
+        click.echo(f"{word}: no pod and no template; is the name right? {names}")
+    if number := classes.get("R_UNPROVEN"):
+        _warn_unproven(int(number), clean(check["id"]))
+        _print_unproven(client, check)
+    click.echo()
+    print_table(CLUSTER_VIEW.header(), [CLUSTER_VIEW.row(cluster) for cluster in clusters])
     if classes:
         click.echo()
         print_table(("CLASS", "OBJECTS"), [(clean(name), clean(n)) for name, n in classes.items()])
@@ -216,6 +226,28 @@ def _print_verdict(client: ApiClient, check: JsonObject) -> None:
     for cluster in clusters:
         if hint := clean((cluster.get("error") or {}).get("hint")):
             click.echo(f"\n{clean(cluster.get('name'))}: {hint}")
+
+
+def _warn_unproven(number: int, identity: str) -> None:
+    """Say, next to a verdict, that it takes the credential for granted."""
+    word = click.style("not proven", fg="yellow", bold=True)
+    click.echo(f"{word}: that the credential can pull after the flip, for {number} repositories")
+    click.echo(
+        f"  see: GET /api/v1/readiness-checks/{identity}/findings?class=R_UNPROVEN&format=table"
+    )
+
+
+def _print_unproven(client: ApiClient, check: JsonObject) -> None:
+    """Print why, and what to do; what blocks is told with the rest of what does."""
+    path = f"/readiness-checks/{check['id']}/findings"
+    request = get(
+        path, {"class": "R_UNPROVEN", "severity": "warning", "limit": str(SHOWN_FINDINGS)}
+    )
+    for item in client.send(request).body.get("items") or []:
+        examples = ", ".join(map(clean, item.get("examples") or (item.get("name"),)))
+        click.echo(f"  {clean(item.get('cluster'))}: {examples}: {clean(item.get('explanation'))}")
+        if fix := clean(item.get("fix")):
+            click.echo(f"    fix: {fix}")
 
 
 def _print_blocking(client: ApiClient, check: JsonObject) -> None:

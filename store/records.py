@@ -48,6 +48,14 @@ class Run:
     credential_fingerprint: str | None = None
     judged: "Judged | None" = None
 
+    @property
+    def verdict(self) -> Verdict | None:
+        """What a readiness check came to here, None if nothing; one that did not end well is never safe."""
+        if self.judged is None:
+            return None
+        doubtful = self.judged.verdict is Verdict.SAFE and self.status is not RunStatus.SUCCEEDED
+        return Verdict.UNKNOWN if doubtful else self.judged.verdict
+
 
 @dataclass(frozen=True, slots=True)
 class Judged:
@@ -88,7 +96,7 @@ class Check:
         """Over all clusters; None as long as it has not ended."""
         if not self.status.terminal:
             return None
-        return overall(run.judged.verdict if run.judged else None for run in self.runs)
+        return overall(run.verdict for run in self.runs)
 
 
 @dataclass(frozen=True, slots=True)

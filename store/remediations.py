@@ -323,7 +323,7 @@ class Remediations:
             for key in _keys_of(remediation_id, run_ids):
                 pipe.expire(key, self._retention)
             if followed := raw.get("remediation"):
-                verdict = overall(run.judged.verdict if run.judged else None for run in runs)
+                verdict = overall(run.verdict for run in runs)
                 pipe.hset(keys.remediation(followed), "verdict", verdict)
                 change = {"type": "readiness.finished", "data": events.change(verdict=verdict)}
                 pipe.xadd(keys.events(followed), change)

@@ -7,12 +7,11 @@ them voids the verdict, and so does time: a list may have been incomplete in a w
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from remediation.readiness.judgement import Judgement
-from remediation.readiness.observation import Account, Namespace, Pod, PullSecret, Scope, Workload
 from remediation.readiness.verdict import Verdict, summarise
 
 
@@ -34,19 +33,6 @@ class Certificate:
     issued_at: datetime
     valid_until: datetime
     digest: str
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """An object that is not as it was listed: `before` None for a new one, `after` None for one that is gone.
-
-    Of a pod also `covered`: what `Judge.covers` says about it.
-    """
-
-    cluster: str
-    before: Account | Namespace | Pod | PullSecret | Workload | None
-    after: Account | Namespace | Pod | PullSecret | Workload | None
-    covered: bool = False
 
 
 def certify(
@@ -75,28 +61,6 @@ def certify(
     )
 
 
-def void_reasons(
-    certificate: Certificate,
-    now: datetime,
-    changes: Iterable[Change] = (),
-    uids: Mapping[str, str] | None = None,
-) -> tuple[str, ...]:
-    """Say why a certificate no longer holds; () if it does.
-
-    `uids` are the clusters' present ones, where they were asked: another means another cluster under the same name.
-    """
-    reasons = []
-    if now >= certificate.valid_until:
-        reasons.append(f"it was valid until {certificate.valid_until.isoformat()}")
-    for snapshot in certificate.snapshots:
-        found = (uids or {}).get(snapshot.cluster, snapshot.uid)
-        if found != snapshot.uid:
-            reasons.append(f"{snapshot.cluster} is another cluster than the one that was judged")
-    for change in changes:
-        reasons.extend(f"{change.cluster}: {reason}" for reason in _changed(change))
-    return tuple(dict.fromkeys(reasons))
-
-
 def _end(judgements: Iterable[Judgement], now: datetime, ttl: timedelta) -> datetime:
     """Return when it ends, at the latest when a waiver that it rests on does."""
     ends = [
@@ -106,50 +70,3 @@ def _end(judgements: Iterable[Judgement], now: datetime, ttl: timedelta) -> date
         if finding.waiver
     ]
     return min([now + ttl, *ends])
-
-
-def _changed(change: Change) -> Iterator[str]:
-    before, after = change.before, change.after
-    some = after or before
-    match some:
-        case Account():
-            if _account(before) != _account(after):
-                yield f"ServiceAccount {some.namespace}/{some.name} changed"
-        case PullSecret():
-            if _secret(before) != _secret(after):
-                yield f"Secret {some.namespace}/{some.name} changed"
-        case Workload():
-            # A template that is gone makes no pods.
-            if after is not None and _workload(before) != _workload(after):
-                yield f"{some.kind} {some.namespace}/{some.name} changed"
-        case Pod():
-            if after is not None and not change.covered:
-                yield f"Pod {some.namespace}/{some.name} is not covered"
-        case Namespace():
-            if after is not None and _namespace(before) != _namespace(after):
-                yield f"namespace {some.name} is new or no longer left out"
-
-
-def _account(account: object) -> object:
-    if not isinstance(account, Account):
-        return None
-    return account.uid, account.pull_secrets, account.enforces_mountable
-
-
-def _secret(secret: object) -> object:
-    return (secret.type, secret.content) if isinstance(secret, PullSecret) else None
-
-
-def _workload(workload: object) -> object:
-    if not isinstance(workload, Workload):
-        return None
-    used = {
-        (container.kind, container.image, container.pull_policy)
-        for container in workload.containers
-    }
-    return used, workload.pull_secrets, workload.account, workload.dormant
-
-
-def _namespace(namespace: object) -> bool:
-    """Tell whether pods of a namespace count."""
-    return isinstance(namespace, Namespace) and namespace.scope is Scope.JUDGED

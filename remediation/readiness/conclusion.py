@@ -21,7 +21,6 @@ from remediation.readiness.workloads import judge_future
 _EXAMPLES = 3
 _GOOD = (
     FindingClass.P_COVERED,
-    FindingClass.P_NODE,
     FindingClass.P_NO_PULL,
     FindingClass.W_COVERED_SA,
     FindingClass.W_COVERED_TEMPLATE,
@@ -49,6 +48,7 @@ class Conclusion:
         self._admissions = {
             (proof.namespace, proof.kind, proof.name): proof for proof in admissions
         }
+        self._apart = kept.options.facts.told_apart
         self._makers = list(makers(kept, self._admissions))
         self._well: dict[tuple[str, Owner], bool] = {}
         self._covering: list[tuple[str, str]] = []
@@ -75,6 +75,8 @@ class Conclusion:
             *place_findings.unreadable(kept),
             *self._not_asked(),
         ]
+        if not (self._images or self._left_out or kept.mentions or kept.problems):
+            found += place_findings.unused(kept)
         findings = in_order(self._waive(finding, now) for finding in found)
         return Judgement(
             kept.options.cluster,
@@ -110,7 +112,9 @@ class Conclusion:
             self._note_images(maker.images)
             if any(d.call.finding_class is FindingClass.W_COVERED_SA for d in decisions):
                 self._covering.append((future.namespace, future.account_name))
-            yield from rows(future.cluster, future.namespace, future.owner, decisions)
+            yield from rows(
+                future.cluster, future.namespace, future.owner, decisions, apart=self._apart
+            )
 
     def _judge_pods(self) -> Iterator[Finding]:
         for key, tally in self._kept.pods.items():
@@ -126,9 +130,8 @@ class Conclusion:
             self._pods += len(tally.names)
             self._note_images(use.image for use in key.uses)
             self._note_renewal(group, tally, decisions)
-            worse = [d for d in decisions if d.call.finding_class not in _GOOD]
-            covered = any(d.call.finding_class is FindingClass.P_COVERED for d in decisions)
-            if group.bare and covered and not worse and not group.recreated_well:
+            worse = [decision for decision in decisions if not _good(decision)]
+            if group.bare and not (key.mirror or worse or group.recreated_well):
                 place = (key.namespace, key.account or DEFAULT_ACCOUNT)
                 self._renewed_badly.setdefault(place, []).extend(tally.names)
             yield from rows(
@@ -138,6 +141,7 @@ class Conclusion:
                 worse or decisions[:1],
                 number=len(tally.names),
                 examples=tally.names[:_EXAMPLES],
+                apart=self._apart,
             )
 
     def _group(self, key: PodKey, tally: PodTally) -> PodGroup:
@@ -189,15 +193,18 @@ class Conclusion:
         options = self._kept.options
         answers = judge_repositories(self._images, options.wanted, self._proofs, options.evidence)
         for answer in answers:
-            first = answer.repositories[0]
-            yield from rows(
-                options.cluster,
-                "",
-                Owner("Repository", first),
-                [Decision(self._images[first], answer.call)],
-                number=len(answer.repositories),
-                examples=answer.repositories[:_EXAMPLES],
-            )
+            apart = answer.call.finding_class in self._apart
+            size = 1 if apart else len(answer.repositories)
+            for start in range(0, len(answer.repositories), size):
+                alike = answer.repositories[start : start + size]
+                yield from rows(
+                    options.cluster,
+                    "",
+                    Owner("Repository", alike[0]),
+                    [Decision(self._images[alike[0]], answer.call)],
+                    number=len(alike),
+                    examples=alike[:_EXAMPLES],
+                )
 
     def _not_asked(self) -> Iterator[Finding]:
         """Yield that admission was to be proven and for some templates was not."""
@@ -245,6 +252,8 @@ class Conclusion:
                 self._images.setdefault(image.repository, text)
 
     def _waive(self, finding: Finding, now: datetime) -> Finding:
+        if finding.finding_class is FindingClass.C_UNREADABLE and finding.kind == "Cluster":
+            return finding  # nobody can answer for a cluster of which nothing was seen
         valid, expired = self._kept.options.facts.waiver_for(finding, now)
         if valid:
             return replace(finding, waiver=valid)
@@ -256,4 +265,12 @@ class Conclusion:
 
 
 def _all_good(decisions: Sequence[Decision]) -> bool:
-    return all(decision.call.finding_class in _GOOD for decision in decisions)
+    return all(map(_good, decisions))
+
+
+def _good(decision: Decision) -> bool:
+    """Tell whether there is nothing to tell about an image but that it is well."""
+    call = decision.call
+    # A login on a node is somebody's word: where it is missing, the class is the same and the finding blocks.
+    declared = call.finding_class is FindingClass.P_NODE and call.severity is Severity.INFO
+    return declared or call.finding_class in _GOOD

@@ -16,6 +16,7 @@ VERIFICATION_POLICIES = (
     "NeverVerifyAllowlistedImages",
     "AlwaysVerify",
 )
+_ANY = ("*",)
 _VERIFYING = ("NeverVerifyAllowlistedImages", "AlwaysVerify")
 
 
@@ -89,6 +90,16 @@ class Facts:
             tuple(login for facts in meant for login in facts.runtime_logins),
             max(policies, key=VERIFICATION_POLICIES.index, default=""),
             any(facts.always_pull_images for facts in meant),
+        )
+
+    @property
+    def told_apart(self) -> frozenset[FindingClass]:
+        """The classes of which a waiver means single images or objects: one must not stand for others there."""
+        return frozenset(
+            found
+            for rule in self.waivers
+            if (rule.images, rule.names) != (_ANY, _ANY)
+            for found in rule.classes
         )
 
     def waiver_for(self, finding: Finding, now: datetime) -> tuple[Waiver | None, Waiver | None]:

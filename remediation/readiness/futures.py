@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from remediation.readiness.observation import WORKLOAD_KINDS, Owner
+from remediation.readiness.observation import WORKLOAD_KINDS, Owner, Workload
 from remediation.readiness.proof import AdmissionProof
-from remediation.readiness.reduction import Reduction
+from remediation.readiness.reduction import Reduced, Reduction
 from remediation.readiness.workloads import Future
 
 DEFAULT_ACCOUNT = "default"
@@ -35,17 +35,43 @@ def makers(kept: Reduction, admissions: Admissions) -> Iterator[Maker]:
         images = dict.fromkeys(use.image for use in key.uses)
         if place in kept.workloads:
             seen.setdefault(place, {}).update(images)
-        else:
+        if place not in kept.workloads or _of_older_template(kept, place, key.pull_secrets):
             other = (key.namespace, owner, key.account or DEFAULT_ACCOUNT, key.pull_secrets)
             strange.setdefault(other, {}).update(images)
     for place, reduced in kept.workloads.items():
         injected = _other_repositories(kept, reduced.images, seen.get(place, {}))
         if reduced.images or injected:
-            future = _of_template(kept, place, admissions.get(place))
+            future = _of_template(kept, reduced.workload, admissions.get(place))
             yield Maker(future, (*reduced.images, *injected))
+    for old in kept.revisions.values():
+        if old.images and not _same_pods(kept, old):
+            yield Maker(_of_template(kept, old.workload, None), old.images)
     for (namespace, owner, account, names), images in strange.items():
         if owner.kind not in WORKLOAD_KINDS or not kept.controllers.get((namespace, owner)):
             yield Maker(_of_pods(kept, namespace, owner, account, names), tuple(images))
+
+
+def _of_older_template(
+    kept: Reduction, place: tuple[str, str, str], names: tuple[str, ...]
+) -> bool:
+    """Tell whether a pod will be made again by a template that is not there any more, with other Secrets."""
+    workload = kept.workloads[place].workload
+    account = kept.accounts.get((workload.namespace, workload.account or DEFAULT_ACCOUNT))
+    now = workload.pull_secrets or (account.pull_secrets if account else ())
+    return workload.partial and names not in (now, ())
+
+
+def _same_pods(kept: Reduction, old: Reduced) -> bool:
+    """Tell whether what is controlled makes pods as its controller would: not in the middle of a rollout."""
+    workload = old.workload
+    top = kept.top(workload.namespace, Owner(workload.kind, workload.name))
+    now = kept.workloads.get((workload.namespace, top.kind, top.name))
+    return (
+        now is not None
+        and now.workload.pull_secrets == workload.pull_secrets
+        and now.workload.account == workload.account
+        and not _other_repositories(kept, now.images, dict.fromkeys(old.images))
+    )
 
 
 def _other_repositories(
@@ -58,10 +84,7 @@ def _other_repositories(
     )
 
 
-def _of_template(
-    kept: Reduction, place: tuple[str, str, str], proof: AdmissionProof | None
-) -> Future:
-    workload = kept.workloads[place].workload
+def _of_template(kept: Reduction, workload: Workload, proof: AdmissionProof | None) -> Future:
     name = workload.account or DEFAULT_ACCOUNT
     return Future(
         kept.options.cluster,
@@ -74,6 +97,8 @@ def _of_template(
         workload.dormant,
         proof.pull_secrets if proof and not proof.refusal else None,
         proof.refusal if proof else "",
+        older_than=workload.controller,
+        accounts_read=kept.was_read("serviceaccounts"),
     )
 
 
@@ -93,6 +118,7 @@ def _of_pods(
         account,
         kept.options.wanted,
         certain=bool(own) or not names or names == listed,
+        accounts_read=kept.was_read("serviceaccounts"),
     )
 
 

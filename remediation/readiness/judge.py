@@ -12,7 +12,6 @@ from remediation.readiness.conclusion import Conclusion
 from remediation.readiness.coverer import Coverer
 from remediation.readiness.futures import makers
 from remediation.readiness.judgement import Judgement
-from remediation.readiness.observation import Pod
 from remediation.readiness.proof import AdmissionProof, Question, RegistryProof
 from remediation.readiness.reduction import Reduction
 
@@ -51,15 +50,6 @@ class Judge(Reduction):
                     question = Question(repository, reference, login, desired=False)
                     asked.setdefault((repository, login), question)
         return tuple(asked.values())
-
-    def covers(self, pod: Pod) -> bool:
-        """Tell whether a pod is no reason for worry, by the objects alone: for what comes after a verdict."""
-        coverer = Coverer(self, {})
-        return all(
-            coverer.cover(pod.namespace, pod.pull_secrets, image.repository).covers
-            for container in pod.containers
-            if (image := self.image(container.image))
-        )
 
     def conclude(
         self,

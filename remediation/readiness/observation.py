@@ -157,7 +157,8 @@ class Workload:
 
     Hand over all of them, controlled ones too: a ReplicaSet's controller leads from a pod to its Deployment.
     `account` is serviceAccountName or serviceAccount; `dormant` means no replicas wanted, or suspended; `finished` is a
-    Job that is complete or failed. `generation` is metadata.generation. `labels` are those of its pods.
+    Job that is complete or failed; `partial` is a StatefulSet that makes some pods by an older template still.
+    `generation` is metadata.generation. `labels` are those of its pods.
     """
 
     namespace: str
@@ -169,6 +170,7 @@ class Workload:
     controller: Owner | None = None
     dormant: bool = False
     finished: bool = False
+    partial: bool = False
     replicas: int = 1
     generation: int = 0
     labels: Mapping[str, str] = field(default_factory=dict)

@@ -86,6 +86,7 @@ def unreadable(kept: Reduction) -> Iterator[Finding]:
     """Yield what could not be read, and that nobody named a credential."""
     for problem in kept.problems:
         whole = problem.what == "cluster"
+        lists = "these kinds" if problem.what == "customresources" else problem.what
         what = "The cluster" if whole else f"The list of {problem.what}"
         call = Call(
             FindingClass.C_UNREADABLE,
@@ -93,7 +94,7 @@ def unreadable(kept: Reduction) -> Iterator[Finding]:
             f"{what} could not be read: {problem.detail}. What is there is not known.",
             "mend the connection and judge again"
             if whole
-            else f"let the worker list {problem.what}, or waive this with an owner and a date",
+            else f"let the worker list {lists}, or waive this with an owner and a date",
             doubt=True,
         )
         yield from _of_cluster(kept, problem.what, call)
@@ -107,6 +108,17 @@ def unreadable(kept: Reduction) -> Iterator[Finding]:
             doubt=True,
         )
         yield from _of_cluster(kept, kept.options.cluster, call)
+
+
+def unused(kept: Reduction) -> Iterator[Finding]:
+    """Yield that nothing uses the registry: well if that is true, and no answer if its name has a slip."""
+    call = Call(
+        FindingClass.C_UNUSED,
+        Severity.INFO,
+        f"Nothing here uses {kept.options.target}: no pod, no template, no custom resource that was read.",
+        "if that is not what you expect, look at the name of the registry in the request",
+    )
+    yield from _of_cluster(kept, kept.options.cluster, call)
 
 
 def _of_cluster(kept: Reduction, name: str, call: Call) -> tuple[Finding, ...]:

@@ -79,6 +79,7 @@ class Reduction:
         self.accounts: dict[tuple[str, str], Account] = {}
         self.secrets: dict[str, dict[str, KeyedLogins]] = {}
         self.workloads: dict[tuple[str, str, str], Reduced] = {}
+        self.revisions: dict[tuple[str, str, str], Reduced] = {}
         self.controllers: dict[tuple[str, Owner], Owner] = {}
         self.pods: dict[PodKey, PodTally] = {}
         self.mentions: list[Mention] = []
@@ -117,21 +118,27 @@ class Reduction:
         self.own_secrets_complete = True
 
     def add_workload(self, workload: Workload) -> None:
-        """Take a pod template, or of one that is controlled by a judged kind only who controls it."""
+        """Take a pod template; of one that is controlled by a judged kind mostly who controls it.
+
+        A ReplicaSet or Job that wants pods makes them by its own template, whatever its controller says by now.
+        """
         controller = workload.controller
         if controller and controller.kind in WORKLOAD_KINDS:
             me = Owner(workload.kind, workload.name)
             self.controllers[workload.namespace, me] = controller
+            if not (workload.dormant or workload.finished):
+                self._keep(self.revisions, workload)
         elif not workload.finished:
-            images = tuple(
-                dict.fromkeys(
-                    container.image
-                    for container in workload.containers
-                    if self.image(container.image)
-                )
+            self._keep(self.workloads, workload)
+
+    def _keep(self, place: dict[tuple[str, str, str], Reduced], workload: Workload) -> None:
+        images = tuple(
+            dict.fromkeys(
+                container.image for container in workload.containers if self.image(container.image)
             )
-            key = (workload.namespace, workload.kind, workload.name)
-            self.workloads[key] = Reduced(replace(workload, containers=()), images)
+        )
+        key = (workload.namespace, workload.kind, workload.name)
+        place[key] = Reduced(replace(workload, containers=()), images)
 
     def add_pod(self, pod: Pod) -> None:
         """Take a pod; nothing is kept of one that does not use the target."""
@@ -159,6 +166,10 @@ class Reduction:
     def add_problem(self, what: str, detail: str) -> None:
         """Take note that a list could not be read (403, timeout, …): then the cluster cannot be found safe."""
         self.problems.append(Problem(what, detail))
+
+    def was_read(self, what: str) -> bool:
+        """Tell whether nothing was said against a list."""
+        return all(problem.what != what for problem in self.problems)
 
     def image(self, text: str) -> ImageReference | None:
         """Return the reference if the image comes from the target. What no node can read is never pulled."""

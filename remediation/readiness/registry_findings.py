@@ -33,11 +33,10 @@ _FIXES = {
     RegistryVerdict.ACCEPTED_NO_RIGHT: "give the credential's user the right to pull these repositories",
     RegistryVerdict.DENIED: "check the login and its rights at the registry",
     RegistryVerdict.NOT_PROVEN_PUBLIC: "serve the same storage with the authentication of after the flip at a"
-    " second address and name it"
-    " as the registry's shadow, or ask for evidence L1",
+    " second address, name it as the registry's shadow, and judge again with evidence L2",
     RegistryVerdict.REFUSED_BY_RULES: "name the token server's host in the rules for this registry, if it is right",
 }
-_ASK_AGAIN = "let a worker reach the registry and judge again"
+_ASK_AGAIN = "let a worker reach the registry, and judge again with evidence L2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +50,7 @@ class RepositoryAnswer:
 def judge_repositories(
     images: Mapping[str, str], wanted: Wanted, proofs: Proofs, evidence: Level
 ) -> tuple[RepositoryAnswer, ...]:
-    """Return what keeps repositories from being safe; `images` maps each repository to one image in use."""
+    """Return what is refused or not proven; `images` maps each repository to one image in use."""
     found: dict[Call, list[str]] = {}
     for repository in sorted(images):
         call = _judge(repository, wanted, proofs, evidence)
@@ -67,10 +66,14 @@ def _judge(repository: str, wanted: Wanted, proofs: Proofs, evidence: Level) -> 
     ):  # nobody said which credential; or it has none for this: its pods and templates say so
         return None
     answers = [proof for login in logins if (proof := proofs.get((repository, login)))]
-    best = max((level_of(proof) for proof in answers if not refused(proof)), default=Level.GRAPH)
     if answers and all(map(refused, answers)):
         return _refused(answers[0])
-    return None if best.includes(evidence) else _unproven(answers, evidence)
+    # A Secret may hold any of the logins, so that of the one that is proven least counts.
+    left = [level_of(proof) for proof in answers if not refused(proof)]
+    shown = min(left) if len(answers) == len(logins) else Level.GRAPH
+    if shown.includes(Level.RIGHT):
+        return None
+    return _unproven(answers, evidence, shown)
 
 
 def _refused(proof: RegistryProof) -> Call:
@@ -85,13 +88,25 @@ def _refused(proof: RegistryProof) -> Call:
     )
 
 
-def _unproven(answers: Iterable[RegistryProof], evidence: Level) -> Call:
-    verdict = next((proof.verdict for proof in answers), None)
+def _unproven(answers: Iterable[RegistryProof], evidence: Level, shown: Level) -> Call:
+    """Say that the right to pull is not shown: it blocks where it was asked for, and is never passed over."""
+    verdict = next((proof.verdict for proof in answers if not refused(proof)), None)
     reason = _WHAT_IT_MEANS[verdict] if verdict else _NO_ANSWER
+    fix = _FIXES.get(verdict, _ASK_AGAIN) if verdict else _ASK_AGAIN
+    if not shown.includes(evidence):
+        return Call(
+            FindingClass.R_UNPROVEN,
+            Severity.BLOCKING,
+            f"Evidence {evidence.value} was asked for and is missing: {reason}.",
+            fix,
+            doubt=True,
+        )
+    login = "the registry accepts the login" if shown is Level.LOGIN else "nobody proved the login"
     return Call(
         FindingClass.R_UNPROVEN,
-        Severity.BLOCKING,
-        f"Evidence {evidence.value} was asked for and is missing: {reason}.",
-        _FIXES.get(verdict, _ASK_AGAIN) if verdict else _ASK_AGAIN,
+        Severity.WARNING,
+        f"That the credential can pull these repositories after the flip is not proven (evidence {shown.value}:"
+        f" {login}): {reason}. A verdict 'safe' takes it for granted.",
+        fix,
         doubt=True,
     )

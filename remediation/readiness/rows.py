@@ -31,11 +31,17 @@ def rows(
     *,
     number: int = 1,
     examples: Sequence[str] = (),
+    apart: frozenset[FindingClass] = frozenset(),
 ) -> tuple[Finding, ...]:
-    """Return the findings about an object; of a class the image that matters most stands for the others."""
-    by_class: dict[FindingClass, list[Decision]] = {}
+    """Return the findings about an object; of a class the image that matters most stands for the others.
+
+    Of the classes in `apart` each image is a finding of its own.
+    """
+    by_class: dict[tuple[FindingClass, str], list[Decision]] = {}
     for decision in decisions:
-        by_class.setdefault(decision.call.finding_class, []).append(decision)
+        found = decision.call.finding_class
+        key = (found, decision.image if found in apart else "")
+        by_class.setdefault(key, []).append(decision)
     return tuple(
         _row(cluster, namespace, owner, alike, number, tuple(examples))
         for alike in by_class.values()

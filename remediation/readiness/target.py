@@ -33,11 +33,19 @@ class Target:
 
     def mentioned_in(self, text: str) -> bool:
         """Tell whether a text, such as a field of a custom resource, names the registry."""
-        host = re.escape(_plain(self.registry))
-        found = re.search(rf"(?<![a-z0-9.-]){host}(?::443)?{_END_OF_HOST}(?:/(\S*))?", text.lower())
-        if not found:
-            return False
-        return found[1] is None or self._reaches(re.split("[:@]", found[1])[0])
+        hosts = (*_HUB_HOSTS, DOCKER_HUB) if self.registry == DOCKER_HUB else (self.registry,)
+        host = "|".join(re.escape(name) for name in hosts)
+        pattern = rf"(?<![a-z0-9.-])(?:{host})(?::443)?{_END_OF_HOST}(?:/([a-z0-9._/-]*)([:@]?))?"
+        return any(
+            self._may_mean(found[1] or "", whole=bool(found[2]))
+            for found in re.finditer(pattern, text.lower())
+        )
+
+    def _may_mean(self, path: str, *, whole: bool) -> bool:
+        """Tell whether a path in a text leads here; what goes on after it, unless it is `whole`, cannot be seen."""
+        path = path.strip("._/-")
+        above = not path or self.path.startswith(f"{path}/")
+        return self._reaches(path) or (above and not whole)
 
     def _reaches(self, path: str) -> bool:
         return not self.path or path == self.path or path.startswith(f"{self.path}/")

@@ -15,7 +15,9 @@ class Future:
 
     `account` None means that the ServiceAccount does not exist. `admitted` tells that the API server was asked, and
     `refusal` that it would not create such a pod. `certain` is false where nobody knows whether the names come from the
-    ServiceAccount: a controller that is not built in, seen only through its pods.
+    ServiceAccount: a controller that is not built in, seen only through its pods. `older_than` is the controller of
+    `owner`, such as the Deployment whose rollout has not taken the pods of a ReplicaSet away yet. `accounts_read` is
+    false where nobody could list them.
     """
 
     cluster: str
@@ -29,6 +31,8 @@ class Future:
     admitted: tuple[str, ...] | None = None
     refusal: str = ""
     certain: bool = True
+    older_than: Owner | None = None
+    accounts_read: bool = True
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -62,8 +66,10 @@ def judge_future(future: Future, image: str, cover: Cover, node: str) -> Call:
 
     `node` says who on every node of the cluster is declared to hold a login: "kubelet", "runtime" or "".
     """
-    if future.account is None:
+    if future.account is None and future.accounts_read:
         return _no_account(future, image)
+    if future.account is None and not future.names:
+        return _account_unread(future, image)
     if future.not_mountable:
         return _enforced(future, image)
     if future.refusal:
@@ -102,6 +108,17 @@ def _no_account(future: Future, image: str) -> Call:
         " after the"
         " flip. Once it exists, its first pods need the Secret's name in it.",
         f"{line}, then {again}",
+    )
+
+
+def _account_unread(future: Future, image: str) -> Call:
+    return Call(
+        FindingClass.W_UNKNOWN,
+        Severity.BLOCKING,
+        f"Whether new pods can pull {image} is not known: they get the Secrets of ServiceAccount"
+        f" '{future.account_name}', and ServiceAccounts cannot be read by the worker.",
+        "let the worker list serviceaccounts, or waive this with an owner and a date",
+        doubt=True,
     )
 
 
@@ -186,6 +203,13 @@ def _fix(future: Future, cover: Cover, run: str) -> str:
     to_template = fixes.add_to_template(
         future.cluster, future.namespace, future.owner, future.own, ours
     )
+    if future.older_than and future.older_than.kind == "Deployment":
+        rolled = f"deployment/{future.older_than.name}"
+        status = fixes.kubectl(future.cluster, future.namespace, "rollout", "status", rolled)
+        to_template = (
+            f"bring the rollout of Deployment '{future.older_than.name}' to its end (it is paused, stuck or under way:"
+            f" {status}), so that this older ReplicaSet makes no pods"
+        )
     edit = fixes.kubectl(future.cluster, future.namespace, "edit", "secret", name)
     match cover.code:
         case Coverage.POISONED:

@@ -23,6 +23,7 @@ attempt = redis.call('HINCRBY', KEYS[1], 'attempt', 1)
 redis.call('SET', KEYS[2], attempt, 'PX', ARGV[2])
 redis.call('HSET', KEYS[1], 'status', 'running')
 redis.call('HSETNX', KEYS[1], 'started_at', ARGV[1])
+redis.call('HDEL', KEYS[1], 'judged') -- what an earlier attempt of a check came to counts no more
 if whole == 'queued' then
   redis.call('HSET', KEYS[3], 'status', 'running', 'started_at', ARGV[1])
 end

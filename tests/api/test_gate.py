@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from remediation.readiness.finding import Finding
+from remediation.readiness.finding import Finding, FindingClass, Severity
 from store.store import Store
 from tests.api.conftest import API, Work, a_finding
 
@@ -67,6 +67,21 @@ def test_it_opens_when_the_same_is_found_again(
     assert listed == [safe], "the second look is in no list"
     (noted,) = client.get(f"{API}/audit-events?action=readiness.gate").get_json()["items"]
     assert (noted["outcome"], noted["details"]["check_id"]) == ("done", safe)
+
+
+def test_it_says_what_it_takes_for_granted(
+    client: FlaskClient, ask: Callable[..., str], store: Store, work: Work
+) -> None:
+    granted = a_finding(
+        finding_class=FindingClass.R_UNPROVEN, severity=Severity.WARNING, count=3, doubt=True
+    )
+    check = ask()
+    work.judge(check, granted)
+
+    with somebody_looks(store, work, granted):
+        body = client.get(f"{CHECKS}/{check}/gate").get_json()
+
+    assert (body["verdict"], body["evidence"], body["unproven"]) == ("safe", "L0", 3)
 
 
 def test_it_stays_closed_without_anybody_who_looks(client: FlaskClient, safe: str) -> None:
@@ -149,3 +164,13 @@ def test_callers_of_the_same_moment_share_a_look(
     client.get(f"{CHECKS}/{safe}/gate?wait=0")
 
     assert len(store.runs.active()) == 1
+
+
+def test_another_cluster_under_the_same_name_closes_it(
+    client: FlaskClient, safe: str, store: Store, work: Work
+) -> None:
+    with somebody_looks(store, work, uid="uid-2"):
+        answer = client.get(f"{CHECKS}/{safe}/gate")
+
+    assert codes(answer) == ["changed"]
+    assert "eu-1 is another cluster" in answer.get_json()["errors"][0]["detail"]

@@ -114,6 +114,44 @@ def test_what_blocks_is_shown_with_its_fix(api: StubApi, run: Remediator) -> Non
     assert asked == [{"severity": "blocking", "limit": "1000"}]
 
 
+def test_what_is_not_proven_stands_next_to_the_verdict(api: StubApi, run: Remediator) -> None:
+    row = finding(
+        "registry.example.com/team/app",
+        **{"class": "R_UNPROVEN", "severity": "warning", "explanation": "not proven: it is public"},
+        fix="name a shadow",
+        examples=["registry.example.com/team/app"],
+    )
+    safe = check("safe")
+    safe["summary"] = {"classes": {"P_COVERED": 1, "R_UNPROVEN": 2}}
+    api.on("POST", "/readiness-checks", Reply(safe, 202))
+    api.on("GET", f"/readiness-checks/{ID}/findings", Reply({"items": [row]}))
+
+    result = run(*ASK)
+
+    lines = result.stdout.splitlines()
+    assert result.exit_code == 0
+    assert "safe" in lines[0]
+    near = "\n".join(lines[1:7])
+    assert "not proven: that the credential can pull after the flip, for 2 repositories" in near
+    assert "eu-1: registry.example.com/team/app: not proven: it is public" in near
+    assert "fix: name a shadow" in near
+    asked = [seen.params for seen in api.seen if seen.path.endswith("/findings")]
+    assert asked[0]["class"] == "R_UNPROVEN"
+
+
+def test_a_slip_in_the_name_of_the_registry_shows(api: StubApi, run: Remediator) -> None:
+    safe = check("safe", registries=["registry.exmaple.com"])
+    safe["summary"] = {"classes": {"C_UNUSED": 1, "SA_UNUSED_UNPATCHED": 2}}
+    api.on("POST", "/readiness-checks", Reply(safe, 202))
+    api.on("GET", f"/readiness-checks/{ID}/findings", Reply({"items": []}))
+
+    shown = run(*ASK).stdout
+
+    assert (
+        "nothing uses it: no pod and no template; is the name right? registry.exmaple.com" in shown
+    )
+
+
 def test_a_text_from_a_cluster_cannot_steer_the_terminal(api: StubApi, run: Remediator) -> None:
     answers(api, "not_safe", finding(explanation="red\x1b[31m"))
 
@@ -147,13 +185,21 @@ def test_the_curl_command_does_the_same(run: Remediator, api: StubApi) -> None:
 
 
 def test_an_open_gate_is_exit_code_0(run: Remediator, api: StubApi) -> None:
-    body = {"id": ID, "registries": ["registry.example.com"], "valid_until": "2026-01-31T12:10:00Z"}
+    body = {
+        "id": ID,
+        "registries": ["registry.example.com"],
+        "valid_until": "2026-01-31T12:10:00Z",
+        "evidence": "L0",
+        "unproven": 3,
+    }
     api.on("GET", f"/readiness-checks/{ID}/gate", Reply(body))
 
     result = run("gate", ID)
 
     assert result.exit_code == 0
     assert "registry.example.com can be flipped" in result.stdout
+    assert "(evidence L0)" in result.stdout
+    assert "not proven: that the credential can pull after the flip, for 3 rep" in result.stdout
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from remediation.outcome import Outcome
+from remediation.outcome import Error, ErrorCode, Outcome
 from remediation.permission import Permission
 from remediation.readiness.proof import Level
 from remediation.readiness.request import CheckRequest
@@ -113,6 +113,31 @@ def test_a_second_attempt_replaces_what_the_first_had_stored(store: Store) -> No
     store.runs.finish(second)
 
     assert [row["n"] for _, row in store.checks.findings(stored(store).runs)] == [4]
+
+
+def test_what_a_lost_attempt_came_to_counts_no_more(store: Store) -> None:
+    a_check(store)
+    first = a_claim(store)
+    store.checks.report(first, [{"n": 1}], {}, judged())
+    store.runs.hand_back(first)
+
+    store.runs.finish(a_claim(store), Error(ErrorCode.INTERNAL, "no credential"), RunStatus.FAILED)
+    store.remediations.close(ID)
+
+    assert stored(store).runs[0].judged is None
+    assert stored(store).verdict is Verdict.UNKNOWN
+    assert list(store.checks.findings(stored(store).runs)) == []
+
+
+def test_a_run_that_did_not_end_well_is_never_safe(store: Store) -> None:
+    a_check(store)
+    claim = a_claim(store)
+    store.checks.report(claim, [], {}, judged())
+
+    store.runs.finish(claim, Error(ErrorCode.INTERNAL, "it was tried too often"), RunStatus.FAILED)
+    store.remediations.close(ID)
+
+    assert stored(store).verdict is Verdict.UNKNOWN
 
 
 def test_nothing_shows_before_the_run_has_ended(store: Store) -> None:

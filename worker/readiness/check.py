@@ -37,7 +37,7 @@ from worker.kubeconfigs import Context, Unusable
 from worker.readiness.admission import ask_admission
 from worker.readiness.lists import ListExpired, Lists
 from worker.readiness.reading import Found, Reading
-from worker.readiness.registry import ask_registries
+from worker.readiness.registry import ask_registries, shadows_of
 from worker.run import REACH_SECONDS, RunFailed
 
 VALID = timedelta(minutes=10)
@@ -132,9 +132,9 @@ async def _judge(execution: CheckExecution) -> None:
         admissions: list[AdmissionProof] = []
         if execution.request.asks_registry:
             questions = [question for judge in judges for question in judge.questions()]
-            shadow = execution.credential.shadow if execution.credential else None
+            shadows = shadows_of(execution.credential)
             proofs = await ask_registries(
-                questions, execution.registries, execution.user_agent, shadow
+                questions, execution.registries, execution.user_agent, shadows
             )
         if execution.request.required.includes(Level.ADMISSION):
             admissions = await ask_admission(session, found.templates)

@@ -11,14 +11,14 @@ from remediation.readiness.observation import Mention
 from worker.faults import Call, Fault, Gone
 from worker.observe import decode
 from worker.readiness.lists import Lists
+from worker.readiness.wire_meta import kind_of
 
 # Groups of the API server itself: what runs pods among them is read as such, the rest names no image to pull.
 _OWN_GROUPS = ("", "apps", "batch", "autoscaling", "policy", "events.k8s.io", "extensions")
 _OWN_SUFFIX = ".k8s.io"
 _MOST_KINDS = 300
 _MOST_TOLD = 10
-_MOST_TEXTS = 2000  # in one object
-_DEEPEST = 40
+_MOST_TEXTS = 2000  # with a host, in one object: it is named by the first of them
 
 
 class _Resource(msgspec.Struct, gc=False):
@@ -37,7 +37,7 @@ class _Version(msgspec.Struct, gc=False):
 
 class _Group(msgspec.Struct, gc=False):
     name: str = ""
-    preferredVersion: _Version = msgspec.field(default_factory=_Version)
+    versions: list[_Version] = []  # the preferred one first
 
 
 class _GroupList(msgspec.Struct, gc=False):
@@ -50,24 +50,28 @@ _Found = TypeVar("_Found")
 async def mentions(lists: Lists, hosts: Collection[str]) -> AsyncIterator[Mention]:
     """Yield the texts of the custom resources in which one of the hosts stands. Raises Fault and ListExpired.
 
-    Kinds that may not be listed are in `lists.refused` as one, `customresources`, for the word of somebody who knows.
+    Kinds that cannot be listed are in `lists.refused` as one, `customresources`, for the word of somebody who knows.
     """
     sought = [host.encode() for host in hosts]
     kinds = await _kinds(lists)
     for path, name, kind in kinds[:_MOST_KINDS]:
-        async for page in lists.pages(path, msgspec.Raw, name=name):
-            for raw in page:
-                # Most name no registry: their text alone says so, undecoded.
-                lowered = bytes(raw).lower()
-                if any(host in lowered for host in sought):
-                    for mention in _of_object(kind, msgspec.json.decode(raw)):
-                        yield mention
+        try:
+            async for page in lists.pages(path, msgspec.Raw, name=name):
+                for raw in page:
+                    # Most name no registry: their text alone says so, undecoded.
+                    lowered = bytes(raw).lower()
+                    if any(host in lowered for host in sought):
+                        for mention in _of_object(kind, msgspec.json.decode(raw), hosts):
+                            yield mention
+        except Fault as fault:
+            # One kind whose conversion or server is broken; a cluster that is away says so to the next question.
+            lists.refused[name] = fault.error.detail
     unseen = [name for _, name, _ in kinds if lists.refused.pop(name, None)]
     unseen += [name for _, name, _ in kinds[_MOST_KINDS:]]
     if unseen:
         more = f" and {len(unseen) - _MOST_TOLD} more" if len(unseen) > _MOST_TOLD else ""
         told = f"{', '.join(unseen[:_MOST_TOLD])}{more}"
-        lists.refused["customresources"] = f"the worker may not list {told}"
+        lists.refused["customresources"] = f"these kinds could not be listed: {told}"
 
 
 async def _kinds(lists: Lists) -> list[tuple[str, str, str]]:
@@ -77,12 +81,17 @@ async def _kinds(lists: Lists) -> list[tuple[str, str, str]]:
     for group in groups.groups if groups else ():
         if group.name in _OWN_GROUPS or group.name.endswith(_OWN_SUFFIX):
             continue
-        base = f"/apis/{group.preferredVersion.groupVersion}"
-        resources = await _discover(lists, base, _ResourceList)
-        for resource in resources.resources if resources else ():
-            if "list" in resource.verbs and "/" not in resource.name:
+        known: set[str] = set()
+        # All versions: a kind that is young, or old, is not in the preferred one.
+        for version in group.versions:
+            base = f"/apis/{version.groupVersion}"
+            resources = await _discover(lists, base, _ResourceList)
+            for resource in resources.resources if resources else ():
                 name = f"{resource.name}.{group.name}"
-                found.append((f"{base}/{resource.name}", name, resource.kind))
+                if name not in known and "list" in resource.verbs and "/" not in resource.name:
+                    known.add(name)
+                    kind = kind_of(resource.kind, group.name)
+                    found.append((f"{base}/{resource.name}", name, kind))
     return found
 
 
@@ -101,23 +110,27 @@ async def _discover(lists: Lists, path: str, kind: type[_Found]) -> _Found | Non
     return None
 
 
-def _of_object(kind: str, document: dict[str, Any]) -> Iterator[Mention]:
+def _of_object(kind: str, document: dict[str, Any], hosts: Collection[str]) -> Iterator[Mention]:
     meta = document.get("metadata") or {}
     namespace, name = str(meta.get("namespace", "")), str(meta.get("name", ""))
     told = {key: value for key, value in document.items() if key not in ("metadata", "status")}
-    for place, text in islice(_texts(told, ""), _MOST_TEXTS):
+    named = (
+        (place, text) for place, text in _texts(told) if any(host in text.lower() for host in hosts)
+    )
+    for place, text in islice(named, _MOST_TEXTS):
         yield Mention(namespace, kind, name, place, text)
 
 
-def _texts(value: object, place: str, depth: int = 0) -> Iterator[tuple[str, str]]:
-    """Yield each text with its path, such as spec.containers[0].image."""
-    if isinstance(value, str):
-        yield place, value
-    elif depth == _DEEPEST:
-        return
-    elif isinstance(value, dict):
-        for key, inner in value.items():
-            yield from _texts(inner, f"{place}.{key}" if place else key, depth + 1)
-    elif isinstance(value, list):
-        for index, inner in enumerate(value):
-            yield from _texts(inner, f"{place}[{index}]", depth + 1)
+def _texts(document: object) -> Iterator[tuple[str, str]]:
+    """Yield each text, and each name of a member, with its path, such as spec.containers[0].image."""
+    waiting: list[tuple[str, object]] = [("", document)]
+    while waiting:
+        place, value = waiting.pop()
+        if isinstance(value, str):
+            yield place, value
+        elif isinstance(value, dict):
+            inner = [(f"{place}.{key}" if place else key, each) for key, each in value.items()]
+            yield from ((where, key) for (where, _), key in zip(inner, value, strict=True))
+            waiting += reversed(inner)
+        elif isinstance(value, list):
+            waiting += reversed([(f"{place}[{n}]", each) for n, each in enumerate(value)])

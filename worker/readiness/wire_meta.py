@@ -4,12 +4,21 @@ from datetime import datetime
 
 import msgspec
 
-from remediation.readiness.observation import Owner
+from remediation.readiness.observation import WORKLOAD_KINDS, Owner
+
+_BUILT_IN_GROUPS = ("", "apps", "batch", "extensions")
+
+
+def kind_of(kind: str, group: str) -> str:
+    """Return a kind as findings name it; one that only shares its name with a built-in workload bears its group."""
+    strange = kind in WORKLOAD_KINDS and group not in _BUILT_IN_GROUPS
+    return f"{kind}.{group}" if strange else kind
 
 
 class WireOwner(msgspec.Struct, gc=False):
     """An owner reference."""
 
+    apiVersion: str = ""
     kind: str = ""
     name: str = ""
     controller: bool | None = None
@@ -34,7 +43,8 @@ class WireMeta(msgspec.Struct, gc=False):
         """The owner that controls the object."""
         for owner in self.ownerReferences or ():
             if owner.controller:
-                return Owner(owner.kind, owner.name)
+                group = owner.apiVersion.rpartition("/")[0]
+                return Owner(kind_of(owner.kind, group), owner.name)
         return None
 
     @property

@@ -20,11 +20,24 @@ class WireJobTemplate(msgspec.Struct, gc=False):
     spec: "WireWorkloadSpec"
 
 
+class WireRollingUpdate(msgspec.Struct, gc=False):
+    """How a StatefulSet is rolled out: ordinals below the partition keep the older template."""
+
+    partition: int | None = None
+
+
+class WireUpdateStrategy(msgspec.Struct, gc=False):
+    """How a workload is rolled out; of other kinds nothing is read."""
+
+    rollingUpdate: WireRollingUpdate | None = None
+
+
 class WireWorkloadSpec(msgspec.Struct, gc=False):
     """The spec of any built-in workload."""
 
     replicas: int | None = None
     suspend: bool | None = None
+    updateStrategy: WireUpdateStrategy | None = None
     template: msgspec.Raw = msgspec.field(default_factory=lambda: msgspec.Raw(b"{}"))
     jobTemplate: WireJobTemplate | None = None
 
@@ -42,9 +55,11 @@ class WireCondition(msgspec.Struct, gc=False):
 
 
 class WireWorkloadStatus(msgspec.Struct, gc=False):
-    """The conditions of a workload: only those of a Job are read."""
+    """The conditions of a Job, and the revisions of a StatefulSet."""
 
     conditions: list[WireCondition] | None = None
+    currentRevision: str = ""
+    updateRevision: str = ""
 
 
 class WireWorkload(msgspec.Struct, gc=False):
@@ -68,10 +83,17 @@ class WireWorkload(msgspec.Struct, gc=False):
             controller=meta.controller,
             dormant=replicas == 0 or bool(spec.suspend),
             finished=kind == "Job" and self._has_finished(),
+            partial=kind == "StatefulSet" and self._has_two_templates(),
             replicas=replicas,
             generation=meta.generation,
             labels=template.metadata.labels or {},
         )
+
+    def _has_two_templates(self) -> bool:
+        status, strategy = self.status, self.spec.updateStrategy
+        rolling = strategy.rollingUpdate if strategy else None
+        held = bool(rolling and rolling.partition)
+        return held or status.currentRevision != status.updateRevision
 
     def _has_finished(self) -> bool:
         return any(

@@ -504,3 +504,30 @@ def test_a_key_that_is_no_text_can_be_told() -> None:
 
     assert found.coverage is Coverage.KEY_MISMATCH
     assert json.dumps(found.to_row(), ensure_ascii=False).encode()
+
+
+def test_a_declared_login_for_one_image_hides_no_other() -> None:
+    declared = NodeLogin(parse_target(f"{REGISTRY}/team"))
+    facts = Facts((ClusterFacts(kubelet_logins=(declared,)),))
+    images = (f"{REGISTRY}/team/app:1", f"{REGISTRY}/other/app:1")
+    for order in (images, images[::-1]):
+        containers = tuple(Container(str(n), image) for n, image in enumerate(order))
+        cluster = Cluster(facts=facts).pod(
+            name="static-n1", controller=None, mirror=True, containers=containers
+        )
+
+        found = only(cluster.found(), "P_")
+
+        assert (found.finding_class, found.blocks) == (FindingClass.P_NODE, True)
+
+
+def test_pods_that_others_make_by_hand_do_not_hide_their_account() -> None:
+    cluster = Cluster().secrets(docker="ours").account(name="ci")
+    started = replace(RUNNING, pull_policy="Always")
+    cluster.pod(
+        name="job-1", controller=None, account="ci", restart_policy="Never", containers=(started,)
+    )
+
+    found = only(cluster.found(), "SA_")
+
+    assert (found.name, found.severity) == ("ci", Severity.WARNING)

@@ -73,6 +73,15 @@ def test_images_of_the_registry_are_known(target: str, image: str, expected: boo
         ("r.io/team", "r.io/team:1", True),
         ("r.io/team", "r.io/other/app", False),
         ("r.io/team", "r.io", True),
+        ("r.io/team", "not r.io/other/app:1 but r.io/team/app:1", True),
+        ("r.io/team/app", '{"image": "r.io/team/app"}', True),
+        ("r.io/team/app", "pulled from r.io/team/app.", True),
+        ("r.io/team", "r.io/{{ .Values.team }}/app", True),
+        ("r.io/team/app", "r.io/team", True),
+        ("r.io/team/app", "r.io/team:1", False),
+        ("r.io/team", "r.io/teams", False),
+        ("docker.io", "https://index.docker.io/v1/", True),
+        ("docker.io", "registry-1.docker.io/library/nginx", True),
     ],
 )
 def test_mentions_of_the_registry_are_found(target: str, text: str, expected: bool) -> None:

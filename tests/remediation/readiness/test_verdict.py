@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from remediation.credential import Login, parse_docker_config
 from remediation.readiness.coverage import Wanted
 from remediation.readiness.facts import Facts, WaiverRule
 from remediation.readiness.finding import Coverage, FindingClass, Severity, Waiver
@@ -21,6 +22,7 @@ from tests.remediation.readiness.cluster import (
     REGISTRY,
     Cluster,
     classes,
+    content,
     only,
 )
 
@@ -288,3 +290,98 @@ def test_no_password_is_in_what_comes_out() -> None:
     for password in ("right", "yesterday", "'theirs', password", "password='theirs'"):
         assert f"password='{password}'" not in told
     assert "yesterday" not in told
+
+
+@pytest.mark.parametrize(
+    ("answer", "login", "demanded", "reason"),
+    [
+        (None, LoginAnswer.NOT_CHECKED, Level.GRAPH, "nobody asked the registry"),
+        (V.UNREACHABLE, LoginAnswer.NOT_CHECKED, Level.GRAPH, "could not be reached"),
+        (V.NOT_PROVEN_PUBLIC, LoginAnswer.NOT_CHECKED, Level.GRAPH, "gives it to anyone"),
+        (V.NOT_PROVEN_PUBLIC, LoginAnswer.ACCEPTED, Level.GRAPH, "accepts the login"),
+        (V.NOT_PROVEN_PUBLIC, LoginAnswer.ACCEPTED, Level.LOGIN, "accepts the login"),
+    ],
+    ids=str,
+)
+def test_safe_without_proof_says_so(
+    answer: RegistryVerdict | None, login: LoginAnswer, demanded: Level, reason: str
+) -> None:
+    proofs = [RegistryProof(f"{REGISTRY}/team/app", LOGIN, answer, login)] if answer else []
+
+    findings = good(evidence=demanded).found(proofs=proofs)
+    found = only(findings, "R_")
+
+    assert verdict_of(findings) is Verdict.SAFE
+    assert (found.finding_class, found.severity) == (FindingClass.R_UNPROVEN, Severity.WARNING)
+    assert found.name == f"{REGISTRY}/team/app"
+    assert reason in found.explanation
+    assert "evidence L2" in found.fix
+
+
+def test_what_works_needs_no_word_at_any_level() -> None:
+    for demanded in (Level.GRAPH, Level.LOGIN, Level.RIGHT, Level.ADMISSION):
+        cluster = good(evidence=demanded)
+        assert not [
+            f for f in cluster.found(proofs=cluster.proofs()) if f.name.startswith(REGISTRY)
+        ]
+
+
+def test_each_login_for_a_repository_has_to_be_proven() -> None:
+    other = Login("robot", "broad")
+    wanted = parse_docker_config(content((REGISTRY, other), (f"{REGISTRY}/team", LOGIN)))
+    cluster = good(wanted=Wanted("docker", wanted, "reg"))
+    works = RegistryProof(f"{REGISTRY}/team/app", LOGIN, V.WORKS)
+    away = RegistryProof(f"{REGISTRY}/team/app", other, V.UNREACHABLE)
+
+    assert verdict_of(cluster.found(proofs=[works])) is Verdict.UNKNOWN
+    assert verdict_of(cluster.found(proofs=[works, away])) is Verdict.UNKNOWN
+
+
+def test_nobody_answers_for_a_cluster_that_was_not_seen() -> None:
+    rule = WaiverRule(
+        Waiver("ops", "it is always away", NOW + timedelta(1)), (FindingClass.C_UNREADABLE,)
+    )
+    lost = Cluster(facts=Facts((), (rule,)))
+    lost.judge.add_problem("cluster", "no answer for 10 s")
+
+    assert verdict_of(lost.found()) is Verdict.UNKNOWN
+
+
+def test_a_waiver_for_one_image_accepts_no_other() -> None:
+    containers = tuple(Container(name, f"{REGISTRY}/team/{name}:1") for name in ("app", "b"))
+    cluster = Cluster(facts=waived(1, images=(f"{REGISTRY}/team/app:1",)))
+    cluster.account().workload(containers=containers)
+
+    findings = cluster.found()
+
+    assert [f.image for f in findings if f.blocks] == [f"{REGISTRY}/team/b:1"]
+    assert verdict_of(findings) is Verdict.NOT_SAFE
+
+
+def test_a_waiver_for_one_repository_accepts_no_other() -> None:
+    accepted = Waiver("ops", "known", NOW + timedelta(1))
+    rule = WaiverRule(accepted, (FindingClass.R_UNPROVEN,), names=(f"{REGISTRY}/team/app",))
+    cluster = good(facts=Facts((), (rule,)))
+    cluster.workload(name="b", containers=(Container("b", f"{REGISTRY}/team/b:1"),))
+
+    assert [f.name for f in cluster.found(proofs=[]) if f.blocks] == [f"{REGISTRY}/team/b"]
+
+
+def test_accounts_that_nobody_could_list_are_not_called_missing() -> None:
+    accepted = Waiver("ops", "no right yet", NOW + timedelta(1))
+    rule = WaiverRule(accepted, (FindingClass.C_UNREADABLE,))
+    cluster = Cluster(facts=Facts((), (rule,))).secrets(docker="ours").workload()
+    cluster.judge.add_problem("serviceaccounts", "403 Forbidden")
+
+    assert only(cluster.found(), "W_").finding_class is FindingClass.W_UNKNOWN
+    assert verdict_of(cluster.found()) is Verdict.UNKNOWN
+
+
+def test_a_registry_that_nothing_uses_is_told() -> None:
+    unused = Cluster(registry="registry.exmaple.com").account("docker").workload()
+
+    found = only(unused.found(), "C_")
+
+    assert (found.finding_class, found.severity) == (FindingClass.C_UNUSED, Severity.INFO)
+    assert "registry.exmaple.com" in found.explanation
+    assert FindingClass.C_UNUSED not in classes(good().found())

@@ -3,6 +3,7 @@
 import json
 import shlex
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -226,11 +227,11 @@ def test_a_dormant_template_warns() -> None:
 
 
 def test_what_a_judged_kind_controls_is_judged_through_it() -> None:
-    cluster = Cluster().account()
+    cluster = Cluster().account().workload().workload(kind="CronJob", name="nightly")
     cluster.workload(kind="ReplicaSet", name="web-1", controller=Owner("Deployment", "web"))
     cluster.workload(kind="Job", name="nightly-1", controller=Owner("CronJob", "nightly"))
 
-    assert cluster.judged().workloads == 0
+    assert cluster.judged().workloads == 2
 
 
 def test_what_a_custom_controller_owns_is_judged_itself() -> None:
@@ -411,7 +412,7 @@ def test_a_namespace_that_is_being_deleted_makes_no_pods() -> None:
     cluster = Cluster().account().workload().pod()
     cluster.judge.add_namespace(Namespace("team", terminating=True))
 
-    assert cluster.found() == []
+    assert classes(cluster.found()) == {W.C_UNUSED}
 
 
 def test_a_custom_resource_that_names_the_registry_is_doubt() -> None:
@@ -485,3 +486,39 @@ def test_a_controller_is_well_only_if_all_its_new_pods_are() -> None:
     risky = [f for f in cluster.found() if f.finding_class is W.P_RISK_LOW]
 
     assert all(f.fix.startswith("first mend") for f in risky)
+
+
+def test_a_rollout_that_has_not_ended_is_judged_by_both_templates() -> None:
+    """The pods that are left run with the image on their node; made anew they cannot pull."""
+    old: dict[str, Any] = {
+        "name": "web-1",
+        "kind": "ReplicaSet",
+        "controller": Owner("Deployment", "web"),
+    }
+    cluster = Cluster().secrets(docker="ours", quay="elsewhere").account("docker").workload()
+    cluster.workload("quay", **old).pod("quay", controller=Owner("ReplicaSet", "web-1"))
+
+    found = only(cluster.found(), "W_TEMPLATE")
+
+    assert (found.kind, found.name, found.blocks) == ("ReplicaSet", "web-1", True)
+    assert "Deployment 'web' to its end" in found.fix
+
+
+def test_an_older_replicaset_without_pods_or_with_the_same_secrets_is_no_finding() -> None:
+    old: dict[str, Any] = {"kind": "ReplicaSet", "controller": Owner("Deployment", "web")}
+    cluster = Cluster().secrets(docker="ours").account("docker").workload()
+    cluster.workload("quay", name="web-1", dormant=True, **old).workload(name="web-2", **old)
+
+    assert {found.kind for found in cluster.found() if found.finding_class.startswith("W_")} == {
+        "Deployment"
+    }
+
+
+def test_a_partition_keeps_the_older_template_of_a_statefulset() -> None:
+    cluster = Cluster().secrets(docker="ours", quay="elsewhere").account("docker")
+    cluster.workload(kind="StatefulSet", name="db", partial=True)
+    cluster.pod("quay", name="db-0", controller=Owner("StatefulSet", "db"))
+
+    found = only(cluster.found(), "W_TEMPLATE")
+
+    assert (found.kind, found.name, found.blocks) == ("StatefulSet", "db", True)

@@ -1,0 +1,125 @@
+"""Custom resources: each text that names the registry is found, wherever it stands and whatever serves its kind."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+import pytest
+
+from remediation.outcome import Error, ErrorCode
+from remediation.readiness.observation import Mention
+from worker.faults import Call, Fault, Gone, Retry
+from worker.readiness.lists import Lists
+from worker.readiness.mentions import mentions
+
+HOST = "registry.example.com"
+IMAGE = f"{HOST}/team/app:1"
+GROUPS = {
+    "groups": [
+        {
+            "name": "tools.example.com",
+            "versions": [
+                {"groupVersion": "tools.example.com/v1"},
+                {"groupVersion": "tools.example.com/v1beta1"},
+            ],
+            "preferredVersion": {"groupVersion": "tools.example.com/v1"},
+        }
+    ]
+}
+
+
+class Answers(Lists):
+    """Lists whose answers are given by path; an exception is raised."""
+
+    def __init__(self, answers: Mapping[str, Any]) -> None:
+        self.versions, self.refused = {}, {}
+        self._answers = answers
+
+    async def read(self, path: str, call: Call, **params: str) -> bytes:
+        answer = self._answers.get(path, Gone(namespace=False))
+        if isinstance(answer, Exception):
+            raise answer
+        return orjson.dumps(answer)
+
+
+def resource(name: str, kind: str) -> dict[str, Any]:
+    """Return a resource as the discovery names it."""
+    return {"name": name, "kind": kind, "verbs": ["list", "get"]}
+
+
+def listed(*specs: Any) -> dict[str, Any]:
+    """Return a list of objects with these specs."""
+    items = [
+        {"metadata": {"name": f"o{n}", "namespace": "team"}, "spec": spec}
+        for n, spec in enumerate(specs)
+    ]
+    return {"metadata": {"resourceVersion": "1"}, "items": items}
+
+
+def found(answers: Mapping[str, Any], lists: Answers | None = None) -> list[Mention]:
+    """Return what is found where these answers are given."""
+
+    async def read() -> list[Mention]:
+        return [mention async for mention in mentions(lists or Answers(answers), [HOST])]
+
+    return asyncio.run(read())
+
+
+def one_kind(*specs: Any) -> dict[str, Any]:
+    """Return the answers of a cluster with one kind of custom resources."""
+    return {
+        "/apis": GROUPS,
+        "/apis/tools.example.com/v1": {"resources": [resource("caches", "Cache")]},
+        "/apis/tools.example.com/v1beta1": {"resources": []},
+        "/apis/tools.example.com/v1/caches": listed(*specs),
+    }
+
+
+def test_a_kind_that_only_another_version_has_is_read() -> None:
+    answers = {
+        **one_kind({"image": "quay.io/a"}),
+        "/apis/tools.example.com/v1beta1": {
+            "resources": [resource("caches", "Cache"), resource("pulls", "Pull")]
+        },
+        "/apis/tools.example.com/v1beta1/pulls": listed({"image": IMAGE}),
+    }
+
+    (mention,) = found(answers)
+
+    assert (mention.kind, mention.field, mention.text) == ("Pull", "spec.image", IMAGE)
+
+
+def test_a_text_counts_however_many_stand_before_it_and_however_deep() -> None:
+    deep: Any = IMAGE
+    for _ in range(60):
+        deep = {"in": deep}
+
+    many, nested = found(one_kind({"texts": ["other"] * 5000 + [IMAGE]}, deep))
+
+    assert many.field == "spec.texts[5000]"
+    assert (nested.name, nested.text) == ("o1", IMAGE)
+
+
+def test_the_name_of_a_member_counts() -> None:
+    (mention,) = found(one_kind({"mirrors": {HOST: {"endpoint": "x"}}}))
+
+    assert (mention.field, mention.text) == (f"spec.mirrors.{HOST}", HOST)
+
+
+@pytest.mark.parametrize("code", [ErrorCode.INTERNAL, ErrorCode.FORBIDDEN])
+def test_a_kind_that_cannot_be_listed_is_named_and_holds_up_no_other(code: ErrorCode) -> None:
+    broken = Fault(Error(code, "conversion webhook failed"), Retry.NO)
+    answers = {
+        **one_kind({"image": IMAGE}),
+        "/apis/tools.example.com/v1": {
+            "resources": [resource("bad", "Bad"), resource("caches", "Cache")]
+        },
+        "/apis/tools.example.com/v1/bad": broken,
+    }
+    lists = Answers(answers)
+
+    assert len(found(answers, lists)) == 1
+    assert lists.refused == {
+        "customresources": "these kinds could not be listed: bad.tools.example.com"
+    }
