@@ -60,7 +60,8 @@ async def _take_back(
         return Step(
             reason="the Secret stays: ServiceAccounts still name it", stopped=stopped
         ), accounts
-    return await secrets.take_away(session, plan.namespace, name, plan.secret), accounts
+    step = await secrets.take_away(session, plan.namespace, name, plan.secret, plan.earlier)
+    return step, accounts
 
 
 async def _rewrite_all(session: Session, plan: NamespacePlan, wanted: Rewrite) -> list[Step]:

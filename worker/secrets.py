@@ -69,10 +69,15 @@ async def put(
     return _found(task, existing, doubtful, attempt)
 
 
-async def take_away(session: Session, namespace: str, name: str, write: SecretWrite) -> Step:
-    """Delete the Secret if it still is as it was read. Raises Gone if the namespace is not there any more."""
+async def take_away(
+    session: Session, namespace: str, name: str, write: SecretWrite, earlier: Intent
+) -> Step:
+    """Delete the Secret if it still is as it was read. Raises Gone if the namespace is not there any more.
+
+    `earlier` as in `put`.
+    """
     attempt = 0
-    doubtful = False
+    doubtful = earlier.secret_action is SecretAction.DELETED
     existing = write.existing
     while existing and existing == write.existing:
         attempt += 1

@@ -314,6 +314,16 @@ def test_a_secret_that_is_gone_was_deleted_here_only_if_an_answer_was_lost(answe
     assert row.secret_action is action
 
 
+def test_a_secret_that_a_killed_worker_deleted_late_was_deleted_by_this_run():
+    """The resumed run looked before the request arrived, and finds nothing to delete."""
+    session, (task, plan) = FakeSession(), an_undo(a_secret(ours=True))
+    session.script[SECRET] = [Gone(namespace=False)]
+
+    row = applied(session, task, carry_over(plan, plan.intent))
+
+    assert row.secret_action is SecretAction.DELETED
+
+
 def test_the_version_of_a_created_secret_is_in_the_row():
     session, task = FakeSession(), a_task()
 
