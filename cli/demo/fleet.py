@@ -1,7 +1,7 @@
 """The throwaway fleet: two real control planes with workloads, and the registry their images come from."""
 
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -61,14 +61,22 @@ def wait_until_running(clusters: list[Cluster]) -> None:
 
 
 def wait_for_pods(
-    cluster: Cluster, path: str, wanted: int, *, gone: Collection[str] = frozenset()
+    cluster: Cluster,
+    path: str,
+    wanted: int,
+    *,
+    gone: Collection[str] = frozenset(),
+    keep: Sequence[Manifest] = (),
 ) -> None:
     """Wait until the `wanted` pods of a collection run and those with the uids `gone` do not.
 
-    A pod that has run to its end counts. Raises CliError if that takes too long.
+    `keep` are pods without a controller, made again for as long as they are not there: the fake kubelet deletes by
+    name, and may do so when a new pod has the name already. A pod that has run to its end counts. Raises CliError if
+    that takes too long.
     """
     deadline = time.monotonic() + RUNNING_SECONDS
     while True:
+        cluster.apply(*keep)
         uids = {pod["metadata"]["uid"] for pod in live_pods(cluster, path)}
         if len(uids) >= wanted and uids.isdisjoint(gone):
             return

@@ -76,12 +76,14 @@ def recreate_pods(clusters: Sequence[Cluster], registry: str) -> None:
     would. Raises CliError if they do not come up.
     """
     before = {cluster.name: _delete_pods(cluster) for cluster in clusters}
+    bare = _without_owner(registry)
     for cluster in clusters:
-        cluster.apply(*_without_owner(registry))
+        cluster.apply(*bare)
         _run_cron_jobs(cluster)
     runs = sum(workload.kind == "CronJob" for workload in WORKLOADS)
     for cluster in clusters:
-        wait_for_pods(cluster, "/api/v1/pods", RUNNING_PODS + runs, gone=before[cluster.name])
+        gone = before[cluster.name]
+        wait_for_pods(cluster, "/api/v1/pods", RUNNING_PODS + runs, gone=gone, keep=bare)
 
 
 def mend_template(clusters: Sequence[Cluster]) -> None:

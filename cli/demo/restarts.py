@@ -68,8 +68,8 @@ def _recreate(cluster: Cluster, names: list[str], registry: str) -> None:
         gone = _uids(cluster, mine)
         answer = cluster.http.delete(f"{pods}/{workload.name}", params={"gracePeriodSeconds": "0"})
         answer.raise_for_status()
-        cluster.apply(workload_manifest(registry, workload))
-        wait_for_pods(cluster, mine, 1, gone=gone)
+        again = workload_manifest(registry, workload)
+        wait_for_pods(cluster, mine, 1, gone=gone, keep=[again])
 
 
 def _pods(step: JsonObject) -> str:
