@@ -215,7 +215,7 @@ class RemediationSchema(Answer):
         FollowUpCheckSchema,
         required=True,
         allow_none=True,
-        metadata={"description": "Null as long as there is none."},
+        metadata={"description": "Null until the remediation has ended, and where none follows."},
     )
     approval = fields.Nested(
         ApprovalSchema,

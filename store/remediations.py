@@ -13,6 +13,7 @@ from remediation.readiness.verdict import Verdict
 from remediation.request import RemediationRequest
 from remediation.status import RemediationStatus, RunStatus, remediation_status
 from store import clock, codec, events, keys
+from store.checks import check_after
 from store.idempotency import LIFE_SECONDS, KeyTaken, RequestKey, decode, encode
 from store.lines import in_line, place
 from store.lua import script
@@ -317,7 +318,13 @@ class Remediations:
                     keys.sealed(remediation_id),
                     keys.CHECKS_DUE,
                 ],
-                args=[remediation_id, status, clock.now(), events.change(status=status)],
+                args=[
+                    remediation_id,
+                    status,
+                    clock.now(),
+                    events.change(status=status),
+                    check_after(remediation_id),
+                ],
                 client=pipe,
             )
             for key in _keys_of(remediation_id, run_ids):

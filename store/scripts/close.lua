@@ -1,7 +1,7 @@
 -- End a remediation whose runs have all ended. A final status never changes. One that is to be followed by a readiness
--- check, and was not cancelled, is noted as due for it in the same step.
+-- check, and was not cancelled, is noted as due for it in the same step, and names it from then on.
 -- KEYS: remediation, events, open, open ones of its caller, approvals, sealed login, checks due
--- ARGV: remediation id, status, now, event   Returns 1 if this call ended it
+-- ARGV: remediation id, status, now, event, id of the check   Returns 1 if this call ended it
 local status = redis.call('HGET', KEYS[1], 'status')
 if not status or (status ~= 'queued' and status ~= 'running' and status ~= 'cancelling') then
   redis.call('SREM', KEYS[3], ARGV[1])
@@ -16,6 +16,7 @@ redis.call('SREM', KEYS[4], ARGV[1])
 redis.call('ZREM', KEYS[5], ARGV[1])
 redis.call('DEL', KEYS[6])
 if redis.call('HGET', KEYS[1], 'readiness') == '1' and ARGV[2] ~= 'cancelled' then
+  redis.call('HSET', KEYS[1], 'check', ARGV[5])
   redis.call('SADD', KEYS[7], ARGV[1])
 end
 redis.call('XADD', KEYS[2], '*', 'type', 'remediation.finished', 'data', ARGV[4])

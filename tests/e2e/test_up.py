@@ -102,6 +102,7 @@ def test_status_results_wait_list_in_every_format(service: Service, space: Space
     started = service.cli(
         *("run", "--clusters", "alpha", "--namespaces", name, "--credential", "harbor"),
         *("--no-wait", "-o", "name", "--reason", "INC-1", "--label", "team=shop"),
+        "--no-readiness",  # nothing about the remediation changes once it has ended
     )
     remediation_id = started.stdout.strip()
     assert remediation_id.startswith("rem_"), started

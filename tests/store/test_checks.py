@@ -186,6 +186,9 @@ def test_the_check_after_a_remediation_comes_once(store: Store) -> None:
     store.remediations.close(REMEDIATION)
     assert store.checks.due() == [REMEDIATION]
     follower = check_after(REMEDIATION)
+    ended = store.remediations.get(REMEDIATION)
+    assert ended
+    assert (ended.status.terminal, ended.check_id) == (True, follower)
 
     for _ in range(2):
         store.redis.sadd(keys.CHECKS_DUE, REMEDIATION)  # as if whoever made it had died at once
