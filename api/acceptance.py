@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask import Response
-from ulid import ULID
 
 from api.access import Permission, caller
 from api.audit import decided, summary
@@ -24,8 +23,9 @@ from remediation.status import RemediationStatus
 from store import clock
 from store.connection import StoreUnavailable
 from store.idempotency import KeyTaken, RequestKey
+from store.ids import new_remediation_id
+from store.intake import TooManyActive
 from store.records import NEW, Origin, Remediation, Run
-from store.remediations import TooManyActive
 
 ACCEPTED_HEADERS = {
     **ENTITY_HEADERS,
@@ -97,8 +97,8 @@ def _recorded(plan: Plan, admission: Admission, key: RequestKey | None) -> Remed
     """
     store = services().store
     services().publication.refresh()  # the workers go by it
-    remediation_id = f"rem_{ULID()}"
-    runs = store.remediations.create(
+    remediation_id = new_remediation_id()
+    runs = store.intake.remediation(
         remediation_id,
         plan.request,
         caller().subject,

@@ -120,8 +120,8 @@ def restart_plan(check_id: str) -> Response:
     As data and as `kubectl` lines. The service restarts nothing by itself.
     """
     check = find_check(check_id)
-    checks = services().store.checks
-    plans = [(run, checks.restarts(run)) for run in check.runs if run.judged]
+    findings = services().store.findings
+    plans = [(run, findings.restarts(run)) for run in check.runs if run.judged]
     return json_answer(
         {"clusters": [{"cluster": run.cluster, **plan} for run, plan in plans if plan]}
     )
@@ -147,7 +147,7 @@ def _found(check: Check) -> Iterator[Finding]:
             why = f"{run.error.code}: {run.error.detail}" if run.error else str(run.status)
             yield _reason("clusters", f"{run.cluster} could not be judged ({why})", "not_judged")
     shown = 0
-    for _, row in visible(services().store.checks.findings(check.runs)):
+    for _, row in visible(services().store.findings.rows(check.runs)):
         if row["severity"] != "blocking":
             continue
         if row["waiver"] is None:

@@ -5,7 +5,6 @@ import re
 from typing import Any
 
 from flask import Response, request
-from ulid import ULID
 
 from api import scope
 from api.acceptance import ACCEPTED_HEADERS
@@ -31,6 +30,7 @@ from remediation.status import RemediationStatus
 from store import clock
 from store.connection import StoreUnavailable
 from store.idempotency import KeyTaken, Known, RequestKey
+from store.ids import new_check_id
 from store.records import Check
 from store.recovery import begin_due_checks
 
@@ -166,10 +166,10 @@ def record(
 ) -> Check:
     """Record a check and wake its workers; from the record on nothing can go wrong. Raises KeyTaken."""
     store = services().store
-    check_id = f"chk_{ULID()}"
+    check_id = new_check_id()
     services().publication.refresh()  # the workers go by it
     needs = Permission.READ_READINESS_CHECKS if confirms else Permission.CREATE_READINESS_CHECKS
-    runs = store.checks.create(
+    runs = store.intake.check(
         check_id,
         wanted,
         caller().subject,

@@ -20,9 +20,10 @@ from api.schemas import StrictBoolean
 from api.services import services
 from api.spec import Blueprint
 from remediation.audit import Action
+from store.ids import owner_of
+from store.intake import AlreadyUndone
 from store.lineage import standing_on, wrote
 from store.records import Origin, Remediation, Run
-from store.remediations import AlreadyUndone, owner_of
 
 _MOST_REASONS = 5
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from itertools import islice
 
 from remediation.audit import Action, Verdict
+from remediation.inventory import known_credentials
 from remediation.outcome import Error, ErrorCode
 from remediation.permission import Permission
 from remediation.readiness.proof import Level
@@ -15,11 +16,10 @@ from remediation.readiness.request import CheckRequest
 from remediation.status import RunStatus
 from store import clock, keys
 from store.audit import entry
-from store.checks import check_after
-from store.inventory import known_credentials
+from store.claims import MAX_ATTEMPTS, LeaseLost
+from store.ids import check_after
 from store.records import Run
-from store.remediations import WAKE_MS
-from store.runs import MAX_ATTEMPTS, LeaseLost
+from store.run_hash import WAKE_MS
 from store.store import Store
 
 PERIOD_SECONDS = 0.5
@@ -55,7 +55,7 @@ def recover(store: Store) -> list[Run]:
             store.queue.wake(run.pool, run.id)
             woken.append(run)
     for remediation_id in store.remediations.open_ids():
-        store.remediations.close(remediation_id)
+        store.closing.close(remediation_id)
     begin_due_checks(store)
     return woken
 
@@ -76,7 +76,7 @@ def begin_due_checks(store: Store) -> None:
             inline = request.inline_credential
             known = known_credentials(store.inventory.workers()).get(request.credential or "")
             registries = known.credential.registries if known else ()
-            runs = store.checks.create(
+            runs = store.intake.check(
                 check_after(remediation_id),
                 CheckRequest(
                     clusters=tuple(run.cluster for run in remediation.runs),
@@ -131,10 +131,10 @@ def end_unbegun(store: Store, idle: Iterable[Run]) -> list[Run]:
     for run in runs:
         if run.remediation_id not in cancelled or run.attempt:
             left.append(run)
-        elif claim := store.runs.claim_to_end(run.id):
+        elif claim := store.claims.take_to_end(run.id):
             try:
-                if store.runs.finish(claim, status=RunStatus.CANCELLED) == 0:
-                    store.remediations.close(run.remediation_id)
+                if store.claims.finish(claim, status=RunStatus.CANCELLED) == 0:
+                    store.closing.close(run.remediation_id)
             except LeaseLost:
                 continue
             wake_next(store, run)
@@ -171,15 +171,15 @@ def _too_late(run: Run) -> Error:
 
 
 def _give_up(store: Store, run: Run, error: Error) -> None:
-    claim = store.runs.claim_to_end(run.id)
+    claim = store.claims.take_to_end(run.id)
     # Read under the claim: until then its last worker could report.
     current = store.runs.get(run.id)
     if claim is None or current is None:
         return
     try:
         # Namespaces without a row were not looked at; the total says so.
-        store.runs.observed(claim, current.summary.done, current.missing or ())
-        store.runs.finish(claim, error, RunStatus.FAILED)
+        store.claims.observed(claim, current.summary.done, current.missing or ())
+        store.claims.finish(claim, error, RunStatus.FAILED)
     except LeaseLost:
         return
     wake_next(store, run)

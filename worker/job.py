@@ -23,10 +23,10 @@ from remediation.selection import nearest
 from remediation.status import RunStatus
 from remediation.undo import Done, UndoTask
 from store import lineage
-from store.checks import is_check
+from store.claims import Claim, LeaseLost
 from store.connection import PATIENT, StoreUnavailable
+from store.ids import is_check
 from store.recovery import last_remediation_of, wake_next
-from store.runs import Claim, LeaseLost
 from store.store import Store
 from worker.credentials import CredentialFolder, CredentialUnavailable
 from worker.kubeconfigs import Context, Contexts
@@ -52,7 +52,7 @@ def execute(settings: Settings, contexts: Contexts, registries: Registries, run_
     """Carry out the run if nobody else does; a wake-up that came too late or twice does nothing."""
     store = settings.store(retries=PATIENT)
     try:
-        claim = store.runs.claim(run_id)
+        claim = store.claims.take(run_id)
         if claim:
             log.info("run %s on cluster %s: attempt %d", run_id, claim.run.cluster, claim.attempt)
             _Job(settings, contexts, registries, store, claim).run()
@@ -85,7 +85,7 @@ class _Job:
         self._lost = False
         self._cancelled = threading.Event()
         self._stopped = False
-        self._lease = Lease(store.runs, claim, self._on_lost, self._on_cancel)
+        self._lease = Lease(store.claims, claim, self._on_lost, self._on_cancel)
 
     def run(self) -> None:
         try:
@@ -229,7 +229,7 @@ class _Job:
         else:
             credential = self._held(request.credential or "")
         if fingerprint := keys.fingerprint(credential.content):
-            self._store.runs.uses_credential(self._claim, fingerprint)
+            self._store.claims.uses_credential(self._claim, fingerprint)
         return credential
 
     def _held(self, name: str) -> Credential:
@@ -298,7 +298,7 @@ class _Job:
     def _hand_back(self) -> None:
         run = self._claim.run
         log.info("run %s on %s: told to stop, handed back", run.id, run.cluster)
-        self._store.runs.hand_back(self._claim)
+        self._store.claims.hand_back(self._claim)
         self._store.queue.wake(run.pool, run.id)
 
     def _end(self, error: Error | None = None, status: RunStatus | None = None) -> None:
@@ -307,9 +307,9 @@ class _Job:
             # Namespaces without a row were not reached; the total says what was.
             current = store.runs.get(run.id)
             if current and current.summary.total != current.summary.done:
-                store.runs.observed(self._claim, current.summary.done, current.missing or ())
-        if store.runs.finish(self._claim, error, status) == 0:
-            store.remediations.close(run.remediation_id)
+                store.claims.observed(self._claim, current.summary.done, current.missing or ())
+        if store.claims.finish(self._claim, error, status) == 0:
+            store.closing.close(run.remediation_id)
         wake_next(store, run)
         log.info("run %s on %s: ended", run.id, run.cluster)
 

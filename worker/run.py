@@ -25,8 +25,8 @@ from remediation.selection import missing_names
 from remediation.status import RunStatus
 from remediation.undo import UndoTask
 from store import clock
+from store.claims import Claim
 from store.records import Orders
-from store.runs import Claim
 from store.store import Store
 from worker.apply import carry_out_plan
 from worker.faults import Fault
@@ -127,7 +127,7 @@ async def _in_session(execution: Execution, session: Session) -> None:
     current = asyncio.current_task()
     assert current  # noqa: S101 -- this is a coroutine
     reporter = Reporter(
-        execution.store.runs, execution.claim, current.cancel, execution.witness.publish
+        execution.store.claims, execution.claim, current.cancel, execution.witness.publish
     )
     try:
         if not execution.task.request.dry_run:
@@ -172,7 +172,7 @@ async def _plans(execution: Execution, session: Session) -> list[NamespacePlan]:
         names |= done
     # Before the journal, which tells what may have been written.
     await _prove(execution, session, [plan for plan in plans if not plan.settled])
-    await asyncio.to_thread(store.runs.observed, claim, len(names), missing)
+    await asyncio.to_thread(store.claims.observed, claim, len(names), missing)
     if not task.request.dry_run:
         intents_now = [(plan.namespace, plan.intent) for plan in plans if not plan.settled]
         await asyncio.to_thread(store.journal.note, claim, intents_now)
@@ -219,7 +219,7 @@ async def _prove(
             raise RunFailed(fault.error, _status_of(execution, fault.error)) from None
         if result is None:
             return  # cancelled: what is left is reported as such
-        await asyncio.to_thread(execution.store.runs.checked, execution.claim, result)
+        await asyncio.to_thread(execution.store.claims.checked, execution.claim, result)
     if error := refusal(result, wanted):
         raise RunFailed(error)
 

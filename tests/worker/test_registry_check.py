@@ -36,7 +36,7 @@ NO_CLUSTER: Any = None  # asking it for its images would fail
 def resumed(store: Store, check: CheckResult, wanted: RegistryCheck) -> Execution:
     """Return the second attempt of a run whose first was told `check`."""
     a_remediation(store)
-    store.runs.checked(a_claim(store), check)
+    store.claims.checked(a_claim(store), check)
     request = RemediationRequest(clusters=("eu-1",), credential="reg", registry_check=wanted)
     credential = credential_from_login("reg", "r.example", Login("robot", "made-up"))
     task = Task.of(ID, request, credential)

@@ -28,8 +28,8 @@ from remediation.request import RemediationRequest
 from remediation.selection import NamespaceSelection
 from remediation.status import RunStatus
 from store import clock
+from store.claims import Claim
 from store.records import Judged
-from store.runs import Claim
 from store.store import Store
 from worker.faults import Fault, Retry
 from worker.kube import Session, open_session
@@ -205,7 +205,7 @@ async def _conclude(
     plan = asdict(plan_restarts(judgement, found.budgets))
     if found.no_budgets:
         plan["note"] = f"PodDisruptionBudgets are not respected here: {found.no_budgets}"
-    await asyncio.to_thread(execution.store.checks.report, execution.claim, rows, plan, judged)
+    await asyncio.to_thread(execution.store.findings.report, execution.claim, rows, plan, judged)
 
 
 async def _fail(execution: CheckExecution, error: Error, status: RunStatus) -> NoReturn:
