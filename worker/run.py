@@ -30,11 +30,12 @@ from store.records import Orders
 from store.store import Store
 from worker.apply import carry_out_plan
 from worker.faults import Fault
-from worker.kube import Session, open_session
-from worker.kubeconfigs import Context, Unusable
+from worker.kubeconfig_rules import Unusable
+from worker.kubeconfigs import Context
 from worker.observe import observe
 from worker.registry_check import check
 from worker.reporter import Reporter
+from worker.session import Session, open_session
 from worker.vigil import Vigil
 from worker.witness import Witness
 

@@ -11,9 +11,9 @@ from remediation.plan import Intent, SecretWrite, Task, plan_secret
 from remediation.request import OnConflict
 from remediation.state import MANAGED_BY, MANAGED_BY_LABEL, REMEDIATION_ANNOTATION, Secret
 from worker.faults import Call, Fault, Gone, Retry
-from worker.kube import APPLY_PATCH, MERGE_PATCH, Session
 from worker.observe import read_secret
 from worker.pace import Stopped
+from worker.session import APPLY_PATCH, MERGE_PATCH, Session
 from worker.step import FIELD_MANAGER, MUST_READ, Step, guard
 from worker.wire import version_of
 

@@ -1,4 +1,4 @@
-"""Claims: taken once, fenced, renewed, and ended with what the rows say."""
+"""Claims: one worker at a time, and a late one can do nothing."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor

@@ -32,13 +32,14 @@ from store.claims import Claim
 from store.records import Judged
 from store.store import Store
 from worker.faults import Fault, Retry
-from worker.kube import Session, open_session
-from worker.kubeconfigs import Context, Unusable
+from worker.kubeconfig_rules import Unusable
+from worker.kubeconfigs import Context
 from worker.readiness.admission import ask_admission
 from worker.readiness.lists import ListExpired, Lists
 from worker.readiness.reading import Found, Reading
 from worker.readiness.registry import ask_registries, shadows_of
 from worker.run import REACH_SECONDS, RunFailed
+from worker.session import Session, open_session
 
 VALID = timedelta(minutes=10)
 _MOST_READINGS = 3
