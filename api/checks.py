@@ -29,10 +29,10 @@ from remediation.selection import select_clusters
 from remediation.status import RemediationStatus
 from store import clock
 from store.connection import StoreUnavailable
+from store.due_checks import begin_due_checks
 from store.idempotency import KeyTaken, Known, RequestKey
 from store.ids import new_check_id
 from store.records import Check
-from store.recovery import begin_due_checks
 
 ID_PATTERN = r"chk_[0-7][0-9A-HJKMNP-TV-Z]{25}"
 ID_PARAMETER = {

@@ -1,6 +1,8 @@
 """Remediations: read whole or in part, and asked to end."""
 
 from collections.abc import Callable, Iterable
+from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from redis import Redis
@@ -10,11 +12,13 @@ from remediation.permission import Permission, Requester, Warrant
 from remediation.readiness.verdict import Verdict
 from remediation.request import RemediationRequest
 from remediation.status import RemediationStatus
-from store import codec, events, keys
+from store import clock, codec, events, keys
 from store.idempotency import LIFE_SECONDS, KeyTaken, RequestKey, decode, encode
 from store.lua import script
 from store.records import Orders, Remediation
 from store.register import Entry, Register
+
+_MOST_LOOKED_AT = 200
 
 
 class Remediations(Register[Remediation]):
@@ -46,6 +50,16 @@ class Remediations(Register[Remediation]):
         if not subject or not needs:
             return None
         return Warrant(Requester(subject, tuple(codec.loads(groups))), Permission(needs))
+
+    def last_written(self, cluster: str) -> datetime | None:
+        """Return when the last remediation that may have written on the cluster ended, among the newest ones."""
+        for remediation in islice(self.newest_first(), _MOST_LOOKED_AT):
+            if remediation.request.dry_run:
+                continue
+            for run in remediation.runs:
+                if run.cluster == cluster and run.finished_at:
+                    return clock.parse(run.finished_at)
+        return None
 
     def open_ids(self) -> list[str]:
         """Return the remediations, and checks, that have not ended."""

@@ -15,7 +15,7 @@ from remediation.registry.rules import Registries
 from remediation.status import RunStatus
 from store.claims import Claim, LeaseLost
 from store.connection import PATIENT, StoreUnavailable
-from store.recovery import wake_next
+from store.ending import end
 from store.store import Store
 from worker.execution import Execution, RunFailed
 from worker.kubeconfigs import Contexts
@@ -139,9 +139,7 @@ class _Job:
             current = store.runs.get(run.id)
             if current and current.summary.total != current.summary.done:
                 store.claims.observed(self._claim, current.summary.done, current.missing or ())
-        if store.claims.finish(self._claim, error, status) == 0:
-            store.closing.close(run.remediation_id)
-        wake_next(store, run)
+        end(store, self._claim, error, status)
         log.info("run %s on %s: ended", run.id, run.cluster)
 
 

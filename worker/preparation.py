@@ -17,7 +17,6 @@ from remediation.undo import Done, UndoTask
 from store import lineage
 from store.claims import Claim, LeaseLost
 from store.ids import is_check
-from store.recovery import last_remediation_of
 from store.store import Store
 from worker.credentials import CredentialFolder, CredentialUnavailable
 from worker.execution import Execution, RunFailed
@@ -103,7 +102,7 @@ class Preparation:
             created=created_at,
             concurrency=self._settings.concurrency,
             registries=self._registries,
-            remediated_at=last_remediation_of(self._store, run.cluster),
+            remediated_at=self._store.remediations.last_written(run.cluster),
         )
 
     def _facts(self) -> Facts:

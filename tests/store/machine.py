@@ -30,7 +30,7 @@ from remediation.outcome import (
 from remediation.plan import Intent
 from remediation.request import RemediationRequest
 from remediation.status import RemediationStatus, RunStatus
-from store import keys, lineage, recovery
+from store import ending, keys, lineage, recovery
 from store.claims import MAX_ATTEMPTS, Claim, Hold, LeaseLost
 from store.intake import AlreadyUndone
 from store.lines import place
@@ -266,7 +266,7 @@ class Records(RuleBasedStateMachine):
         if close and left == 0:
             self.store.closing.close(before.id)
         if follow:
-            recovery.wake_next(self.store, run)
+            ending.wake_next(self.store, run)
 
     # Recovery
 

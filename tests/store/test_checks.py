@@ -15,7 +15,7 @@ from store import keys
 from store.claims import MAX_ATTEMPTS, Claim, LeaseLost
 from store.ids import check_after, is_check
 from store.records import Check, Judged, Origin
-from store.recovery import last_remediation_of, recover
+from store.recovery import recover
 from store.store import Store
 from tests.store.values import ID as REMEDIATION
 from tests.store.values import a_row
@@ -254,14 +254,14 @@ def test_no_check_follows_what_was_cancelled(store: Store) -> None:
 
 
 def test_the_last_remediation_of_a_cluster_is_known(store: Store) -> None:
-    assert last_remediation_of(store, "eu-1") is None
+    assert store.remediations.last_written("eu-1") is None
     store.intake.remediation(REMEDIATION, FOLLOWED, "alice", [("eu-1", "main")])
     claim = store.claims.take(f"{REMEDIATION}-0")
     assert claim
     store.claims.finish(claim)
 
-    assert last_remediation_of(store, "eu-1") is not None
-    assert last_remediation_of(store, "us-1") is None
+    assert store.remediations.last_written("eu-1") is not None
+    assert store.remediations.last_written("us-1") is None
 
 
 def test_a_confirmation_is_known_to_its_check_and_in_no_list(store: Store) -> None:

@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 from store.claims import Claim
-from store.recovery import recover, wake_next
+from store.ending import wake_next
+from store.recovery import recover
 from store.store import Store
 from tests.store.test_recovery import later
 from tests.store.values import REQUEST
