@@ -13,7 +13,8 @@ from api.answers import json_answer
 from api.audit import audited, decided
 from api.check_body import digest, unproven, valid_until
 from api.check_findings import visible
-from api.checks import ID_PARAMETER, find_check, held, record
+from api.checks import ID_PARAMETER, find_check, record
+from api.entity import held
 from api.parameters import MAX_WAIT_SECONDS, Wait
 from api.problems import Finding, Problem, pointer
 from api.schemas import Answer, Strict, number, one_of, text, texts
@@ -172,7 +173,7 @@ def _confirmed(check: Check, seconds: int) -> Check | None:
         if not served or (credential is not None and credential not in fleet.credentials):
             return None
         latest = record(check.request, scope.serving(names, credential, fleet), confirms=check.id)
-    return held(latest, seconds)
+    return held(latest, store.checks.get, seconds)
 
 
 def _changes(check: Check, confirmation: Check | None) -> Iterator[Finding]:
