@@ -3,7 +3,8 @@
 from collections.abc import Callable
 
 from remediation.admission import refusal, refusal_of_check
-from remediation.credential import Credential, InvalidCredential, credential_from_login
+from remediation.credential import Credential, credential_from_login
+from remediation.docker_config import InvalidCredential
 from remediation.outcome import Error, ErrorCode
 from remediation.plan import Task
 from remediation.readiness.facts import Facts

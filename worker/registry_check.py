@@ -4,7 +4,8 @@ import asyncio
 import logging
 from collections.abc import Collection
 
-from remediation.credential import Credential, Login
+from remediation.credential import Credential
+from remediation.docker_config import Login
 from remediation.image import ImageReference
 from remediation.outcome import ErrorCode
 from remediation.registry.check import (

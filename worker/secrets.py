@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import orjson
 
-from remediation.credential import SECRET_KEY, SECRET_TYPE
+from remediation.docker_config import SECRET_KEY, SECRET_TYPE
 from remediation.outcome import Error, ErrorCode, SecretAction
 from remediation.plan import Intent, SecretWrite, Task, plan_secret
 from remediation.request import OnConflict

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 
 from remediation.audit import Verdict
-from remediation.credential import SECRET_KEY
+from remediation.docker_config import SECRET_KEY
 from worker.faults import Call, Fault, Gone, Retry, transport_fault
 from worker.kube import Connection, Request
 from worker.kubeconfigs import Context

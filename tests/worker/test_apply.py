@@ -7,7 +7,8 @@ from typing import Any
 import orjson
 import pytest
 
-from remediation.credential import SECRET_TYPE, Login, credential_from_login
+from remediation.credential import credential_from_login
+from remediation.docker_config import SECRET_TYPE, Login
 from remediation.outcome import Error, ErrorCode, Outcome, SecretAction
 from remediation.plan import (
     Intent,

@@ -9,7 +9,7 @@ import pytest
 from nacl.public import PrivateKey
 
 from api.sealing import SealingKey
-from remediation.credential import Login
+from remediation.docker_config import Login
 from remediation.outcome import ErrorCode
 from remediation.permission import Binding, Grant, Policy, Role
 from remediation.registry.rules import Registries

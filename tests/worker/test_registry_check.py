@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from remediation.credential import Login, credential_from_docker_config, credential_from_login
+from remediation.credential import credential_from_docker_config, credential_from_login
+from remediation.docker_config import Login
 from remediation.outcome import ErrorCode, SecretAction
 from remediation.plan import NamespacePlan, SecretWrite, Task
 from remediation.registry.check import CheckResult, RegistryReport
