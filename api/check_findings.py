@@ -121,7 +121,7 @@ def findings(query: dict[str, Any], check_id: str) -> Response:
     after = _position(query["cursor"], filters) if "cursor" in query else None
     clusters = matcher(tuple(query.get("cluster", ("*",))))
     runs = [run for run in check.runs if clusters(run.cluster)]
-    rows = visible(_matching(services().store.checks.findings(runs, after), query))
+    rows = visible(_matching(services().store.findings.rows(runs, after), query))
     chosen = wanted()
     if chosen is not Format.JSON and "limit" not in query:
         return _streamed(chosen, (row for _, row in rows))

@@ -13,7 +13,8 @@ from api.answers import json_answer
 from api.audit import audited, decided
 from api.check_body import digest, unproven, valid_until
 from api.check_findings import visible
-from api.checks import ID_PARAMETER, find_check, held, record
+from api.checks import ID_PARAMETER, find_check, record
+from api.entity import held
 from api.parameters import MAX_WAIT_SECONDS, Wait
 from api.problems import Finding, Problem, pointer
 from api.schemas import Answer, Strict, number, one_of, text, texts
@@ -120,8 +121,8 @@ def restart_plan(check_id: str) -> Response:
     As data and as `kubectl` lines. The service restarts nothing by itself.
     """
     check = find_check(check_id)
-    checks = services().store.checks
-    plans = [(run, checks.restarts(run)) for run in check.runs if run.judged]
+    findings = services().store.findings
+    plans = [(run, findings.restarts(run)) for run in check.runs if run.judged]
     return json_answer(
         {"clusters": [{"cluster": run.cluster, **plan} for run, plan in plans if plan]}
     )
@@ -147,7 +148,7 @@ def _found(check: Check) -> Iterator[Finding]:
             why = f"{run.error.code}: {run.error.detail}" if run.error else str(run.status)
             yield _reason("clusters", f"{run.cluster} could not be judged ({why})", "not_judged")
     shown = 0
-    for _, row in visible(services().store.checks.findings(check.runs)):
+    for _, row in visible(services().store.findings.rows(check.runs)):
         if row["severity"] != "blocking":
             continue
         if row["waiver"] is None:
@@ -172,7 +173,7 @@ def _confirmed(check: Check, seconds: int) -> Check | None:
         if not served or (credential is not None and credential not in fleet.credentials):
             return None
         latest = record(check.request, scope.serving(names, credential, fleet), confirms=check.id)
-    return held(latest, seconds)
+    return held(latest, store.checks.get, seconds)
 
 
 def _changes(check: Check, confirmation: Check | None) -> Iterator[Finding]:

@@ -10,13 +10,13 @@ from api.guard_rails import GuardRails, Limits
 from api.problems import Problem
 from api.services import services
 from remediation.approval import Approval, digest_of, protected
+from remediation.inventory import KnownCredential
 from remediation.patterns import is_literal
 from remediation.request import RemediationRequest
 from store import clock
-from store.inventory import KnownCredential
+from store.intake import TooManyActive
 from store.quotas import CHECKS, REMEDIATIONS
 from store.records import Origin, Remediation, Terms
-from store.remediations import TooManyActive
 
 # Nobody knows when one of the caller's remediations ends.
 _ACTIVE_RETRY_SECONDS = 10

@@ -65,9 +65,7 @@ class Approvals:
             pipe.multi()
             if before and before.state is ApprovalState.PENDING and before.digest != digest:
                 pipe.hset(head, mapping=codec.encode_approval(replace(before, digest=digest)))
-                data = events.change(digest=digest)
-                kind = "remediation.approval_renewed"
-                pipe.xadd(keys.events(remediation_id), {"type": kind, "data": data})
+                events.tell(pipe, remediation_id, "remediation.approval_renewed", digest=digest)
 
         self._redis.transaction(step, head)
 
@@ -101,9 +99,8 @@ def _store(pipe: Any, remediation_id: str, approval: Approval) -> None:
         pipe.delete(keys.sealed(remediation_id))  # nothing of it is begun any more
     pipe.hset(keys.remediation(remediation_id), mapping=fields)
     pipe.zrem(keys.APPROVALS, remediation_id)
-    data = events.change(by=approval.decided_by, comment=approval.comment)
     kind = _EVENTS[approval.state]
-    pipe.xadd(keys.events(remediation_id), {"type": kind, "data": data})
+    events.tell(pipe, remediation_id, kind, by=approval.decided_by, comment=approval.comment)
 
 
 def _runs(pipe: Any, raw: dict[str, str]) -> dict[str, str]:

@@ -87,8 +87,13 @@ def all_rows(run_id: str) -> list[str]:
     return [rows(run_id, outcome) for outcome in Outcome]
 
 
+def of_run(run_id: str) -> list[str]:
+    """The keys of a run that live for as long as its records do."""
+    return [run(run_id), journal(run_id), findings(run_id), restarts(run_id), *all_rows(run_id)]
+
+
 def open_of(caller: str) -> str:
-    """Set: the remediations of one caller that have not ended; `caller` is a digest of the subject."""
+    """Set: the remediations of one caller that have not ended; `caller` is a digest of the subject (see `ids`)."""
     return f"{PREFIX}open-of:{caller}"
 
 

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 from types import TracebackType
 
+from store.claims import Claim, Claims, Hold
 from store.connection import StoreUnavailable
-from store.runs import Claim, Hold, Runs
 
 # Whether the run is to be cancelled is asked more often than the lease is renewed: what is left of a dead worker's
 # lease is time in which nobody goes on.
@@ -27,12 +27,12 @@ class Lease:
 
     def __init__(
         self,
-        runs: Runs,
+        claims: Claims,
         claim: Claim,
         on_lost: Callable[[], object],
         on_cancel: Callable[[], object],
     ) -> None:
-        self._runs = runs
+        self._claims = claims
         self._claim = claim
         self._on_lost = on_lost
         self._on_cancel = on_cancel
@@ -60,10 +60,10 @@ class Lease:
             now = time.monotonic()
             try:
                 if now - renewed > RENEW_SECONDS - LOOK_SECONDS / 2:
-                    hold = self._runs.renew(self._claim)
+                    hold = self._claims.renew(self._claim)
                     renewed = now
                 else:
-                    hold = self._runs.look(self._claim)
+                    hold = self._claims.look(self._claim)
             except StoreUnavailable as error:
                 log.warning(
                     "cannot renew the lease of %s: %s", self._claim.run.id, type(error).__name__

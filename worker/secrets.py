@@ -5,15 +5,15 @@ from dataclasses import replace
 
 import orjson
 
-from remediation.credential import SECRET_KEY, SECRET_TYPE
+from remediation.docker_config import SECRET_KEY, SECRET_TYPE
 from remediation.outcome import Error, ErrorCode, SecretAction
 from remediation.plan import Intent, SecretWrite, Task, plan_secret
 from remediation.request import OnConflict
 from remediation.state import MANAGED_BY, MANAGED_BY_LABEL, REMEDIATION_ANNOTATION, Secret
 from worker.faults import Call, Fault, Gone, Retry
-from worker.kube import APPLY_PATCH, MERGE_PATCH, Session
 from worker.observe import read_secret
 from worker.pace import Stopped
+from worker.session import APPLY_PATCH, MERGE_PATCH, Session
 from worker.step import FIELD_MANAGER, MUST_READ, Step, guard
 from worker.wire import version_of
 

@@ -9,9 +9,9 @@ import orjson
 from remediation.outcome import Error, ErrorCode
 from remediation.state import ServiceAccount
 from worker.faults import Call, Fault, Gone, Retry
-from worker.kube import MERGE_PATCH, Session
 from worker.observe import read_account
 from worker.pace import Stopped
+from worker.session import MERGE_PATCH, Session
 from worker.step import FIELD_MANAGER, MUST_READ, Step, guard
 from worker.wire import references
 

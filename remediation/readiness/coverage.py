@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
-from remediation.credential import DockerConfig, Login
+from remediation.docker_config import DockerConfig, Login
 from remediation.readiness.finding import Coverage
 from remediation.readiness.keyring import KeyedLogins, Match, SecretState, lookup
 from remediation.readiness.proof import Level, RegistryProof, level_of, refused

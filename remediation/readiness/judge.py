@@ -7,7 +7,7 @@ that `wanted_secrets` names, the answers to `questions`, and `conclude`. What is
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
-from remediation.credential import Login
+from remediation.docker_config import Login
 from remediation.readiness.conclusion import Conclusion
 from remediation.readiness.coverer import Coverer
 from remediation.readiness.futures import makers

@@ -150,22 +150,22 @@ class Work:
         for run in remediation.runs:
             if clusters is not None and run.cluster not in clusters:
                 continue
-            claim = self.store.runs.claim(run.id)
+            claim = self.store.claims.take(run.id)
             assert claim is not None
-            self.store.runs.observed(claim, len(rows), self.missing.get(run.cluster, ()))
-            self.store.runs.report(claim, rows)
-            self.store.runs.finish(claim)
-        self.store.remediations.close(remediation_id)
+            self.store.claims.observed(claim, len(rows), self.missing.get(run.cluster, ()))
+            self.store.claims.report(claim, rows)
+            self.store.claims.finish(claim)
+        self.store.closing.close(remediation_id)
 
     def fail(self, remediation_id: str, cluster: str, error: Error) -> None:
         """End the run on a cluster that does not answer."""
         remediation = self.store.remediations.get(remediation_id)
         assert remediation is not None
         run = next(run for run in remediation.runs if run.cluster == cluster)
-        claim = self.store.runs.claim(run.id)
+        claim = self.store.claims.take(run.id)
         assert claim is not None
-        self.store.runs.finish(claim, error, RunStatus.UNREACHABLE)
-        self.store.remediations.close(remediation_id)
+        self.store.claims.finish(claim, error, RunStatus.UNREACHABLE)
+        self.store.closing.close(remediation_id)
 
     def judge(
         self,
@@ -179,7 +179,7 @@ class Work:
         check = self.store.checks.get(check_id)
         assert check is not None
         for run in check.runs:
-            claim = self.store.runs.claim(run.id)
+            claim = self.store.claims.take(run.id)
             assert claim is not None
             now = datetime.now(UTC)
             certificate = {
@@ -199,9 +199,9 @@ class Work:
                 certificate,
             )
             rows = [found.to_row() for found in findings]
-            self.store.checks.report(claim, rows, {"steps": []}, judged)
-            self.store.runs.finish(claim)
-        self.store.remediations.close(check_id)
+            self.store.findings.report(claim, rows, {"steps": []}, judged)
+            self.store.claims.finish(claim)
+        self.store.closing.close(check_id)
 
 
 def a_finding(name: str = "web", **more: Any) -> Finding:

@@ -190,7 +190,7 @@ def test_a_remediation_of_a_protected_cluster_waits(held: dict[str, Any], store:
     assert approval["expires_at"] > clock.later(clock.now(), 200)
     assert "waits for somebody else than client:ci" in held["clusters"][0]["reason"]
     assert store.queue.waiting("default") == 0
-    assert store.runs.claim(f"{held['id']}-0") is None
+    assert store.claims.take(f"{held['id']}-0") is None
 
 
 def test_a_second_person_lets_it_begin(
@@ -205,14 +205,14 @@ def test_a_second_person_lets_it_begin(
     assert approval["comment"] == "CHG-1881"
     assert again.status_code == 200
     assert store.queue.waiting("default") == 2
-    assert store.runs.claim(f"{held['id']}-0")
+    assert store.claims.take(f"{held['id']}-0")
 
 
 def test_who_asked_does_not_decide(held: dict[str, Any], client: FlaskClient, store: Store) -> None:
     problem(decide(client, held, "approve"), 403, "self-approval")
     problem(decide(client, held, "reject"), 403, "self-approval")
 
-    assert store.runs.claim(f"{held['id']}-0") is None
+    assert store.claims.take(f"{held['id']}-0") is None
 
 
 def test_what_is_rejected_ends_as_cancelled(held: dict[str, Any], second: FlaskClient) -> None:
@@ -292,16 +292,16 @@ def test_retry_and_undo_of_a_protected_cluster_need_somebody_again(
     decide(second, held, "approve")
     failed = a_row("b", Outcome.FAILED, error=Error(ErrorCode.FORBIDDEN, "no"))
     for run in store.remediations.get(held["id"]).runs:  # type: ignore[union-attr]
-        claim = store.runs.claim(run.id)
+        claim = store.claims.take(run.id)
         assert claim
         from remediation.outcome import SecretAction
         from remediation.plan import Intent
 
         store.journal.note(claim, [("a", Intent(SecretAction.CREATED, ("default",)))])
-        store.runs.observed(claim, 2, ())
-        store.runs.report(claim, [a_row("a"), failed])
-        store.runs.finish(claim)
-    store.remediations.close(held["id"])
+        store.claims.observed(claim, 2, ())
+        store.claims.report(claim, [a_row("a"), failed])
+        store.claims.finish(claim)
+    store.closing.close(held["id"])
 
     retried = client.post(f"{API}/remediations/{held['id']}/retry")
     undone = client.post(f"{API}/remediations/{held['id']}/undo")

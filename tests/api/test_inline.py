@@ -126,9 +126,9 @@ def end_cancelled(store: Store, work: Work, identity: str) -> None:
 
 def end_without_anybody(store: Store, work: Work, identity: str) -> None:
     """Let the last run end without the remediation being closed, as when the worker dies in between."""
-    claim = store.runs.claim(f"{identity}-0")
+    claim = store.claims.take(f"{identity}-0")
     assert claim
-    store.runs.finish(claim)
+    store.claims.finish(claim)
     assert store.sealed.get(identity)
     recover(store)
 
@@ -328,10 +328,10 @@ def test_an_undo_needs_no_login(client: FlaskClient, store: Store, work: Work, e
 @pytest.mark.usefixtures("opening")
 def test_the_run_shows_which_content_it_used(client: FlaskClient, store: Store) -> None:
     identity = accepted(post(client, BODY))["id"]
-    claim = store.runs.claim(f"{identity}-0")
+    claim = store.claims.take(f"{identity}-0")
     assert claim
 
-    store.runs.uses_credential(claim, "a1b2c3d4e5f60718")
+    store.claims.uses_credential(claim, "a1b2c3d4e5f60718")
 
     shown = client.get(f"{API}/remediations/{identity}").get_json()
     assert shown["clusters"][0]["credential_fingerprint"] == "a1b2c3d4e5f60718"

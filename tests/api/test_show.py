@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 from api.services import services_of
 from api.waiting import MAX_WAITS
 from remediation.outcome import Error, ErrorCode, Outcome
+from store.ids import check_after
 from store.store import Store
 from tests.api.conftest import API, Work, a_row
 
@@ -69,7 +70,12 @@ def test_shows_what_came_of_it(client: FlaskClient, start: Start, work: Work) ->
     }
     assert body["retry_of"] is None
     assert body["undo_of"] is None
-    assert body["links"] == {"self": url(identity), "results": url(identity, "/results")}
+    follower = check_after(identity)
+    assert body["links"] == {
+        "self": url(identity),
+        "results": url(identity, "/results"),
+        "readiness": f"/api/v1/readiness-checks/{follower}",
+    }
 
 
 @pytest.mark.parametrize(
@@ -167,7 +173,10 @@ def test_too_many_waits_are_answered_at_once(
     found = store.remediations.get(identity)
     assert found is not None
     threads = [
-        threading.Thread(target=waits.until, args=(store, found, lambda _: False, 20))
+        threading.Thread(
+            target=waits.hold,
+            args=(store, found, store.remediations.get, lambda _: False, 20),
+        )
         for _ in range(MAX_WAITS)
     ]
     for thread in threads:

@@ -18,9 +18,10 @@ from tests.e2e.fleet import grant_least_privilege
 from tests.e2e.service import ended
 from worker import exec_plugin
 from worker.faults import Fault
-from worker.kube import Session, open_session
-from worker.kubeconfigs import Context, Unusable, load
+from worker.kubeconfig_rules import Unusable
+from worker.kubeconfigs import Context, load
 from worker.observe import observe
+from worker.session import Session, open_session
 
 VERSION = "client.authentication.k8s.io/v1"
 REQUEST = RemediationRequest(clusters=("*",), credential="harbor")
@@ -115,7 +116,7 @@ def test_a_token_file_that_is_replaced_is_read_again(tmp_path: Path, cluster: Cl
     context = a_context(tmp_path, cluster, {"tokenFile": "token"})
 
     async def use(session: Session) -> Any:
-        session._config.api_key["BearerToken"] = "Bearer has-run-out"
+        session._connection._config.api_key["BearerToken"] = "Bearer has-run-out"
         return await observe(session, REQUEST)
 
     assert "default" in used(context, use).present
@@ -259,12 +260,12 @@ def test_a_pod_s_own_account(
     async def use(session: Session) -> None:
         assert (await observe(session, REQUEST)).states
         file.write_text("has-run-out")
-        await session._renew(session._generation)
+        await session._connection.renew(session._connection.generation)
         file.write_text(token)
-        session._next_renewal = 0.0
+        session._connection._next_renewal = 0.0
         assert (await observe(session, REQUEST)).states
         file.unlink()
-        loader: Any = session._config.refresh_api_key_hook.__closure__
+        loader: Any = session._connection._config.refresh_api_key_hook.__closure__
         for cell in loader:  # its minute is over: it reads the file again
             cell.cell_contents.token_expires_at = cell.cell_contents.token_expires_at.replace(
                 year=2000

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from remediation.credential import parse_docker_config
+from remediation.docker_config import parse_docker_config
 from tests.e2e.fleet import PASSWORD, REGISTRY, USERNAME, Space, docker_config
 from tests.e2e.service import Service
 

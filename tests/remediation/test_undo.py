@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remediation.credential import SECRET_TYPE
+from remediation.docker_config import SECRET_TYPE
 from remediation.outcome import NamespaceResult, Outcome, SecretAction
 from remediation.plan import Intent, Task, carry_over, plan_namespace
 from remediation.scope import Scope

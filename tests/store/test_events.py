@@ -11,10 +11,10 @@ from tests.store.values import ID, a_claim, a_remediation, a_row
 def test_events_are_read_in_order_and_from_any_place_on(store: Store) -> None:
     a_remediation(store)
     claim = a_claim(store)
-    store.runs.observed(claim, 1, ())
-    store.runs.report(claim, [a_row("a")])
-    store.runs.finish(claim)
-    store.remediations.close(ID)
+    store.claims.observed(claim, 1, ())
+    store.claims.report(claim, [a_row("a")])
+    store.claims.finish(claim)
+    store.closing.close(ID)
 
     events = store.events.after(ID)
 

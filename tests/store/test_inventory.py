@@ -1,8 +1,13 @@
 """Which workers live and what they announce."""
 
-from remediation.inventory import AnnouncedCluster, AnnouncedCredential
+from remediation.inventory import (
+    AnnouncedCluster,
+    AnnouncedCredential,
+    known_clusters,
+    known_credentials,
+)
 from store import keys
-from store.inventory import LIFE_SECONDS, known_clusters, known_credentials
+from store.inventory import LIFE_SECONDS
 from store.store import Store
 from tests.store.values import all_keys, an_announcement
 

@@ -9,8 +9,8 @@ from remediation.plan import Intent
 from remediation.scope import Scope
 from remediation.status import RunStatus
 from store import lineage
+from store.intake import AlreadyUndone
 from store.records import Origin, Run
-from store.remediations import AlreadyUndone
 from store.store import Store
 from tests.store.values import ID, REQUEST, a_claim, a_remediation, a_row
 
@@ -30,12 +30,12 @@ def carried_out(
     """Carry a run out to its end."""
     claim = a_claim(store, run_id)
     if not error:
-        store.runs.observed(claim, len(rows), ())
+        store.claims.observed(claim, len(rows), ())
     if note:
         intents = [(row.namespace, Intent(SecretAction.CREATED, ("default",))) for row in rows]
         store.journal.note(claim, intents)
-    store.runs.report(claim, rows)
-    store.runs.finish(claim, error, RunStatus.FAILED if error else None)
+    store.claims.report(claim, rows)
+    store.claims.finish(claim, error, RunStatus.FAILED if error else None)
     run = store.runs.get(run_id)
     assert run
     return run
@@ -43,7 +43,7 @@ def carried_out(
 
 def follow(store: Store, remediation_id: str, origin: Origin) -> Run:
     """Record a remediation that follows on another; return its run."""
-    (run,) = store.remediations.create(
+    (run,) = store.intake.remediation(
         remediation_id, REQUEST, "alice", [("eu-1", "main")], origin=origin
     )
     return run
@@ -129,7 +129,7 @@ def test_what_a_lost_run_was_about_to_write_counts_as_written(store: Store) -> N
     a_remediation(store)
     claim = a_claim(store)
     store.journal.note(claim, [("a", Intent(SecretAction.CREATED, ("default",)))])
-    store.runs.finish(claim, LOST, RunStatus.FAILED)
+    store.claims.finish(claim, LOST, RunStatus.FAILED)
     run = store.runs.get(f"{ID}-0")
     assert run
 
@@ -148,7 +148,7 @@ def test_where_a_lost_run_says_that_it_wrote_nothing_nothing_is_taken_back(store
 
 def test_a_dry_run_wrote_nothing(store: Store) -> None:
     request = replace(REQUEST, dry_run=True)
-    store.remediations.create(ID, request, "alice", [("eu-1", "main")])
+    store.intake.remediation(ID, request, "alice", [("eu-1", "main")])
     run = carried_out(store, f"{ID}-0", [a_row("a", Outcome.WOULD_CHANGE)], note=False)
 
     assert not lineage.wrote(store, run)
@@ -172,7 +172,7 @@ def test_a_remediation_is_undone_once(store: Store) -> None:
 def test_what_a_new_one_goes_on_from_is_kept_as_long(store: Store) -> None:
     a_remediation(store)
     first = carried_out(store, f"{ID}-0", [a_row("a", Outcome.FAILED)])
-    store.remediations.close(ID)
+    store.closing.close(ID)
     kept = f"rmd:run:{first.id}:rows:failed"
     store.redis.expire(kept, 60)
 

@@ -50,7 +50,7 @@ def test_a_role_that_is_not_known_gives_nothing(store: Store) -> None:
 def test_the_warrant_of_a_remediation(store: Store) -> None:
     assert store.remediations.warrant(ID) is None
 
-    store.remediations.create(
+    store.intake.remediation(
         ID,
         REQUEST,
         "user:mia",

@@ -8,9 +8,9 @@ import pytest
 from remediation.outcome import ErrorCode
 from remediation.status import RemediationStatus, RunStatus
 from store import keys
+from store.claims import MAX_ATTEMPTS
 from store.records import Run
 from store.recovery import PERIOD_SECONDS, recover, until_next_turn
-from store.runs import MAX_ATTEMPTS
 from store.store import Store
 from tests.store.values import (
     ID,
@@ -158,8 +158,8 @@ def test_a_run_that_kills_its_workers_is_given_up(store: Store) -> None:
     for _ in range(MAX_ATTEMPTS - 1):
         a_later_claim(store)
     last = a_later_claim(store)
-    store.runs.observed(last, 10, ["tpyo"])
-    store.runs.report(last, [a_row("a"), a_row("b")])
+    store.claims.observed(last, 10, ["tpyo"])
+    store.claims.report(last, [a_row("a"), a_row("b")])
     let_go(store)
 
     assert recovered(store) == []
@@ -196,13 +196,13 @@ def test_rows_that_come_while_a_run_is_being_given_up_are_in_the_total(
     a_remediation(store)
     for _ in range(MAX_ATTEMPTS):
         last = a_later_claim(store)
-    store.runs.observed(last, 10, ())
+    store.claims.observed(last, 10, ())
     let_go(store)
     look = type(store.runs).without_lease
 
     def look_and_be_overtaken(runs: object, open_runs: Sequence[Run]) -> list[Run]:
         found = look(store.runs, open_runs)
-        store.runs.report(last, [a_row("a")])
+        store.claims.report(last, [a_row("a")])
         return found
 
     monkeypatch.setattr(type(store.runs), "without_lease", look_and_be_overtaken)
@@ -216,7 +216,7 @@ def test_rows_that_come_while_a_run_is_being_given_up_are_in_the_total(
 
 def test_a_remediation_whose_last_worker_died_before_closing_it_is_closed(store: Store) -> None:
     a_remediation(store)
-    store.runs.finish(a_claim(store))
+    store.claims.finish(a_claim(store))
 
     recovered(store)
 
@@ -235,7 +235,7 @@ def test_a_run_that_was_handed_back_often_is_not_given_up(store: Store) -> None:
     a_remediation(store)
 
     for _ in range(2 * MAX_ATTEMPTS):
-        store.runs.hand_back(a_claim(store))
+        store.claims.hand_back(a_claim(store))
         taken(store)
         assert recovered(store) == [RUN]
 
@@ -244,7 +244,7 @@ def test_a_run_that_was_handed_back_often_is_not_given_up(store: Store) -> None:
 
 def test_a_run_that_nobody_begins_ends_with_its_deadline(store: Store) -> None:
     request = replace(REQUEST, timeout_seconds=-1)
-    store.remediations.create(ID, request, "alice", [("eu-1", "main")])
+    store.intake.remediation(ID, request, "alice", [("eu-1", "main")])
 
     assert recovered(store) == []
 
@@ -258,7 +258,7 @@ def test_a_run_that_nobody_begins_ends_with_its_deadline(store: Store) -> None:
 
 def test_a_run_at_work_is_left_to_its_worker_after_the_deadline(store: Store) -> None:
     request = replace(REQUEST, timeout_seconds=-1)
-    store.remediations.create(ID, request, "alice", [("eu-1", "main")])
+    store.intake.remediation(ID, request, "alice", [("eu-1", "main")])
     a_claim(store)
 
     recovered(store)

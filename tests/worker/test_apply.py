@@ -7,7 +7,8 @@ from typing import Any
 import orjson
 import pytest
 
-from remediation.credential import SECRET_TYPE, Login, credential_from_login
+from remediation.credential import credential_from_login
+from remediation.docker_config import SECRET_TYPE, Login
 from remediation.outcome import Error, ErrorCode, Outcome, SecretAction
 from remediation.plan import (
     Intent,
@@ -22,8 +23,8 @@ from remediation.state import Namespace, NamespaceState, Secret, ServiceAccount
 from remediation.undo import Done, UndoTask
 from worker.apply import carry_out_plan
 from worker.faults import Fault, Gone, Retry
-from worker.kube import Written
 from worker.pace import Pace
+from worker.session import Written
 
 WANTED = credential_from_login("harbor", "registry.example.com", Login("robot", "password"))
 OTHER = credential_from_login("other", "registry.example.com", Login("robot", "an-older-one"))

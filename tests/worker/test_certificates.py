@@ -21,8 +21,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from worker.faults import Call, Fault
-from worker.kube import Session, open_session
 from worker.kubeconfigs import Context, load
+from worker.session import Session, open_session
 
 CALL = Call("list", "namespaces")
 OK = {"kind": "NamespaceList", "items": []}

@@ -9,7 +9,7 @@ import pytest
 from nacl.public import PrivateKey
 
 from api.sealing import SealingKey
-from remediation.credential import Login
+from remediation.docker_config import Login
 from remediation.outcome import ErrorCode
 from remediation.permission import Binding, Grant, Policy, Role
 from remediation.registry.rules import Registries
@@ -72,7 +72,7 @@ def carried_out(
     sealed: str | None = None,
 ) -> Run:
     """Have the worker carry a run out; return it as it has ended."""
-    store.remediations.create(ID, request, "alice", [("eu-1", "main")], sealed=sealed)
+    store.intake.remediation(ID, request, "alice", [("eu-1", "main")], sealed=sealed)
     server = f"http://127.0.0.1:{cluster.getsockname()[1]}"
     context = Context("eu-1", server, {"server": server}, {"token": "t"})
     store.policies.publish(Policy((Binding(("alice",), EVERYTHING),)))

@@ -8,7 +8,7 @@ from remediation.permission import Binding, Grant, Policy, Role
 from remediation.registry.rules import Registries
 from remediation.request import RemediationRequest
 from remediation.status import RemediationStatus
-from store.remediations import run_id
+from store.ids import run_id
 from store.store import Store
 from tests.conftest import STORE_DATABASE
 from worker.job import execute
@@ -29,7 +29,7 @@ def carried_out(store: Store, redis_server: str, policy: Policy | None) -> Error
     """Have a worker take up a run; return why it failed."""
     identity = f"rem_{ULID()}"
     request = RemediationRequest(clusters=("eu-1",), credential="harbor")
-    store.remediations.create(
+    store.intake.remediation(
         identity, request, "user:mia", [("eu-1", "default")], groups=("apps", "eu")
     )
     if policy:

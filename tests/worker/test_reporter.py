@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from remediation.outcome import NamespaceResult, Outcome
+from store.claims import LeaseLost
 from store.connection import StoreUnavailable
-from store.runs import LeaseLost
 from worker.reporter import Reporter
 
 

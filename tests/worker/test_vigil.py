@@ -64,18 +64,18 @@ def test_a_read_does_not_hide_that_it_stood_still() -> None:
 @pytest.mark.parametrize("taken", [False, True])
 def test_a_lease_says_whose_the_run_is(store: Store, taken: bool) -> None:
     request = RemediationRequest(clusters=("eu",), credential="reg")
-    (run,) = store.remediations.create(ID, request, "alice", [("eu", "main")])
-    claim = store.runs.claim(run.id)
+    (run,) = store.intake.remediation(ID, request, "alice", [("eu", "main")])
+    claim = store.claims.take(run.id)
     assert claim
     lost = threading.Event()
-    lease = Lease(store.runs, claim, lost.set, lambda: None)
+    lease = Lease(store.claims, claim, lost.set, lambda: None)
 
     async def story() -> bool:
         vigil = Vigil(lambda: lease.confirmed_at)
         stand_still()
         if taken:
-            store.runs.hand_back(claim)
-            assert store.runs.claim(run.id)
+            store.claims.hand_back(claim)
+            assert store.claims.take(run.id)
         with lease:
             try:
                 await asyncio.wait_for(vigil.certain(), 2)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from remediation.credential import Login, parse_docker_config
+from remediation.docker_config import Login, parse_docker_config
 from remediation.readiness.coverage import Wanted
 from remediation.readiness.facts import Facts, WaiverRule
 from remediation.readiness.finding import Coverage, FindingClass, Severity, Waiver
