@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -25,7 +26,8 @@ set_hypothesis_home_dir(_scratch.name)
 settings.register_profile("tests", database=None, deadline=None)
 settings.load_profile("tests")
 
-START_SECONDS = 20.0
+# Generous everywhere: a machine may be loaded, and what hangs is ended by pytest's own limit.
+START_SECONDS = 90.0
 # Database numbers keep what tests do in passing (0) apart from what the fixture `store` empties.
 STORE_DATABASE = 1
 
@@ -66,6 +68,22 @@ def store(redis_server: str) -> Iterator[Store]:
     opened.redis.flushdb()
     yield opened
     opened.close()
+
+
+def keep_append_only_file(redis: Redis) -> None:
+    """Have a Redis keep its file again; return when it does.
+
+    It writes the file anew first, and until that is done it does not listen to SIGTERM.
+    """
+    redis.config_set("appendonly", "yes")
+    deadline = time.monotonic() + START_SECONDS
+    while _writes_anew(redis.info("persistence")):
+        assert time.monotonic() < deadline, redis.info("persistence")
+        time.sleep(0.02)
+
+
+def _writes_anew(told: Any) -> bool:
+    return bool(told["aof_rewrite_scheduled"] or told["aof_rewrite_in_progress"])
 
 
 def redis_executable() -> str:
