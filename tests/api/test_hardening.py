@@ -161,7 +161,8 @@ def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
 
 def test_a_request_that_drips_in_ends(pair: tuple[socket.socket, socket.socket]) -> None:
     ours, theirs = pair
-    client = PunctualSocket(ours, seconds=0.5)
+    theirs.send(b"x")
+    client = PunctualSocket(ours, seconds=2)
     stop = threading.Event()
 
     def drip() -> None:
