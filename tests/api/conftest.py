@@ -95,8 +95,9 @@ Announce = Callable[..., Announcement]
 
 
 @pytest.fixture
-def announce(store: Store) -> Announce:
-    """Return a function that pretends that a worker lives."""
+def announce(store: Store, monkeypatch: pytest.MonkeyPatch) -> Announce:
+    """Return a function that pretends that a worker lives, for as long as a test takes on any machine."""
+    monkeypatch.setattr("store.inventory.LIFE_SECONDS", 3600)
 
     def announce(
         *clusters: str | AnnouncedCluster,

@@ -10,9 +10,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,7 +36,9 @@ POSTS = 50
 class Process:
     """A running API process, its log and its port."""
 
-    def __init__(self, log: Path, **environment: str) -> None:
+    def __init__(
+        self, log: Path, command: Sequence[str] = ("-m", "api"), **environment: str
+    ) -> None:
         kept = {
             name: value
             for name, value in os.environ.items()
@@ -44,7 +47,7 @@ class Process:
         self.log = log
         with log.open("wb") as file:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "api"],
+                [sys.executable, *command],
                 cwd=ROOT,
                 env={**kept, "REMEDIATOR_LISTEN": "127.0.0.1:0", **environment},
                 stderr=file,
@@ -98,8 +101,8 @@ def run(tmp_path: Path) -> Iterator[Run]:
     """Return a function that starts an API process."""
     running: list[Process] = []
 
-    def run(**environment: str) -> Process:
-        running.append(Process(tmp_path / f"log-{len(running)}", **environment))
+    def run(**more: Any) -> Process:
+        running.append(Process(tmp_path / f"log-{len(running)}", **more))
         return running[-1]
 
     yield run
