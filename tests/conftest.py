@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -28,6 +29,10 @@ settings.load_profile("tests")
 
 # Generous everywhere: a machine may be loaded, and what hangs is ended by pytest's own limit.
 START_SECONDS = 90.0
+
+# Whoever is run in the background by a script ignores Ctrl-C, and so would all that tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 # Database numbers keep what tests do in passing (0) apart from what the fixture `store` empties.
 STORE_DATABASE = 1
 

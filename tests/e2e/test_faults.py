@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from controlplane.cluster import Cluster, ContextSpec, write_kubeconfig
+from tests.e2e.conftest import write_login
 from tests.e2e.fleet import Space, grant_least_privilege
 from tests.e2e.proxy import Plan, Proxy
 from tests.e2e.service import Service
@@ -283,15 +284,9 @@ def test_a_credential_that_the_worker_cannot_use_ends_the_run_before_any_write(
     assert answer.status_code == 422
     assert "must be" in answer.text
 
-    short_lived = credentials / "short-lived"
-    short_lived.mkdir()
-    for part, value in (("registry", "r.example.com"), ("username", "u"), ("password", "p")):
-        (short_lived / part).write_text(value)
-    while not any(
-        item["name"] == "short-lived" for item in service.http.get("/credentials").json()["items"]
-    ):
-        time.sleep(0.1)
-    (short_lived / "password").unlink()
+    write_login(credentials / "short-lived", "r.example.com", "u", "p")
+    service.wait_for_credential("short-lived")
+    (credentials / "short-lived" / "password").unlink()
     done = service.remediate(clusters=["good"], namespaces=[name], credential="short-lived")
 
     assert done.status == "failed"
