@@ -141,6 +141,10 @@ def judged(service: Service, **body: Any) -> dict[str, Any]:
     answer = service.http.post("/readiness-checks", params={"wait": "60"}, json=wanted)
     assert answer.status_code == 202, answer.text
     check: dict[str, Any] = answer.json()
+    for _ in range(3):
+        if not check["terminal"]:
+            path = f"/readiness-checks/{check['id']}"
+            check = service.http.get(path, params={"wait": "60"}).json()
     assert check["terminal"], check
     rows = service.http.get(f"/readiness-checks/{check['id']}/findings", params={"limit": "1000"})
     return check | {"findings": rows.json()["items"]}

@@ -267,7 +267,7 @@ def test_the_deadline_ends_a_run_and_says_what_is_left(
     )
 
     done = service.remediate(
-        clusters=["badly-reached"], namespaces=[space.pattern], timeout_seconds=3
+        clusters=["badly-reached"], namespaces=[space.pattern], timeout_seconds=10
     )
 
     assert done.status == "partial"
