@@ -2,10 +2,13 @@
 
 import json
 import threading
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from controlplane.cluster import Cluster, ContextSpec, write_kubeconfig
 from remediation.credential import parse_docker_config
 from tests.e2e.conftest import write_login
 from tests.e2e.fleet import (
@@ -14,8 +17,10 @@ from tests.e2e.fleet import (
     USERNAME,
     Space,
     docker_config,
+    grant_least_privilege,
     until_admitted_with,
 )
+from tests.e2e.gate import Gate
 from tests.e2e.service import Service, until
 
 
@@ -377,7 +382,22 @@ def test_s9_a_denied_service_account_leaves_the_others_their_chance(service: Ser
     assert space.pull_secrets(name, "guarded") == []
 
 
-def test_s10_progress_can_be_followed_while_it_runs(service: Service, space: Space):
+@pytest.fixture
+def half_way(
+    clusters: tuple[Cluster, ...], credentials: Path, tmp_path: Path
+) -> Iterator[tuple[Service, Gate]]:
+    """A service whose way to the cluster is shut when half of 60 namespaces have their Secret."""
+    with Gate(clusters[0], free=30) as gate:
+        context = ContextSpec(gate.server, gate.cluster.ca_file, grant_least_privilege(clusters[0]))
+        write_kubeconfig(tmp_path / "kubeconfig", {"alpha": context})
+        running = Service(tmp_path / "service", [tmp_path / "kubeconfig"], credentials)
+        yield running, gate
+        gate.open.set()
+        running.stop()
+
+
+def test_s10_progress_can_be_followed_while_it_runs(half_way: tuple[Service, Gate], space: Space):
+    service, gate = half_way
     for number in range(60):
         space.namespace(f"n{number:02}", ("default", "web"))
     answer = service.post(clusters=["alpha"], namespaces=[space.pattern])
@@ -385,10 +405,12 @@ def test_s10_progress_can_be_followed_while_it_runs(service: Service, space: Spa
     etag, seen = answer.headers["ETag"], [answer.json()]
 
     while not seen[-1]["terminal"]:
-        changed = service.http.get(path, params={"wait": "10"}, headers={"If-None-Match": etag})
+        changed = service.http.get(path, params={"wait": "60"}, headers={"If-None-Match": etag})
         assert changed.status_code == 200, changed.text
         etag = changed.headers["ETag"]
         seen.append(changed.json())
+        if seen[-1]["summary"]["namespaces"]["done"]:
+            gate.open.set()
 
     done = [body["summary"]["namespaces"]["done"] for body in seen]
     assert done == sorted(done)
