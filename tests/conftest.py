@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from hypothesis.configuration import set_hypothesis_home_dir
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -24,7 +24,12 @@ from store.store import Store
 # Nothing is kept in the checkout, which may belong to somebody else.
 _scratch = tempfile.TemporaryDirectory(prefix="hypothesis-")
 set_hypothesis_home_dir(_scratch.name)
-settings.register_profile("tests", database=None, deadline=None)
+# The tests of every change try the same cases, so that none fails by chance; `--hypothesis-profile=drawn` draws others.
+_usual = settings(
+    database=None, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("drawn", parent=_usual, derandomize=False)
+settings.register_profile("tests", parent=_usual, derandomize=True)
 settings.load_profile("tests")
 
 # Generous everywhere: a machine may be loaded, and what hangs is ended by pytest's own limit.
