@@ -67,15 +67,16 @@ class Service:
 
     def stop(self) -> None:
         """End it as Ctrl-C does."""
+        if hasattr(self, "http"):
+            self.http.close()  # the API lingers over connections that are kept open
         self.process.terminate()
         try:
             rest, _ = self.process.communicate(timeout=90)
         except subprocess.TimeoutExpired:
             self.process.kill()
             rest, _ = self.process.communicate(timeout=10)
-        if hasattr(self, "http"):
+        if hasattr(self, "printed"):
             self.printed += rest
-            self.http.close()
 
     def child(self, module: bytes) -> tuple[int, dict[bytes, bytes]]:
         """Return the id of a process that `up` started, and its environment; one that has ended is started again."""

@@ -207,7 +207,7 @@ def _all_done_once(space: Space, names: list[str], done: Outcome) -> None:
 
 
 def test_stopped_in_the_middle_it_goes_on_at_the_next_start(own: _Restartable, space: Space):
-    names = [space.namespace(f"n{number:03}", ("default", "web", "job")) for number in range(250)]
+    names = [space.namespace(f"n{number:03}", ("default", "web", "job")) for number in range(60)]
     remediation_id = own.started(space.pattern)
 
     own.service.stop()
@@ -220,7 +220,7 @@ def test_stopped_in_the_middle_it_goes_on_at_the_next_start(own: _Restartable, s
 
 
 def test_a_killed_worker_is_replaced_and_its_run_goes_on(own: _Restartable, space: Space):
-    names = [space.namespace(f"n{number:03}", ("default", "web", "job")) for number in range(250)]
+    names = [space.namespace(f"n{number:03}", ("default", "web", "job")) for number in range(60)]
     worker = own.service.http.get("/system").json()["workers"][0]["pid"]
     remediation_id = own.started(space.pattern)
 
