@@ -15,9 +15,10 @@ REQUEST_SECONDS = 20.0
 class PunctualSocket:
     """A client's socket: from `begin` on, a request has so many seconds, then it reads as if the client had gone."""
 
-    def __init__(self, client: socket.socket, seconds: float = REQUEST_SECONDS) -> None:
+    def __init__(self, client: socket.socket, seconds: float | None = None) -> None:
+        """`seconds` are REQUEST_SECONDS unless told."""
         self._client = client
-        self._seconds = seconds
+        self._seconds = REQUEST_SECONDS if seconds is None else seconds
         self._until: float | None = None
 
     def begin(self) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from remediation.outcome import AccountCounts, Error, NamespaceResult, Outcome, 
 from remediation.readiness.finding import Coverage, Finding, FindingClass, Severity
 from remediation.readiness.verdict import verdict_of
 from remediation.status import RunStatus
+from store.events import Events
 from store.records import Judged
 from store.store import Store
 
@@ -93,8 +95,9 @@ Announce = Callable[..., Announcement]
 
 
 @pytest.fixture
-def announce(store: Store) -> Announce:
-    """Return a function that pretends that a worker lives."""
+def announce(store: Store, monkeypatch: pytest.MonkeyPatch) -> Announce:
+    """Return a function that pretends that a worker lives, for as long as a test takes on any machine."""
+    monkeypatch.setattr("store.inventory.LIFE_SECONDS", 3600)
 
     def announce(
         *clusters: str | AnnouncedCluster,
@@ -219,6 +222,20 @@ def a_finding(name: str = "web", **more: Any) -> Finding:
         "fix": "remediate",
     }
     return Finding(**{**usual, **more})
+
+
+@pytest.fixture
+def waited(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Have time pass only where an answer is held back; the value grows by the seconds of each look."""
+    seconds: list[float] = []
+
+    def wait(events: Events, remediation_id: str, last_id: str, most: float) -> bool:
+        seconds.append(most)
+        return False
+
+    monkeypatch.setattr(Events, "wait", wait)
+    monkeypatch.setattr("api.waiting.time", SimpleNamespace(monotonic=lambda: sum(seconds)))
+    return seconds
 
 
 @pytest.fixture

@@ -161,7 +161,8 @@ def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
 
 def test_a_request_that_drips_in_ends(pair: tuple[socket.socket, socket.socket]) -> None:
     ours, theirs = pair
-    client = PunctualSocket(ours, seconds=0.5)
+    theirs.send(b"x")
+    client = PunctualSocket(ours, seconds=2)
     stop = threading.Event()
 
     def drip() -> None:
@@ -200,7 +201,12 @@ def test_the_patience_of_others_is_left_to_them(pair: tuple[socket.socket, socke
 
 def test_many_slow_clients_leave_room_for_others(run: Run, environment: dict[str, str]) -> None:
     """More of them than there are threads: all are gone after a while, and everybody else is served."""
-    process = run(**environment)
+    impatient = (
+        "from api import __main__, slow_clients\n"
+        "slow_clients.REQUEST_SECONDS = 3.0\n"
+        "__main__.main()"
+    )
+    process = run(**environment, command=("-c", impatient))
     head = b"GET /livez HTTP/1.1\r\nHost: x\r\nX-Slow: "
     slow = [
         socket.create_connection(("127.0.0.1", process.port), PATIENCE_SECONDS) for _ in range(150)

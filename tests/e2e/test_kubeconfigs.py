@@ -200,14 +200,17 @@ def test_a_missing_exec_plugin_is_named(tmp_path: Path, cluster: Cluster):
 def test_an_exec_plugin_that_hangs_is_ended_with_all_that_it_started(
     tmp_path: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch, told_to_stop: bool
 ):
-    monkeypatch.setattr(exec_plugin, "SECONDS", 30 if told_to_stop else 1)
-    plugin = a_plugin(tmp_path, f"sleep 300 & echo $! > '{tmp_path}/pid'; wait")
+    monkeypatch.setattr(exec_plugin, "SECONDS", 3600 if told_to_stop else 3)
+    # The file appears as a whole.
+    told = f"echo $! > '{tmp_path}/new'; mv '{tmp_path}/new' '{tmp_path}/pid'"
+    plugin = a_plugin(tmp_path, f"sleep 300 & {told}; wait")
     context = a_context(tmp_path, cluster, {"exec": plugin})
 
     async def main() -> None:
         opening = asyncio.create_task(open_session(context, "test", 4).__aenter__())
-        await asyncio.sleep(1 if told_to_stop else 0)
         if told_to_stop:
+            while not (tmp_path / "pid").exists():
+                await asyncio.sleep(0.02)
             opening.cancel()
         await opening
 
@@ -230,8 +233,9 @@ def test_an_exec_plugin_is_asked_again_for_a_token_that_has_run_out(
 
 
 def test_a_server_that_refuses_every_token_does_not_have_the_plugin_run_for_every_call(
-    tmp_path: Path, cluster: Cluster
+    tmp_path: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ):
+    monkeypatch.setattr("worker.kube._RENEWAL_SECONDS", 3600)
     script = f"echo x >> '{tmp_path}/runs'; {answers(token='wrong')}"
     context = a_context(tmp_path, cluster, {"exec": a_plugin(tmp_path, script)})
 

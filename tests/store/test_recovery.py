@@ -38,27 +38,37 @@ def recovered(store: Store) -> list[str]:
     return [run.id for run in recover(store)]
 
 
-def test_the_next_look_is_when_a_lease_ends(store: Store) -> None:
+@pytest.fixture
+def _slowly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give whoever looks a turn of half an hour, so that it does not matter how fast a test is."""
+    monkeypatch.setattr("store.recovery._TURN_MS", 1_800_000)
+
+
+@pytest.mark.usefixtures("_slowly")
+def test_the_next_look_is_when_a_lease_ends(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("store.recovery.PERIOD_SECONDS", 1800.0)
     a_remediation(store)
     a_claim(store)
     later(store)
-    store.redis.pexpire(keys.lease(RUN), 200)
+    store.redis.pexpire(keys.lease(RUN), 900_000)
 
     recover(store)
 
-    assert store.redis.pttl(keys.REAPER) <= 200
-    assert until_next_turn(store) <= 0.201
+    assert store.redis.pttl(keys.REAPER) <= 900_000
+    assert until_next_turn(store) <= 900.001
 
 
+@pytest.mark.usefixtures("_slowly")
 def test_leases_that_are_held_hurry_nobody(store: Store) -> None:
     a_remediation(store)
     a_claim(store)
     later(store)
+    store.redis.pexpire(keys.lease(RUN), 3_600_000)
 
     recover(store)
 
     assert store.runs.next_lease_end(store.runs.active())
-    assert store.redis.pttl(keys.REAPER) > 200
+    assert store.redis.pttl(keys.REAPER) > 900_000
     store.redis.pexpire(keys.REAPER, 60_000)
     assert until_next_turn(store) == PERIOD_SECONDS  # whoever has the turn may die
     store.redis.delete(keys.REAPER)

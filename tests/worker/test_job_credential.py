@@ -83,6 +83,12 @@ def carried_out(
     return run
 
 
+@pytest.fixture
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give a cluster that says nothing up sooner."""
+    monkeypatch.setattr("worker.run.REACH_SECONDS", 2.0)
+
+
 def called(cluster: socket.socket) -> bool:
     """Tell whether anybody has connected."""
     try:
@@ -152,6 +158,7 @@ def test_a_request_whose_login_was_changed_ends_the_run(store, settings, cluster
     assert "belongs to another request" in detail
 
 
+@pytest.mark.usefixtures("_impatient")
 def test_a_login_that_opens_goes_on_to_the_cluster(store, settings, cluster, private, caplog):
     run = carried_out(store, settings, cluster, INLINE, sealed_for(private))
 
@@ -160,6 +167,7 @@ def test_a_login_that_opens_goes_on_to_the_cluster(store, settings, cluster, pri
     assert PASSWORD not in caplog.text
 
 
+@pytest.mark.usefixtures("_impatient")
 def test_a_key_that_broke_later_does_not_touch_named_credentials(store, settings, cluster):
     folder = settings.credentials_dir / "harbor"
     folder.mkdir()
