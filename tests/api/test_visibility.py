@@ -163,6 +163,19 @@ def test_pages_hold_what_may_be_seen_and_a_cursor_opens_nothing(
     assert team.get(f"{path}&cursor={own}").status_code == 422
 
 
+def test_a_cursor_of_readiness_checks_opens_nothing(team: FlaskClient, bind: Bind) -> None:
+    body = {"clusters": ["eu-1"], "namespaces": ["team-a"], "registry": "registry.example.com"}
+    for _ in range(2):
+        assert team.post(f"{API}/readiness-checks", json=body).status_code == 202
+    path = f"{API}/readiness-checks?limit=1"
+    cursor = team.get(path).get_json()["next_cursor"]
+    assert team.get(f"{path}&cursor={cursor}").status_code == 200
+
+    bind({**TEAM, "clusters": ["eu-?"]})
+
+    assert team.get(f"{path}&cursor={cursor}").status_code == 422
+
+
 def test_the_list_holds_what_may_be_seen(
     client: FlaskClient, team: FlaskClient, mixed: str
 ) -> None:
