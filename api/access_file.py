@@ -127,7 +127,7 @@ def _access_file(
     oidc, kubernetes = found.get("oidc"), found.get("kubernetes")
     return AccessFile(
         keys,
-        Policy(tuple(map(_binding, found["bindings"]))),
+        Policy(tuple(map(_binding, found["bindings"])), rails.protected_clusters),
         Oidc(**_with_paths(oidc, path.parent)) if oidc else None,
         Kubernetes(**_with_paths(kubernetes, path.parent)) if kubernetes else None,
         rails,
