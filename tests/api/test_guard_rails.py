@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 
 from api.guard_rails import GuardRails, GuardRailsError, Limits, guard_rails
 from remediation.api_key import ENTROPY_BYTES, ApiKey, new_api_key
+from remediation.inventory import AnnouncedCredential
 from store import clock, keys
 from store.recovery import recover
 from store.store import Store
@@ -241,8 +242,6 @@ def test_what_nobody_decides_on_ends_as_cancelled(
 def test_another_login_has_to_be_looked_at_again(
     held: dict[str, Any], client: FlaskClient, second: FlaskClient, announce: Announce
 ) -> None:
-    from remediation.inventory import AnnouncedCredential
-
     other = AnnouncedCredential(CREDENTIAL, ("registry.example.com",), ("somebody-else",))
     announce("prod-eu", "stage", credentials=[other])
 
@@ -251,6 +250,32 @@ def test_another_login_has_to_be_looked_at_again(
     fresh = client.get(f"{API}/remediations/{held['id']}").get_json()
     assert fresh["approval"]["digest"] != held["approval"]["digest"]
     assert decide(second, fresh, "approve").status_code == 202
+
+
+def test_another_login_in_another_pool_has_to_be_looked_at_again(
+    held: dict[str, Any], second: FlaskClient, announce: Announce
+) -> None:
+    """A run writes what its own worker holds."""
+    other = AnnouncedCredential(CREDENTIAL, ("registry.example.com",), ("somebody-else",))
+    announce("prod-us", pool="zone", credentials=[other])
+
+    problem(decide(second, held, "approve"), 409, "approval-stale")
+
+
+def test_the_same_login_in_another_pool_changes_nothing(
+    held: dict[str, Any], second: FlaskClient, announce: Announce
+) -> None:
+    announce("prod-us", pool="zone")
+
+    assert decide(second, held, "approve").status_code == 202
+
+
+def test_the_workers_are_told_what_is_protected(held: dict[str, Any], store: Store) -> None:
+    assert held["approval"]
+    policy = store.policies.current()
+
+    assert policy is not None
+    assert policy.protected == ("prod-*",)
 
 
 def test_nothing_is_approved_that_nobody_can_look_at(
