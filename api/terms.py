@@ -141,7 +141,7 @@ def _approval(
         request, clusters, _login(credential), retry_of=origin.retry_of, undo_of=origin.undo_of
     )
     expires_at = clock.later(clock.now(), rails.approval_minutes * 60)
-    return Approval(digest, caller().subject, expires_at)
+    return Approval(digest, caller().identity.person, expires_at)
 
 
 def _login(known: KnownCredential | None) -> list[str]:

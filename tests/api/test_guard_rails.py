@@ -216,6 +216,29 @@ def test_who_asked_does_not_decide(held: dict[str, Any], client: FlaskClient, st
     assert store.runs.claim(f"{held['id']}-0") is None
 
 
+def test_who_asked_does_not_decide_with_another_key_either(
+    held: dict[str, Any],
+    client: FlaskClient,
+    second: FlaskClient,
+    access_file: Path,
+) -> None:
+    access = json.loads(access_file.read_text())
+    for entry in access["keys"]:
+        entry["owner"] = "user:mia"
+    access_file.write_text(json.dumps(access))
+    asked = client.post(f"{API}/remediations", json={**BODY, "namespaces": ["a"]}).get_json()
+
+    assert asked["requested_by"] == "client:ci"
+    assert asked["approval"]["requested_by"] == "user:mia"
+    problem(decide(second, asked, "approve"), 403, "self-approval")
+
+    access["keys"][1]["owner"] = "user:lea"
+    access_file.write_text(json.dumps(access) + " ")
+    answer = decide(second, asked, "approve")
+    assert answer.status_code == 202
+    assert answer.get_json()["approval"]["decided_by"] == "user:lea"
+
+
 def test_what_is_rejected_ends_as_cancelled(held: dict[str, Any], second: FlaskClient) -> None:
     answer = decide(second, held, "reject", comment="not before the weekend")
 
