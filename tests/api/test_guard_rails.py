@@ -239,6 +239,22 @@ def test_who_asked_does_not_decide_with_another_key_either(
     assert answer.get_json()["approval"]["decided_by"] == "user:lea"
 
 
+@pytest.mark.parametrize(
+    "less", [{"credentials": ["quay"]}, {"clusters": ["prod-eu"]}, {"namespaces": ["team-*"]}]
+)
+def test_who_decides_has_to_be_bound_to_all_of_it(
+    held: dict[str, Any], second: FlaskClient, access_file: Path, less: dict[str, Any]
+) -> None:
+    access = json.loads(access_file.read_text())
+    (both,) = access["bindings"]
+    bob = {**both, "subjects": ["client:bob"], **less}
+    access["bindings"] = [{**both, "subjects": ["client:ci"]}, bob]
+    access_file.write_text(json.dumps(access))
+
+    problem(decide(second, held, "approve"), 403, "forbidden")
+    problem(decide(second, held, "reject"), 403, "forbidden")
+
+
 def test_what_is_rejected_ends_as_cancelled(held: dict[str, Any], second: FlaskClient) -> None:
     answer = decide(second, held, "reject", comment="not before the weekend")
 

@@ -89,6 +89,22 @@ def test_a_login_is_sealed_for_the_workers_and_for_its_remediation(
 
 
 @pytest.mark.usefixtures("opening")
+def test_a_login_of_ones_own_needs_a_binding_to_all_credentials(
+    client: FlaskClient, access_file: Path
+) -> None:
+    access = json.loads(access_file.read_text())
+    for credentials, status in ((["*-registry", "h*"], 403), (["h*", "*"], 202)):
+        access["bindings"][0]["credentials"] = credentials
+        access_file.write_text(json.dumps(access))
+
+        answer = post(client, BODY)
+
+        assert answer.status_code == status
+        if status == 403:
+            assert "a credential of your own" in answer.get_json()["detail"]
+
+
+@pytest.mark.usefixtures("opening")
 @pytest.mark.parametrize(("credentials", "shown"), [(["*"], SHOWN), (["harbor", "h*"], None)])
 def test_whose_login_it_is_is_for_those_who_may_use_any(
     client: FlaskClient,
