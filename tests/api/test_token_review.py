@@ -61,15 +61,31 @@ def server() -> Iterator[Server]:
     thread.join()
 
 
+class Clock:
+    """Tells the time that it is set to."""
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
 @pytest.fixture
-def reviewer(server: Server, tmp_path: Path) -> TokenReviewer:
+def now() -> Clock:
+    """Return the reviewer's clock."""
+    return Clock()
+
+
+@pytest.fixture
+def reviewer(server: Server, tmp_path: Path, now: Clock) -> TokenReviewer:
     """Return who asks the server."""
     token_file = tmp_path / "token"
     token_file.write_text("our-own\n")
     settings = Kubernetes(
         audience=AUDIENCE, server=server.url, ca_file=Path(certifi.where()), token_file=token_file
     )
-    return TokenReviewer(settings)
+    return TokenReviewer(settings, now)
 
 
 def test_it_asks_with_our_audience_and_once_for_each_token(
@@ -85,6 +101,21 @@ def test_it_asks_with_our_audience_and_once_for_each_token(
     assert [review["spec"] for review in server.asked] == [
         {"token": asked, "audiences": [AUDIENCE]}
     ]
+
+
+def test_it_believes_an_answer_for_ten_seconds_only(
+    server: Server, reviewer: TokenReviewer, now: Clock
+) -> None:
+    asked = token()
+    assert reviewer.identify(asked)
+    server.status = {"authenticated": False}  # the ServiceAccount is gone
+    now.seconds += 9.9
+    assert reviewer.identify(asked)
+
+    now.seconds += 0.1
+
+    with pytest.raises(TokenRefused):
+        reviewer.identify(asked)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,8 @@ from flask.testing import FlaskClient
 from remediation.api_key import ENTROPY_BYTES, ApiKey, new_api_key
 from remediation.outcome import Error, ErrorCode, Outcome
 from remediation.permission import Binding, Grant, Policy, Role
+from remediation.registry.check import CheckResult, RegistryReport
+from remediation.registry.verdict import Verdict
 from store.store import Store
 from tests.api.conftest import API, CREDENTIAL, Announce, Work, a_finding, a_row, an_entry
 
@@ -121,6 +123,22 @@ def test_a_remediation_shows_what_may_be_seen(
     assert (
         client.get(f"{API}/remediations/{mixed}").get_json()["summary"]["namespaces"]["total"] == 19
     )
+
+
+@pytest.mark.parametrize(("namespaces", "told"), [(["team-a"], True), (["team-a", "*"], False)])
+def test_what_the_registry_said_is_for_those_who_see_all_namespaces(
+    client: FlaskClient, team: FlaskClient, store: Store, namespaces: list[str], told: bool
+) -> None:
+    identity = made(client, "eu-1", namespaces=namespaces)
+    claim = store.runs.claim(f"{identity}-0")
+    assert claim
+    said = RegistryReport("registry.example.com", Verdict.WORKS, "ok", repository="vault/unsealer")
+    store.runs.checked(claim, CheckResult((said,), "2026-01-31T12:00:00.000Z"))
+
+    answer = team.get(f"{API}/remediations/{identity}")
+
+    assert ("vault/unsealer" in answer.text) is told
+    assert "vault/unsealer" in client.get(f"{API}/remediations/{identity}").text
 
 
 @pytest.mark.parametrize("form", ["json", "ndjson", "csv", "table"])
