@@ -69,7 +69,11 @@ def test_shows_what_came_of_it(client: FlaskClient, start: Start, work: Work) ->
     }
     assert body["retry_of"] is None
     assert body["undo_of"] is None
-    assert body["links"] == {"self": url(identity), "results": url(identity, "/results")}
+    assert body["links"] == {
+        "self": url(identity),
+        "results": url(identity, "/results"),
+        "readiness": f"{API}/readiness-checks/{identity.replace('rem_', 'chk_')}",
+    }
 
 
 @pytest.mark.parametrize(
