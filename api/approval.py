@@ -129,7 +129,8 @@ def _decided(remediation_id: str, body: Body, state: ApprovalState) -> tuple[Rem
     check_decision(remediation)
     if state is ApprovalState.APPROVED and _pending(remediation):
         services().store.approvals.renew(remediation_id, digest_now(remediation))
-    verdict = Verdict(state, caller().subject, body.fields["digest"], body.fields.get("comment"))
+    person = caller().identity.person
+    verdict = Verdict(state, person, body.fields["digest"], body.fields.get("comment"))
     after, changed = services().store.approvals.decide(remediation_id, verdict)
     if isinstance(after, Refusal):
         raise _refused(after, find(remediation_id))

@@ -141,13 +141,19 @@ def _approval(
         request, clusters, _login(credential), retry_of=origin.retry_of, undo_of=origin.undo_of
     )
     expires_at = clock.later(clock.now(), rails.approval_minutes * 60)
-    return Approval(digest, caller().subject, expires_at)
+    return Approval(digest, caller().identity.person, expires_at)
 
 
 def _login(known: KnownCredential | None) -> list[str]:
-    """Return what is known of a credential's content; never the time of its file, which differs between pods."""
-    if known is None:
-        return []
-    credential = known.credential
-    fingerprint = [credential.fingerprint] if credential.fingerprint else []
-    return [*credential.registries, *credential.usernames, *fingerprint]
+    """Return what is known of a credential's content, wherever it is held: a run uses what its own worker holds.
+
+    Never the time of its file, which differs between pods.
+    """
+    usable = [each.credential for each in known.holders] if known else []
+    told = {
+        part
+        for each in usable
+        if not each.problem
+        for part in (*each.registries, *each.usernames, each.fingerprint)
+    }
+    return sorted(part for part in told if part)

@@ -44,12 +44,13 @@ class Remediations(Register[Remediation]):
 
     def warrant(self, remediation_id: str) -> Warrant | None:
         """Return on whose behalf it is done, None if the remediation is not there."""
-        subject, groups, needs = self._redis.hmget(
-            keys.remediation(remediation_id), "requested_by", "groups", "needs"
+        subject, groups, needs, approval = self._redis.hmget(
+            keys.remediation(remediation_id), "requested_by", "groups", "needs", "approval_state"
         )
         if not subject or not needs:
             return None
-        return Warrant(Requester(subject, tuple(codec.loads(groups))), Permission(needs))
+        requester = Requester(subject, tuple(codec.loads(groups)))
+        return Warrant(requester, Permission(needs), approved=approval == ApprovalState.APPROVED)
 
     def last_written(self, cluster: str) -> datetime | None:
         """Return when the last remediation that may have written on the cluster ended, among the newest ones."""

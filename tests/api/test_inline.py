@@ -89,6 +89,47 @@ def test_a_login_is_sealed_for_the_workers_and_for_its_remediation(
 
 
 @pytest.mark.usefixtures("opening")
+def test_a_login_of_ones_own_needs_a_binding_to_all_credentials(
+    client: FlaskClient, access_file: Path
+) -> None:
+    access = json.loads(access_file.read_text())
+    for credentials, status in ((["*-registry", "h*"], 403), (["h*", "*"], 202)):
+        access["bindings"][0]["credentials"] = credentials
+        access_file.write_text(json.dumps(access))
+
+        answer = post(client, BODY)
+
+        assert answer.status_code == status
+        if status == 403:
+            assert "a credential of your own" in answer.get_json()["detail"]
+
+
+@pytest.mark.usefixtures("opening")
+@pytest.mark.parametrize(("credentials", "shown"), [(["*"], SHOWN), (["harbor", "h*"], None)])
+def test_whose_login_it_is_is_for_those_who_may_use_any(
+    client: FlaskClient,
+    access_file: Path,
+    credentials: list[str],
+    shown: object,
+) -> None:
+    identity = accepted(post(client, BODY | {"namespaces": ["team-a"]}))["id"]
+    binding = {
+        "subjects": ["client:ci"],
+        "role": "viewer",
+        "clusters": ["eu-*"],
+        "namespaces": ["team-*"],
+        "credentials": credentials,
+    }
+    access = json.loads(access_file.read_text()) | {"bindings": [binding]}
+    access_file.write_text(json.dumps(access))
+
+    answer = client.get(f"{API}/remediations/{identity}")
+
+    assert answer.get_json()["request"]["inline_credential"] == shown
+    assert ("robot" in answer.text) is (shown is not None)
+
+
+@pytest.mark.usefixtures("opening")
 def test_the_password_is_nowhere(
     client: FlaskClient, store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -1,5 +1,6 @@
 """Which credential a run works with, before it says a word to its cluster."""
 
+import logging
 import socket
 from collections.abc import Iterator
 from dataclasses import replace
@@ -20,6 +21,7 @@ from store import keys
 from store.records import Run
 from store.store import Store
 from tests.conftest import STORE_DATABASE
+from worker import job
 from worker.job import execute
 from worker.kubeconfigs import Context, Contexts
 from worker.settings import Settings
@@ -179,3 +181,22 @@ def test_a_key_that_broke_later_does_not_touch_named_credentials(store, settings
 
     assert called(cluster)
     assert run.credential_fingerprint is None
+
+
+def test_the_text_of_a_foreign_exception_is_repeated_nowhere(
+    store, settings, cluster, private, monkeypatch, caplog
+):
+    def broken(*_: object) -> None:
+        raise RuntimeError(f"cannot make anything of {PASSWORD}")
+
+    monkeypatch.setattr(job, "credential_from_login", broken)
+    caplog.set_level(logging.DEBUG)
+
+    run = carried_out(store, settings, cluster, INLINE, sealed_for(private))
+
+    assert run.error
+    assert run.error.code is ErrorCode.INTERNAL
+    assert "RuntimeError" in run.error.detail
+    assert "RuntimeError" in caplog.text
+    assert PASSWORD not in f"{run.error}"
+    assert PASSWORD not in caplog.text
