@@ -135,7 +135,7 @@ class _Job:
             orders,
             concurrency,
             self._registries,
-            Vigil(lambda: self._lease.confirmed_at),
+            Vigil(lambda: self._lease.held_until),
         )
 
     def _prepare_check(self) -> CheckExecution:

@@ -202,11 +202,7 @@ class Session:
         body: bytes | None = None,
         content_type: str | None = None,
     ) -> Written:
-        await self.pace.clearance()
-        if self._vigil:
-            await self._vigil.certain() if body is not None else self._vigil.look()
-        if body is not None and self.pace.stop.is_set():
-            raise Stopped
+        await self._clearance(writes=body is not None)
         generation = self._generation
         try:
             return await self._attempt(method, path, call, params, body, content_type)
@@ -214,7 +210,16 @@ class Session:
             if fault.retry is not Retry.NEW_TOKEN:
                 raise
         await self._renew(generation)
+        await self._clearance(writes=body is not None)  # a plugin may have taken its time
         return await self._attempt(method, path, call, params, body, content_type)
+
+    async def _clearance(self, *, writes: bool) -> None:
+        """Return once a request may be sent. Raises Fault, and Stopped for a write of a run that is cancelled."""
+        await self.pace.clearance()
+        if writes and self._vigil:
+            await self._vigil.certain()
+        if writes and self.pace.stop.is_set():
+            raise Stopped
 
     async def _attempt(
         self,

@@ -1,4 +1,4 @@
-"""Redis goes away under load and comes back: callers are told to come again, workers go on, nothing is lost.
+"""Redis goes away under load and comes back: callers are told to come again, workers wait, nothing is lost.
 
 REDIS_AWAY_SECONDS says for how long (longer than a lease by default).
 """
@@ -49,10 +49,6 @@ class Slow:
         """Return how many namespaces are reported as changed."""
         body = self.service.http.get(f"/remediations/{remediation_id}").json()
         return int(body["summary"]["namespaces"]["changed"])
-
-    def writes(self) -> int:
-        """Return how many writes the cluster has seen."""
-        return sum(request.method == "PATCH" for request in self.way.log)
 
 
 @pytest.fixture
@@ -114,7 +110,7 @@ def test_redis_is_away_for_a_while_under_load(
     key = {"Idempotency-Key": "while-redis-is-away"}
 
     redis.kill()
-    gone_at, before = time.monotonic(), slow.writes()
+    gone_at = time.monotonic()
     while time.monotonic() < gone_at + AWAY_SECONDS:
         assert is_sent_away(http.post("/remediations", json=other, headers=key))
         assert is_sent_away(http.get(f"/remediations/{remediation_id}"))
@@ -122,10 +118,8 @@ def test_redis_is_away_for_a_while_under_load(
         assert is_sent_away(http.post(f"/remediations/{remediation_id}/undo"))
         assert is_sent_away(httpx.get(f"{slow.service.url}/readyz", trust_env=False))
         assert httpx.get(f"{slow.service.url}/livez", trust_env=False).is_success
-    written = slow.writes() - before
     redis.start()
 
-    assert written > 0, "the worker went on meanwhile"
     until(
         lambda: httpx.get(f"{slow.service.url}/readyz", trust_env=False).is_success,
         "API that has found Redis again",
