@@ -143,10 +143,11 @@ def encode_row(row: NamespaceResult) -> str:
         row.duration_ms,
         encode_error(row.error),
     ]
-    if row.secret_version or row.doubtful:
+    if row.secret_version or row.doubtful or row.doubtful_accounts is not None:
         packed += [
             row.secret_version,
             int(row.doubtful),
+            row.doubtful_accounts,
         ]  # in few rows: a million of them must be thinkable
     return f"{row.namespace}{_NUL}{dumps(packed)}"
 
@@ -155,7 +156,7 @@ def decode_row(outcome: Outcome, member: str) -> NamespaceResult:
     """Read what `encode_row` wrote."""
     namespace, _, packed = member.partition(_NUL)
     reason, action, counts, changed, attempts, duration_ms, error, *more = loads(packed)
-    version, doubtful = more or (None, 0)
+    version, doubtful, accounts = more or (None, 0, None)
     return NamespaceResult(
         namespace,
         outcome,
@@ -168,6 +169,7 @@ def decode_row(outcome: Outcome, member: str) -> NamespaceResult:
         decode_error(error),
         tuple(version) if version else None,
         bool(doubtful),
+        None if accounts is None else tuple(accounts),
     )
 
 
