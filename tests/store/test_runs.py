@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
+from typing import Any
 
 import pytest
 
@@ -41,6 +42,30 @@ def test_one_of_many_gets_the_run(store: Store) -> None:
         claims = [each.result() for each in [threads.submit(claim) for _ in range(THREADS)]]
 
     assert len([claim for claim in claims if claim]) == 1
+    run = store.runs.get(RUN)
+    assert run
+    assert run.attempt == 1
+    assert [event.type for event in store.events.after(ID)][1:] == ["run.started"]
+
+
+def test_a_claim_whose_answer_was_lost_is_sent_again_and_got(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a_remediation(store)
+    script = store.runs._claim
+
+    def lost_once(**what: Any) -> Any:
+        """Do what the client of Redis does where it gets no answer."""
+        script(**what)
+        return script(**what)
+
+    monkeypatch.setattr(store.runs, "_claim", lost_once)
+
+    claim = store.runs.claim(RUN)
+
+    assert claim
+    assert claim.attempt == 1
+    assert store.runs.claim(RUN) is None, "another call is another claim"
     run = store.runs.get(RUN)
     assert run
     assert run.attempt == 1
