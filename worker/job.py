@@ -206,6 +206,14 @@ class _Job:
     def _task_of(self, request: RemediationRequest) -> Task | UndoTask:
         run = self._claim.run
         scope = lineage.scope_of(self._store, run)
+        if scope is None:
+            raise RunFailed(
+                Error(
+                    ErrorCode.INTERNAL,
+                    "the records of what is to be retried are gone, so it is not known what that left over",
+                    "start a new remediation of the namespaces that are meant",
+                )
+            )
         if run.undoes:
             return UndoTask.of(run.remediation_id, request, self._to_undo(run.undoes), scope)
         return Task.of(run.remediation_id, request, self._credential(request), scope)

@@ -17,9 +17,10 @@ from remediation.request import InlineCredential, RemediationRequest
 from remediation.sealing import InlineLogin, KeyKind, format_key
 from remediation.status import RemediationStatus, RunStatus
 from store import keys
-from store.records import Run
+from store.records import Origin, Run
 from store.store import Store
 from tests.conftest import STORE_DATABASE
+from tests.store.values import a_claim
 from worker.job import execute
 from worker.kubeconfigs import Context, Contexts
 from worker.settings import Settings
@@ -171,3 +172,20 @@ def test_a_key_that_broke_later_does_not_touch_named_credentials(store, settings
 
     assert called(cluster)
     assert run.credential_fingerprint is None
+
+
+def test_a_retry_whose_parent_is_no_longer_recorded_touches_nothing(store, settings, cluster):
+    """Taken for a new request it would be about every namespace that the patterns match."""
+    request = RemediationRequest(clusters=("*",), credential="harbor")
+    (parent,) = store.remediations.create(OTHER, request, "alice", [("eu-1", "main")])
+    origin = Origin(retry_of=OTHER, parents={"eu-1": (parent.id,)})
+    store.remediations.create(ID, request, "alice", [("eu-1", "main")], origin=origin)
+    store.runs.finish(a_claim(store, parent.id))
+    store.redis.delete(keys.run(parent.id))
+
+    run = carried_out(store, settings, cluster, request)
+
+    assert run.error
+    assert (run.status, run.error.code) == (RunStatus.FAILED, ErrorCode.INTERNAL)
+    assert "gone" in run.error.detail
+    assert not called(cluster)
