@@ -47,7 +47,7 @@ class Checks:
         already stays. One that only `confirms` another is in no list. Having recorded nothing, raises
         KeyTaken if something was made of the idempotency key before.
         """
-        now = clock.now()
+        now = clock.text(clock.common(self._redis))
         head = keys.remediation(check_id)
         run_ids = [f"{check_id}-{index}" for index in range(len(clusters))]
         kinship = {"remediation": remediation_id, "confirms": confirms}

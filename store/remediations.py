@@ -66,7 +66,7 @@ class Remediations:
         Having recorded nothing, raises KeyTaken if something was made of the idempotency key before, AlreadyUndone if a
         run that is to be taken back has been since, and TooManyActive beyond the terms.
         """
-        now = clock.now()
+        now = clock.text(clock.common(self._redis))
         deadline = clock.later(now, request.timeout_seconds)
         run_ids = [run_id(remediation_id, index) for index in range(len(clusters))]
         head = keys.remediation(remediation_id)
