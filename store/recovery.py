@@ -55,7 +55,7 @@ def recover(store: Store) -> list[Run]:
         ):
             store.queue.wake(run.pool, run.id)
             woken.append(run)
-    for remediation_id in store.remediations.open_ids():
+    for remediation_id in store.remediations.to_close():
         store.remediations.close(remediation_id)
     begin_due_checks(store)
     return woken

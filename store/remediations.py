@@ -21,6 +21,7 @@ from store.records import FREE, NEW, Orders, Origin, Paused, Remediation, Run, T
 from store.sealed import life
 
 _LIST_CHUNK = 50
+_FORGOTTEN_AT_ONCE = 10
 WAKE_MS = 2000
 
 
@@ -247,6 +248,18 @@ class Remediations:
         """Return the remediations that have not ended."""
         return sorted(self._redis.smembers(keys.OPEN))
 
+    def to_close(self) -> list[str]:
+        """Return those of them whose runs have all ended, or whose records are gone."""
+        ids = self.open_ids()
+        with self._redis.pipeline(transaction=False) as pipe:
+            for remediation_id in ids:
+                pipe.hget(keys.remediation(remediation_id), "open")
+            return [
+                remediation_id
+                for remediation_id, left in zip(ids, pipe.execute(), strict=True)
+                if left in (None, "0")
+            ]
+
     def cancel(
         self, remediation_id: str, key: RequestKey | None = None
     ) -> RemediationStatus | None:
@@ -307,6 +320,8 @@ class Remediations:
         if not all(status.terminal for status in statuses):
             return False
         status = remediation_status(statuses)
+        followed = raw.get("remediation", remediation_id)
+        verdict = overall(run.verdict for run in runs)
         with self._redis.pipeline(transaction=True) as pipe:
             self._close(
                 keys=[
@@ -317,6 +332,8 @@ class Remediations:
                     keys.APPROVALS,
                     keys.sealed(remediation_id),
                     keys.CHECKS_DUE,
+                    keys.remediation(followed),
+                    keys.events(followed),
                 ],
                 args=[
                     remediation_id,
@@ -324,17 +341,28 @@ class Remediations:
                     clock.now(),
                     events.change(status=status),
                     check_after(remediation_id),
+                    verdict,
+                    events.change(verdict=verdict),
                 ],
                 client=pipe,
             )
             for key in _keys_of(remediation_id, run_ids):
                 pipe.expire(key, self._retention)
-            if followed := raw.get("remediation"):
-                verdict = overall(run.verdict for run in runs)
-                pipe.hset(keys.remediation(followed), "verdict", verdict)
-                change = {"type": "readiness.finished", "data": events.change(verdict=verdict)}
-                pipe.xadd(keys.events(followed), change)
-            return bool(pipe.execute()[0])
+            ended = bool(pipe.execute()[0])
+        if ended:
+            self._forget_oldest()
+        return ended
+
+    def _forget_oldest(self) -> None:
+        """Take some of those off the lists whose records have run out: nobody may ever read on to them."""
+        for listed in (keys.REMEDIATIONS, keys.CHECKS):
+            oldest = self._redis.zrangebylex(listed, "-", "+", start=0, num=_FORGOTTEN_AT_ONCE)
+            with self._redis.pipeline(transaction=False) as pipe:
+                for each in oldest:
+                    pipe.exists(keys.remediation(each))
+                there = pipe.execute()
+            if gone := [each for each, is_there in zip(oldest, there, strict=True) if not is_there]:
+                self._redis.zrem(listed, *gone)
 
     def _runs(self, run_ids: Sequence[str]) -> list[Run]:
         with self._redis.pipeline(transaction=False) as pipe:

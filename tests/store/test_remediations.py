@@ -134,6 +134,19 @@ def test_a_remediation_that_is_just_running_out_is_gone(store: Store) -> None:
     assert [each.id for each in store.remediations.newest_first()] == [OTHER]
 
 
+def test_what_has_run_out_leaves_the_list_though_nobody_reads_on_to_it(store: Store) -> None:
+    a_remediation(store)
+    end(store)
+    store.remediations.close(ID)
+    store.redis.delete(keys.remediation(ID))
+    a_remediation(store, OTHER)
+    end(store, f"{OTHER}-0")
+
+    assert store.remediations.close(OTHER)
+
+    assert store.redis.zrange(keys.REMEDIATIONS, 0, -1) == [OTHER]
+
+
 def test_the_revision_changes_with_every_change(store: Store) -> None:
     def revision() -> str:
         remediation = store.remediations.get(ID)
