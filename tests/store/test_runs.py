@@ -11,7 +11,7 @@ from remediation.outcome import Error, ErrorCode, Outcome
 from remediation.plan import Intent
 from remediation.status import RunStatus
 from store import keys
-from store.runs import LEASE_MS, MAX_ATTEMPTS, Claim, LeaseLost
+from store.runs import LEASE_MS, MAX_ATTEMPTS, Claim, Hold, LeaseLost
 from store.store import Store
 from tests.store.values import (
     A_CHECK,
@@ -85,10 +85,13 @@ def test_a_claim_is_a_lease_of_a_few_seconds(store: Store) -> None:
     assert run.started_at
 
 
-def test_a_run_whose_lease_ran_out_goes_to_the_next(store: Store) -> None:
+def test_a_run_whose_lease_ran_out_goes_to_the_next(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     a_remediation(store)
     first = a_claim(store)
     started = store.runs.get(RUN)
+    monkeypatch.setattr("store.clock.now", lambda: "2099-01-01T00:00:00.000Z")
 
     second = a_later_claim(store)
 
@@ -97,6 +100,31 @@ def test_a_run_whose_lease_ran_out_goes_to_the_next(store: Store) -> None:
     assert started
     assert resumed
     assert resumed.started_at == started.started_at
+
+
+def test_a_run_that_ends_at_this_moment_is_not_claimed(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a_remediation(store)
+    before = store.runs.get(RUN)
+    store.runs.finish(a_claim(store))
+    monkeypatch.setattr(store.runs, "get", lambda run_id: before)
+
+    assert store.runs.claim(RUN) is None
+    assert store.runs.claim_to_end(RUN) is None
+    assert not store.redis.exists(keys.lease(RUN))
+
+
+def test_a_look_leaves_the_lease_as_it_is(store: Store) -> None:
+    a_remediation(store)
+    claim = a_claim(store)
+    store.redis.pexpire(keys.lease(RUN), 60_000)
+
+    assert store.runs.look(claim) is Hold.HELD
+    assert store.redis.pttl(keys.lease(RUN)) > LEASE_MS
+    let_go(store, RUN)
+    assert store.runs.look(claim) is Hold.HELD
+    assert not store.redis.exists(keys.lease(RUN))
 
 
 def test_a_run_is_not_claimed_for_ever(store: Store) -> None:
