@@ -8,10 +8,10 @@ from remediation.outcome import Error, ErrorCode, NamespaceResult, Outcome, Secr
 from remediation.plan import Intent
 from remediation.scope import Scope
 from remediation.status import RunStatus
-from store import lineage
-from store.records import Origin, Run
+from store import keys, lineage
+from store.records import NEW, Origin, Run
 from store.remediations import AlreadyUndone
-from store.store import Store
+from store.store import DEFAULT_RETENTION_SECONDS, Store
 from tests.store.values import ID, REQUEST, a_claim, a_remediation, a_row
 
 LATER = "rem_01JD0000000000000000000002"
@@ -179,3 +179,22 @@ def test_what_a_new_one_goes_on_from_is_kept_as_long(store: Store) -> None:
     follow(store, LATER, Origin(retry_of=ID, parents={"eu-1": (first.id,)}))
 
     assert store.redis.ttl(kept) > 60
+
+
+def test_the_past_of_a_line_is_kept_for_a_time_and_up_to_a_number(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("store.runs.MOST_PAST", 2)
+    a_remediation(store)
+    first = carried_out(store, f"{ID}-0", [a_row("a")])
+    later = [follow(store, each, NEW) for each in (LATER, LAST)]
+
+    for run in later:
+        carried_out(store, run.id, [a_row("a")])
+
+    assert first.line
+    past = keys.past(first.line)
+    assert store.redis.lrange(past, 0, -1) == [run.id for run in later]
+    assert 0 < store.redis.ttl(past) <= DEFAULT_RETENTION_SECONDS
+    # It has dropped out, so all that are there came after it.
+    assert {run.id for run, _ in lineage.standing_on(store, first)} == {run.id for run in later}

@@ -11,7 +11,7 @@ from remediation.request import OnConflict, RegistryCheck, RemediationRequest
 from remediation.status import RemediationStatus, RunStatus
 from store import keys
 from store.connection import PROMPT
-from store.remediations import run_id
+from store.remediations import caller_digest, run_id
 from store.runs import LeaseLost
 from store.store import DEFAULT_RETENTION_SECONDS, Store
 from tests.store.values import (
@@ -218,6 +218,27 @@ def test_is_closed_once_with_the_status_of_its_runs(store: Store) -> None:
     types = [event.type for event in store.events.after(ID)]
     assert types.count("remediation.finished") == 1
     assert types[-1] == "remediation.finished"
+
+
+def test_is_not_closed_while_one_is_counted_as_open(store: Store) -> None:
+    """The script asks again: between the look at the runs and the end something may have happened."""
+    a_remediation(store)
+    end(store)
+    store.redis.hset(keys.remediation(ID), "open", 1)
+
+    assert not store.remediations.close(ID)
+    assert store.remediations.open_ids() == [ID]
+
+
+def test_a_closed_one_is_no_longer_among_those_of_its_caller(store: Store) -> None:
+    a_remediation(store)
+    mine = keys.open_of(caller_digest("alice"))
+    assert store.redis.smembers(mine) == {ID}
+    end(store)
+
+    store.remediations.close(ID)
+
+    assert not store.redis.exists(mine)
 
 
 def test_a_closed_one_that_is_listed_as_open_is_taken_off_the_list(store: Store) -> None:
