@@ -111,6 +111,8 @@ def test_a_second_attempt_replaces_what_the_first_had_stored(store: Store) -> No
         store.checks.report(first, [{"n": 3}], {}, judged(Verdict.NOT_SAFE))
     store.checks.report(second, [{"n": 4}], {}, judged())
     store.runs.finish(second)
+    with pytest.raises(LeaseLost):
+        store.checks.report(second, [{"n": 5}], {}, judged())
 
     assert [row["n"] for _, row in store.checks.findings(stored(store).runs)] == [4]
 

@@ -33,6 +33,9 @@ def test_the_second_waits_until_the_first_has_ended(store: Store) -> None:
     first, second, third = (asked(store, each) for each in (FIRST, SECOND, THIRD))
 
     assert store.runs.claim(second) is None
+    waiting = store.runs.get(second)
+    assert waiting
+    assert [run.id for run in store.runs.others_in_line(waiting)] == [first, third]
     assert behind(store, SECOND) == behind(store, THIRD) == FIRST
     assert behind(store, FIRST) is None
     store.runs.finish(claimed(store, first))

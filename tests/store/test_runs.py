@@ -155,6 +155,7 @@ WRITES: dict[str, Callable[[Store, Claim], object]] = {
     "checked": lambda store, claim: store.runs.checked(claim, A_CHECK),
     "finish": lambda store, claim: store.runs.finish(claim),
     "note": lambda store, claim: store.journal.note(claim, [("late", Intent())]),
+    "credential": lambda store, claim: store.runs.uses_credential(claim, "hmac:1"),
 }
 
 
@@ -185,7 +186,7 @@ def test_a_late_worker_neither_keeps_nor_takes_the_lease(store: Store) -> None:
     assert store.redis.get(keys.lease(RUN)) == "2"
 
 
-@pytest.mark.parametrize("name", ["report", "observed", "checked", "note"])
+@pytest.mark.parametrize("name", ["report", "observed", "checked", "note", "credential"])
 def test_nothing_is_written_after_the_end(store: Store, name: str) -> None:
     """The status was made of the rows: later ones would belie it."""
     a_remediation(store)
@@ -198,7 +199,7 @@ def test_nothing_is_written_after_the_end(store: Store, name: str) -> None:
     assert stored(store) == []
 
 
-@pytest.mark.parametrize("name", ["report", "observed", "checked", "finish", "note"])
+@pytest.mark.parametrize("name", ["report", "observed", "checked", "finish", "note", "credential"])
 def test_nothing_is_written_for_a_run_that_is_gone(store: Store, name: str) -> None:
     a_remediation(store)
     claim = a_claim(store)
@@ -392,3 +393,7 @@ def test_without_lease_are_those_that_nobody_works_on(store: Store) -> None:
 
     assert [run.id for run in store.runs.without_lease(store.runs.active())] == [f"{ID}-1"]
     assert store.runs.without_lease([]) == []
+    store.runs.finish(a_later_claim(store))
+    ended = store.runs.get(RUN)
+    assert ended
+    assert store.runs.without_lease([ended]) == []
