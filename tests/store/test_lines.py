@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from store.recovery import recover, wake_next
+from store.recovery import end_unbegun, recover, wake_next
 from store.runs import Claim
 from store.store import Store
 from tests.store.test_recovery import later
@@ -106,3 +106,13 @@ def test_no_line_is_left_behind(store: Store) -> None:
         store.runs.finish(claimed(store, asked(store, each)))
 
     assert not list(store.redis.scan_iter(match="*line*"))
+
+
+def test_who_waited_for_one_that_is_cancelled_unbegun_is_woken_at_once(store: Store) -> None:
+    first, second = (asked(store, each) for each in (FIRST, SECOND))
+    store.remediations.cancel(FIRST)
+    assert second not in store.queue.waiting_runs("main")
+
+    end_unbegun(store, store.runs.get_many([first]))
+
+    assert second in store.queue.waiting_runs("main")
