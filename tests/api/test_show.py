@@ -69,7 +69,12 @@ def test_shows_what_came_of_it(client: FlaskClient, start: Start, work: Work) ->
     }
     assert body["retry_of"] is None
     assert body["undo_of"] is None
-    assert body["links"] == {"self": url(identity), "results": url(identity, "/results")}
+    check = identity.replace("rem_", "chk_")  # it is named as soon as the remediation has ended
+    assert body["links"] == {
+        "self": url(identity),
+        "results": url(identity, "/results"),
+        "readiness": f"/api/v1/readiness-checks/{check}",
+    }
 
 
 @pytest.mark.parametrize(
