@@ -7,7 +7,7 @@ import pytest
 
 from remediation.request import InlineCredential, RemediationRequest
 from store import codec, keys
-from store.idempotency import LIFE_SECONDS, KeyTaken, RequestKey
+from store.idempotency import LIFE_SECONDS, KeyTaken, Known, RequestKey
 from store.records import Origin, Run
 from store.remediations import AlreadyUndone
 from store.store import Store
@@ -92,3 +92,10 @@ def test_a_dry_run_takes_nothing_back(store: Store) -> None:
 
     assert undone_by(store, run.id) is None
     assert undo(store, LATER, run.id, REQUEST).undoes == run.id
+
+
+def test_the_first_note_under_a_key_stays(store: Store) -> None:
+    store.idempotency.keep(KEY, "the pause")
+    store.idempotency.keep(KEY, "another pause")
+
+    assert store.idempotency.known(KEY) == Known("the pause", same=True)
