@@ -1,6 +1,5 @@
 """Remediations that wait for a second person: decided once, or ended when their time is over."""
 
-import time
 from dataclasses import replace
 from typing import Any
 
@@ -30,7 +29,7 @@ class Approvals:
         What is approved takes its place in line and has all of its time from now on; what is rejected is to be ended.
         """
         head = keys.remediation(remediation_id)
-        now = clock.now()
+        now = clock.text(clock.common(self._redis))
 
         def step(pipe: Any) -> tuple[Approval | Refusal, bool]:
             raw = pipe.hgetall(head)
@@ -71,7 +70,9 @@ class Approvals:
 
     def expire(self) -> list[str]:
         """Have those end that nobody decided on in time; return them."""
-        due = self._redis.zrangebyscore(keys.APPROVALS, "-inf", time.time())
+        due = self._redis.zrangebyscore(
+            keys.APPROVALS, "-inf", clock.common(self._redis).timestamp()
+        )
         return [remediation_id for remediation_id in due if self._expire(remediation_id)]
 
     def _expire(self, remediation_id: str) -> bool:

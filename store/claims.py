@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
+from uuid import uuid4
 
 from redis import Redis
 
@@ -82,6 +83,7 @@ class Claims:
                 most_attempts,
                 events.change(cluster=run.cluster),
                 run_id,
+                uuid4().hex,
             ],
         )
         return Claim(run, attempt) if result == "claimed" else None

@@ -57,9 +57,8 @@ class Intake:
         run that is to be taken back has been since, and TooManyActive beyond the terms.
         """
         timeout = request.timeout_seconds
-        arrival = Arrival(
-            remediation_id, requested_by, groups, needs, clusters, key, clock.now(), timeout
-        )
+        now = clock.text(clock.common(self._redis))
+        arrival = Arrival(remediation_id, requested_by, groups, needs, clusters, key, now, timeout)
         callers = keys.open_of(caller_digest(requested_by))
         writes = not request.dry_run
         undoes = origin.undoes if writes else {}
@@ -149,9 +148,8 @@ class Intake:
         raises KeyTaken if something was made of the idempotency key before.
         """
         timeout = request.timeout_seconds
-        arrival = Arrival(
-            check_id, requested_by, groups, needs, clusters, key, clock.now(), timeout
-        )
+        now = clock.text(clock.common(self._redis))
+        arrival = Arrival(check_id, requested_by, groups, needs, clusters, key, now, timeout)
         kinship = {"remediation": remediation_id, "confirms": confirms}
 
         def record(pipe: Any) -> None:

@@ -22,7 +22,7 @@ class Pause:
 
     def begin(self, reason: str, by: str) -> tuple[Paused, bool]:
         """Pause the service; return the pause that holds now, and whether this call began it."""
-        fresh = Paused(reason, by, clock.now())
+        fresh = Paused(reason, by, clock.text(clock.common(self._redis)))
 
         def step(pipe: Any) -> tuple[Paused, bool]:
             known = codec.decode_pause(pipe.hgetall(keys.PAUSE))
@@ -67,7 +67,7 @@ class Pause:
 
 def _later_deadlines(pipe: Any, pause: Paused) -> dict[str, str]:
     """Return the new deadlines of the runs that have not ended, by the part of their time that was paused."""
-    now = clock.now()
+    now = clock.text(clock.common(pipe))
     found = {}
     for run_id in pipe.smembers(keys.ACTIVE):
         deadline, owner = pipe.hmget(keys.run(run_id), "deadline", "remediation")

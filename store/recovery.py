@@ -36,19 +36,20 @@ def recover(store: Store) -> list[Run]:
     idle = end_unbegun(store, store.runs.without_lease(active))
     waiting = {pool: store.queue.waiting_runs(pool) for pool in {run.pool for run in idle}}
     resting = _resting(store, idle)
+    now = clock.text(clock.common(store.redis))
     for run in idle:
         if run.attempt - run.handed_back >= MAX_ATTEMPTS:
             _give_up(store, run, _lost(run))
         elif run.remediation_id in resting:
             continue  # and its time does not run meanwhile
-        elif run.deadline < clock.now():
+        elif run.deadline < now:
             _give_up(store, run, _too_late(run))
         elif (
             not run.behind and run.id not in waiting[run.pool] and store.runs.may_wake(run, WAKE_MS)
         ):
             store.queue.wake(run.pool, run.id)
             woken.append(run)
-    for remediation_id in store.remediations.open_ids():
+    for remediation_id in store.closing.due():
         store.closing.close(remediation_id)
     begin_due_checks(store)
     return woken

@@ -18,10 +18,11 @@ def encode(row: NamespaceResult) -> str:
         row.duration_ms,
         codec.encode_error(row.error),
     ]
-    if row.secret_version or row.doubtful:
+    if row.secret_version or row.doubtful or row.doubtful_accounts is not None:
         packed += [
             row.secret_version,
             int(row.doubtful),
+            row.doubtful_accounts,
         ]  # in few rows: a million of them must be thinkable
     return f"{row.namespace}{_NUL}{codec.dumps(packed)}"
 
@@ -30,7 +31,7 @@ def decode(outcome: Outcome, member: str) -> NamespaceResult:
     """Read what `encode` wrote."""
     namespace, _, packed = member.partition(_NUL)
     reason, action, counts, changed, attempts, duration_ms, error, *more = codec.loads(packed)
-    version, doubtful = more or (None, 0)
+    version, doubtful, accounts = more or (None, 0, None)
     return NamespaceResult(
         namespace,
         outcome,
@@ -43,6 +44,7 @@ def decode(outcome: Outcome, member: str) -> NamespaceResult:
         codec.decode_error(error),
         tuple(version) if version else None,
         bool(doubtful),
+        None if accounts is None else tuple(accounts),
     )
 
 

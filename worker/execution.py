@@ -60,7 +60,8 @@ class Execution:
         vigil: Vigil,
     ) -> "Execution":
         """Wire an execution on somebody's orders."""
-        deadline = clock.parse(claim.run.deadline)
+        ahead = datetime.now(UTC) - clock.common(store.redis)
+        deadline = clock.parse(claim.run.deadline) + ahead  # as this machine's clock will show it
         return cls(
             store,
             claim,

@@ -7,6 +7,7 @@ import threading
 import traceback
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import uvloop
 
@@ -31,23 +32,33 @@ log = logging.getLogger(__name__)
 def execute(settings: Settings, contexts: Contexts, registries: Registries, run_id: str) -> None:
     """Carry out the run if nobody else does; a wake-up that came too late or twice does nothing."""
     store = settings.store(retries=PATIENT)
+    told = threading.Event()
+    before = _on_stop(told)
     try:
         claim = store.claims.take(run_id)
         if claim:
             log.info("run %s on cluster %s: attempt %d", run_id, claim.run.cluster, claim.attempt)
             preparation = Preparation(settings, contexts, registries, store, claim)
-            _Job(preparation, store, claim).run()
+            _Job(preparation, store, claim, told).run()
     except StoreUnavailable as error:
         # The run keeps its record; whoever finds it without a lease goes on.
         log.error("run %s: Redis stayed away (%s)", run_id, type(error).__name__)  # noqa: TRY400
     finally:
+        signal.signal(signal.SIGTERM, before)
         store.close()
 
 
-class _Job:
-    """A claimed run in this process."""
+def _on_stop(told: threading.Event) -> Any:
+    """Have SIGTERM set the event; return what it did before."""
+    return signal.signal(signal.SIGTERM, lambda *_: told.set())
 
-    def __init__(self, preparation: Preparation, store: Store, claim: Claim) -> None:
+
+class _Job:
+    """A claimed run in this process; `told` is set once it has to stop."""
+
+    def __init__(
+        self, preparation: Preparation, store: Store, claim: Claim, told: threading.Event
+    ) -> None:
         self._preparation = preparation
         self._store = store
         self._claim = claim
@@ -56,7 +67,7 @@ class _Job:
         self._execution: Execution | CheckExecution | None = None
         self._lost = False
         self._cancelled = threading.Event()
-        self._stopped = False
+        self._told = told
         self._lease = Lease(store.claims, claim, self._on_lost, self._on_cancel)
 
     def run(self) -> None:
@@ -72,9 +83,10 @@ class _Job:
         """Carry the run out and store its end. Raises LeaseLost, and CancelledError when told to stop."""
         run = self._claim.run
         try:
-            execution = self._preparation.execution(lambda: self._lease.confirmed_at)
+            execution = self._preparation.execution(lambda: self._lease.held_until)
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(self._main(execution))
+            _on_stop(self._told)  # the loop's own handler is gone
         except RunFailed as failed:
             log.warning("run %s on %s: %s", run.id, run.cluster, failed.error.detail)
             self._end(failed.error, failed.status)
@@ -95,6 +107,8 @@ class _Job:
         self._loop.add_signal_handler(signal.SIGTERM, self._stop)
         if self._lost:
             raise LeaseLost(self._claim.run.id)
+        if self._told.is_set():
+            raise asyncio.CancelledError
         if self._cancelled.is_set():
             execution.cancelled.set()
         try:
@@ -103,13 +117,13 @@ class _Job:
             else:
                 await carry_out(execution)
         except asyncio.CancelledError:
-            if self._stopped:
+            if self._told.is_set():
                 raise
             raise LeaseLost(self._claim.run.id) from None
 
     def _stop(self) -> None:
-        if not self._stopped and self._task:
-            self._stopped = True
+        if not self._told.is_set() and self._task:
+            self._told.set()
             self._task.cancel()
 
     def _on_lost(self) -> None:

@@ -53,13 +53,13 @@ class Preparation:
         self._store = store
         self._claim = claim
 
-    def execution(self, confirmed_at: Callable[[], float]) -> Execution | CheckExecution:
-        """Return the run with all that it needs; `confirmed_at` as in `Vigil`. Raises RunFailed and LeaseLost."""
+    def execution(self, held_until: Callable[[], float]) -> Execution | CheckExecution:
+        """Return the run with all that it needs; `held_until` as in `Vigil`. Raises RunFailed and LeaseLost."""
         if is_check(self._claim.run.id):
             return self._check()
-        return self._remediation(confirmed_at)
+        return self._remediation(held_until)
 
-    def _remediation(self, confirmed_at: Callable[[], float]) -> Execution:
+    def _remediation(self, held_until: Callable[[], float]) -> Execution:
         run = self._claim.run
         asked = self._store.remediations.request(run.remediation_id)
         if asked is None:
@@ -78,7 +78,7 @@ class Preparation:
             orders,
             concurrency,
             self._registries,
-            Vigil(confirmed_at),
+            Vigil(held_until),
         )
 
     def _check(self) -> CheckExecution:
@@ -138,6 +138,14 @@ class Preparation:
     def _task_of(self, request: RemediationRequest) -> Task | UndoTask:
         run = self._claim.run
         scope = lineage.scope_of(self._store, run)
+        if scope is None:
+            raise RunFailed(
+                Error(
+                    ErrorCode.INTERNAL,
+                    "the records of what is to be retried are gone, so it is not known what that left over",
+                    "start a new remediation of the namespaces that are meant",
+                )
+            )
         if run.undoes:
             return UndoTask.of(run.remediation_id, request, self._to_undo(run.undoes), scope)
         return Task.of(run.remediation_id, request, self._credential(request), scope)

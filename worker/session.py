@@ -104,12 +104,8 @@ class Session:
         raise last
 
     async def _request(self, request: Request) -> Written:
-        await self.pace.clearance()
         writes = request.body is not None
-        if self._vigil:
-            await self._vigil.certain() if writes else self._vigil.look()
-        if writes and self.pace.stop.is_set():
-            raise Stopped
+        await self._clearance(writes=writes)
         generation = self._connection.generation
         try:
             return await self._attempt(request)
@@ -117,7 +113,16 @@ class Session:
             if fault.retry is not Retry.NEW_TOKEN:
                 raise
         await self._connection.renew(generation)
+        await self._clearance(writes=writes)  # a plugin may have taken its time
         return await self._attempt(request)
+
+    async def _clearance(self, *, writes: bool) -> None:
+        """Return once a request may be sent. Raises Fault, and Stopped for a write of a run that is cancelled."""
+        await self.pace.clearance()
+        if writes and self._vigil:
+            await self._vigil.certain()
+        if writes and self.pace.stop.is_set():
+            raise Stopped
 
     async def _attempt(self, request: Request) -> Written:
         try:

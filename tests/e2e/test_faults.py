@@ -179,6 +179,32 @@ def test_writes_are_repeated_until_they_are_known_to_be_done(
         assert space.pull_secrets(name, "shared") == ["theirs", "docker"]
 
 
+def test_an_undo_takes_back_what_a_failed_namespace_may_have_written(
+    service: Service, bad_way: BadWay, space: Space
+):
+    name = space.namespace("n", ("default", "other"))
+    place = f"/{name}/serviceaccounts/default"
+
+    def lost_and_never_seen(method: str, path: str, before: int) -> str:
+        if not path.endswith(place):
+            return "pass"
+        return "lost" if method == "PATCH" else "403"
+
+    bad_way.behaves(lost_and_never_seen)
+    failed = service.remediate(clusters=["badly-reached"], namespaces=[name])
+    assert failed.status == "failed"
+    assert failed.row(name)["changed_service_accounts"] == ["other"]
+    assert space.pull_secrets(name, "default") == ["docker"]
+    bad_way.behaves(lambda *_: "pass")
+
+    answer = service.http.post(f"/remediations/{failed.body['id']}/undo")
+    undone = service.wait(answer.json()["id"])
+
+    assert undone.status == "succeeded", undone.rows
+    assert space.pull_secrets(name, "default") == space.pull_secrets(name, "other") == []
+    assert not space.exists(f"namespaces/{name}/secrets/docker")
+
+
 @pytest.mark.parametrize("action", ["429", "503", "reset", "500"])
 def test_reads_are_repeated_too(service: Service, bad_way: BadWay, space: Space, action: str):
     space.namespace("n")

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import math
 import os
 import tempfile
 from collections.abc import Awaitable, Callable
@@ -14,14 +15,16 @@ from kubernetes.aio.config import incluster_config
 
 from controlplane.cluster import Cluster
 from remediation.request import RemediationRequest
-from tests.e2e.fleet import grant_least_privilege
+from tests.e2e.fleet import Space, grant_least_privilege
 from tests.e2e.service import ended
 from worker import exec_plugin
-from worker.faults import Fault
+from worker.faults import Call, Fault
 from worker.kubeconfig_rules import Unusable
 from worker.kubeconfigs import Context, load
 from worker.observe import observe
-from worker.session import Session, open_session
+from worker.pace import Stopped
+from worker.session import MERGE_PATCH, Session, open_session
+from worker.vigil import Vigil
 
 VERSION = "client.authentication.k8s.io/v1"
 REQUEST = RemediationRequest(clusters=("*",), credential="harbor")
@@ -230,6 +233,49 @@ def test_an_exec_plugin_is_asked_again_for_a_token_that_has_run_out(
 
     assert used(context).states
     assert (tmp_path / "runs").read_text() == "x\nx\n"  # for three lists that were refused at once
+
+
+@pytest.mark.parametrize("meanwhile", ["cancelled", "taken over"])
+def test_a_write_that_waited_for_a_plugin_is_not_sent_once_the_run_is_over(
+    tmp_path: Path, cluster: Cluster, token: str, space: Space, meanwhile: str
+):
+    name = space.namespace("n")
+    begun, go = tmp_path / "begun", tmp_path / "go"
+    waits = f"touch '{begun}'; until test -e '{go}'; do sleep 0.02; done"
+    first = (
+        f"if ! test -e '{tmp_path}/first'; then touch '{tmp_path}/first'; {answers(token='old')}"
+    )
+    script = f"{first}; else {waits}; {answers(token=token)}; fi"
+    context = a_context(tmp_path, cluster, {"exec": a_plugin(tmp_path, script)})
+    call = Call("patch", f"serviceaccounts/{name}/default")
+    body = b'{"imagePullSecrets": [{"name": "docker"}]}'
+
+    async def main() -> None:
+        stop, held_until = asyncio.Event(), [math.inf]
+        vigil = Vigil(lambda: held_until[0])
+        async with asyncio.timeout(60), open_session(context, "test", 4, stop, None, vigil) as it:
+            path = f"/api/v1/namespaces/{name}/serviceaccounts/default"
+            writing = asyncio.create_task(it.patch(path, call, body, MERGE_PATCH))
+            while not begun.exists():
+                await asyncio.sleep(0.02)
+            if meanwhile == "cancelled":
+                stop.set()
+            else:
+                held_until[0] = -math.inf
+            go.touch()
+            if meanwhile == "cancelled":
+                with pytest.raises(Stopped):
+                    await writing
+                return
+            while not it._connection.generation:
+                await asyncio.sleep(0.02)
+            assert not (await asyncio.wait([writing], timeout=0.5))[0]
+            assert space.pull_secrets(name, "default") == []
+            held_until[0] = math.inf
+            await writing
+            assert space.pull_secrets(name, "default") == ["docker"]
+
+    asyncio.run(main())
 
 
 def test_a_server_that_refuses_every_token_does_not_have_the_plugin_run_for_every_call(

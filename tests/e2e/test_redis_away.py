@@ -1,4 +1,4 @@
-"""Redis goes away under load and comes back: callers are told to come again, workers go on, nothing is lost.
+"""Redis goes away under load and comes back: callers are told to come again, workers wait, nothing is lost.
 
 REDIS_AWAY_SECONDS says for how long (longer than a lease by default).
 """
@@ -53,10 +53,6 @@ class Slow:
     def probe(self, path: str) -> httpx.Response:
         """Ask as a load balancer does, but with patience."""
         return httpx.get(f"{self.service.url}/{path}", trust_env=False, timeout=90)
-
-    def writes(self) -> int:
-        """Return how many writes the cluster has seen."""
-        return sum(request.method == "PATCH" for request in self.way.log)
 
 
 @pytest.fixture
@@ -118,7 +114,7 @@ def test_redis_is_away_for_a_while_under_load(
     key = {"Idempotency-Key": "while-redis-is-away"}
 
     redis.kill()
-    gone_at, before = time.monotonic(), slow.writes()
+    gone_at = time.monotonic()
     while time.monotonic() < gone_at + AWAY_SECONDS:
         assert is_sent_away(http.post("/remediations", json=other, headers=key))
         assert is_sent_away(http.get(f"/remediations/{remediation_id}"))
@@ -126,10 +122,8 @@ def test_redis_is_away_for_a_while_under_load(
         assert is_sent_away(http.post(f"/remediations/{remediation_id}/undo"))
         assert is_sent_away(slow.probe("readyz"))
         assert slow.probe("livez").is_success
-    written = slow.writes() - before
     redis.start()
 
-    assert written > 0, "the worker went on meanwhile"
     until(lambda: slow.probe("readyz").is_success, "API that has found Redis again")
     # Of what was refused nothing was made, and the key is free for it.
     assert [item["id"] for item in http.get("/remediations").json()["items"]] == [remediation_id]

@@ -116,6 +116,7 @@ class Records(RuleBasedStateMachine):
         for new, old in zip(made, leaving, strict=True):
             self.model.runs[new].parents = (*self.model.runs[old.id].parents, old.id)
             scope = lineage.scope_of(self.store, self._run(new))
+            assert scope
             for name in SPACES:
                 in_scope = name not in scope.without and (scope.only is None or name in scope.only)
                 assert in_scope == self.model.in_scope(new, name), (name, scope)

@@ -111,6 +111,8 @@ def test_a_second_attempt_replaces_what_the_first_had_stored(store: Store) -> No
         store.findings.report(first, [{"n": 3}], {}, judged(Verdict.NOT_SAFE))
     store.findings.report(second, [{"n": 4}], {}, judged())
     store.claims.finish(second)
+    with pytest.raises(LeaseLost):
+        store.findings.report(second, [{"n": 5}], {}, judged())
 
     assert [row["n"] for _, row in store.findings.rows(stored(store).runs)] == [4]
 
@@ -217,6 +219,19 @@ def test_the_check_after_a_remediation_comes_once(store: Store) -> None:
     assert after.verdict is Verdict.NOT_SAFE
     assert after.revision != before.revision
     assert after.status is RemediationStatus.SUCCEEDED
+    assert not store.closing.close(follower)  # as recovery does, which looked a moment before
+    told = [event.type for event in store.events.after(REMEDIATION)]
+    assert told.count("readiness.finished") == 1
+
+
+def test_a_check_that_outlives_what_it_followed_leaves_nothing_of_that(store: Store) -> None:
+    a_check(store, remediation_id=REMEDIATION)
+    store.redis.delete(keys.remediation(REMEDIATION), keys.events(REMEDIATION))
+
+    finish(store)
+
+    assert stored(store).status.terminal
+    assert not store.redis.exists(keys.remediation(REMEDIATION), keys.events(REMEDIATION))
 
 
 @pytest.mark.parametrize(

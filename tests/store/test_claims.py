@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,7 @@ from remediation.outcome import Error, ErrorCode, Outcome
 from remediation.plan import Intent
 from remediation.status import RunStatus
 from store import keys
-from store.claims import LEASE_MS, MAX_ATTEMPTS, Claim, LeaseLost
+from store.claims import LEASE_MS, MAX_ATTEMPTS, Claim, Hold, LeaseLost
 from store.store import Store
 from tests.store.values import (
     A_CHECK,
@@ -47,6 +48,30 @@ def test_one_of_many_gets_the_run(store: Store) -> None:
     assert [event.type for event in store.events.after(ID)][1:] == ["run.started"]
 
 
+def test_a_claim_whose_answer_was_lost_is_sent_again_and_got(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a_remediation(store)
+    script = store.claims._claim
+
+    def lost_once(**what: Any) -> Any:
+        """Do what the client of Redis does where it gets no answer."""
+        script(**what)
+        return script(**what)
+
+    monkeypatch.setattr(store.claims, "_claim", lost_once)
+
+    claim = store.claims.take(RUN)
+
+    assert claim
+    assert claim.attempt == 1
+    assert store.claims.take(RUN) is None, "another call is another claim"
+    run = store.runs.get(RUN)
+    assert run
+    assert run.attempt == 1
+    assert [event.type for event in store.events.after(ID)][1:] == ["run.started"]
+
+
 def test_a_claim_is_a_lease_of_a_few_seconds(store: Store) -> None:
     a_remediation(store)
 
@@ -60,10 +85,13 @@ def test_a_claim_is_a_lease_of_a_few_seconds(store: Store) -> None:
     assert run.started_at
 
 
-def test_a_run_whose_lease_ran_out_goes_to_the_next(store: Store) -> None:
+def test_a_run_whose_lease_ran_out_goes_to_the_next(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     a_remediation(store)
     first = a_claim(store)
     started = store.runs.get(RUN)
+    monkeypatch.setattr("store.clock.now", lambda: "2099-01-01T00:00:00.000Z")
 
     second = a_later_claim(store)
 
@@ -72,6 +100,31 @@ def test_a_run_whose_lease_ran_out_goes_to_the_next(store: Store) -> None:
     assert started
     assert resumed
     assert resumed.started_at == started.started_at
+
+
+def test_a_run_that_ends_at_this_moment_is_not_claimed(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a_remediation(store)
+    before = store.runs.get(RUN)
+    store.claims.finish(a_claim(store))
+    monkeypatch.setattr(store.runs, "get", lambda run_id: before)
+
+    assert store.claims.take(RUN) is None
+    assert store.claims.take_to_end(RUN) is None
+    assert not store.redis.exists(keys.lease(RUN))
+
+
+def test_a_look_leaves_the_lease_as_it_is(store: Store) -> None:
+    a_remediation(store)
+    claim = a_claim(store)
+    store.redis.pexpire(keys.lease(RUN), 60_000)
+
+    assert store.claims.look(claim) is Hold.HELD
+    assert store.redis.pttl(keys.lease(RUN)) > LEASE_MS
+    let_go(store, RUN)
+    assert store.claims.look(claim) is Hold.HELD
+    assert not store.redis.exists(keys.lease(RUN))
 
 
 def test_a_run_is_not_claimed_for_ever(store: Store) -> None:
@@ -102,6 +155,7 @@ WRITES: dict[str, Callable[[Store, Claim], object]] = {
     "checked": lambda store, claim: store.claims.checked(claim, A_CHECK),
     "finish": lambda store, claim: store.claims.finish(claim),
     "note": lambda store, claim: store.journal.note(claim, [("late", Intent())]),
+    "credential": lambda store, claim: store.claims.uses_credential(claim, "hmac:1"),
 }
 
 
@@ -132,7 +186,7 @@ def test_a_late_worker_neither_keeps_nor_takes_the_lease(store: Store) -> None:
     assert store.redis.get(keys.lease(RUN)) == "2"
 
 
-@pytest.mark.parametrize("name", ["report", "observed", "checked", "note"])
+@pytest.mark.parametrize("name", ["report", "observed", "checked", "note", "credential"])
 def test_nothing_is_written_after_the_end(store: Store, name: str) -> None:
     """The status was made of the rows: later ones would belie it."""
     a_remediation(store)
@@ -145,7 +199,7 @@ def test_nothing_is_written_after_the_end(store: Store, name: str) -> None:
     assert stored(store) == []
 
 
-@pytest.mark.parametrize("name", ["report", "observed", "checked", "finish", "note"])
+@pytest.mark.parametrize("name", ["report", "observed", "checked", "finish", "note", "credential"])
 def test_nothing_is_written_for_a_run_that_is_gone(store: Store, name: str) -> None:
     a_remediation(store)
     claim = a_claim(store)
@@ -339,3 +393,7 @@ def test_without_lease_are_those_that_nobody_works_on(store: Store) -> None:
 
     assert [run.id for run in store.runs.without_lease(store.runs.active())] == [f"{ID}-1"]
     assert store.runs.without_lease([]) == []
+    store.claims.finish(a_later_claim(store))
+    ended = store.runs.get(RUN)
+    assert ended
+    assert store.runs.without_lease([ended]) == []

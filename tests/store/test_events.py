@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from store import keys
 from store.events import BEGINNING
 from store.store import Store
 from tests.store.values import ID, a_claim, a_remediation, a_row
@@ -31,6 +32,17 @@ def test_events_are_read_in_order_and_from_any_place_on(store: Store) -> None:
     assert store.events.after(ID, events[2].id) == events[3:]
     assert store.events.after(ID, BEGINNING, limit=2) == events[:2]
     assert store.events.after(ID, events[-1].id) == []
+
+
+def test_of_much_progress_the_oldest_goes(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("store.events.KEPT", 100)
+    a_remediation(store)
+    claim = a_claim(store)
+
+    for number in range(500):
+        store.claims.report(claim, [a_row(f"a-{number}")])
+
+    assert store.redis.xlen(keys.events(ID)) < 400  # Redis lets go of whole blocks
 
 
 def test_waiting_ends_with_the_next_event(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from store.claims import Claim
 from store.ending import wake_next
-from store.recovery import recover
+from store.recovery import end_unbegun, recover
 from store.store import Store
 from tests.store.test_recovery import later
 from tests.store.values import REQUEST
@@ -34,6 +34,9 @@ def test_the_second_waits_until_the_first_has_ended(store: Store) -> None:
     first, second, third = (asked(store, each) for each in (FIRST, SECOND, THIRD))
 
     assert store.claims.take(second) is None
+    waiting = store.runs.get(second)
+    assert waiting
+    assert [run.id for run in store.runs.others_in_line(waiting)] == [first, third]
     assert behind(store, SECOND) == behind(store, THIRD) == FIRST
     assert behind(store, FIRST) is None
     store.claims.finish(claimed(store, first))
@@ -104,3 +107,13 @@ def test_no_line_is_left_behind(store: Store) -> None:
         store.claims.finish(claimed(store, asked(store, each)))
 
     assert not list(store.redis.scan_iter(match="*line*"))
+
+
+def test_who_waited_for_one_that_is_cancelled_unbegun_is_woken_at_once(store: Store) -> None:
+    first, second = (asked(store, each) for each in (FIRST, SECOND))
+    store.remediations.cancel(FIRST)
+    assert second not in store.queue.waiting_runs("main")
+
+    end_unbegun(store, store.runs.get_many([first]))
+
+    assert second in store.queue.waiting_runs("main")

@@ -7,7 +7,7 @@ import pytest
 
 from remediation.outcome import ErrorCode
 from remediation.status import RemediationStatus, RunStatus
-from store import keys
+from store import clock, keys
 from store.claims import MAX_ATTEMPTS
 from store.records import Run
 from store.recovery import PERIOD_SECONDS, recover, until_next_turn
@@ -280,3 +280,32 @@ def _status(store: Store) -> RemediationStatus:
     remediation = store.remediations.get(ID)
     assert remediation
     return remediation.status
+
+
+def test_a_machine_whose_clock_is_wrong_ends_nothing(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would end every run of the fleet that nobody has begun."""
+    a_remediation(store)
+    tomorrow = clock.later(clock.now(), 24 * 3600)
+    monkeypatch.setattr("store.clock.now", lambda: tomorrow)
+
+    recover(store)
+
+    run = store.runs.get(f"{ID}-0")
+    assert run
+    assert run.status is RunStatus.QUEUED
+
+
+def test_a_machine_whose_clock_is_wrong_sets_the_same_deadline(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    yesterday = clock.later(clock.now(), -24 * 3600)
+    monkeypatch.setattr("store.clock.now", lambda: yesterday)
+    a_remediation(store)
+
+    recover(store)
+
+    run = store.runs.get(f"{ID}-0")
+    assert run
+    assert run.status is RunStatus.QUEUED

@@ -12,7 +12,7 @@ from remediation.status import RemediationStatus, RunStatus
 from store import keys
 from store.claims import LeaseLost
 from store.connection import PROMPT
-from store.ids import run_id
+from store.ids import caller_digest, run_id
 from store.store import DEFAULT_RETENTION_SECONDS, Store
 from tests.store.values import (
     ID,
@@ -134,6 +134,19 @@ def test_a_remediation_that_is_just_running_out_is_gone(store: Store) -> None:
     assert [each.id for each in store.remediations.newest_first()] == [OTHER]
 
 
+def test_what_has_run_out_leaves_the_list_though_nobody_reads_on_to_it(store: Store) -> None:
+    a_remediation(store)
+    end(store)
+    store.closing.close(ID)
+    store.redis.delete(keys.remediation(ID))
+    a_remediation(store, OTHER)
+    end(store, f"{OTHER}-0")
+
+    assert store.closing.close(OTHER)
+
+    assert store.redis.zrange(keys.REMEDIATIONS, 0, -1) == [OTHER]
+
+
 def test_the_revision_changes_with_every_change(store: Store) -> None:
     def revision() -> str:
         remediation = store.remediations.get(ID)
@@ -205,6 +218,27 @@ def test_is_closed_once_with_the_status_of_its_runs(store: Store) -> None:
     types = [event.type for event in store.events.after(ID)]
     assert types.count("remediation.finished") == 1
     assert types[-1] == "remediation.finished"
+
+
+def test_is_not_closed_while_one_is_counted_as_open(store: Store) -> None:
+    """The script asks again: between the look at the runs and the end something may have happened."""
+    a_remediation(store)
+    end(store)
+    store.redis.hset(keys.remediation(ID), "open", 1)
+
+    assert not store.closing.close(ID)
+    assert store.remediations.open_ids() == [ID]
+
+
+def test_a_closed_one_is_no_longer_among_those_of_its_caller(store: Store) -> None:
+    a_remediation(store)
+    mine = keys.open_of(caller_digest("alice"))
+    assert store.redis.smembers(mine) == {ID}
+    end(store)
+
+    store.closing.close(ID)
+
+    assert not store.redis.exists(mine)
 
 
 def test_a_closed_one_that_is_listed_as_open_is_taken_off_the_list(store: Store) -> None:

@@ -58,6 +58,7 @@ ROWS = st.builds(
     error=ERRORS,
     secret_version=st.none() | st.just(("a-uid", "17")),
     doubtful=st.booleans(),
+    doubtful_accounts=st.none() | st.lists(st.just("default"), max_size=1).map(tuple),
 )
 
 

@@ -18,10 +18,11 @@ from remediation.request import InlineCredential, RemediationRequest
 from remediation.sealing import InlineLogin, KeyKind, format_key
 from remediation.status import RemediationStatus, RunStatus
 from store import keys
-from store.records import Run
+from store.records import Origin, Run
 from store.store import Store
 from tests.conftest import STORE_DATABASE
-from worker import job
+from tests.store.values import a_claim
+from worker import preparation
 from worker.job import execute
 from worker.kubeconfigs import Context, Contexts
 from worker.settings import Settings
@@ -88,7 +89,7 @@ def carried_out(
 @pytest.fixture
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give a cluster that says nothing up sooner."""
-    monkeypatch.setattr("worker.run.REACH_SECONDS", 2.0)
+    monkeypatch.setattr("worker.planning.REACH_SECONDS", 2.0)
 
 
 def called(cluster: socket.socket) -> bool:
@@ -189,7 +190,7 @@ def test_the_text_of_a_foreign_exception_is_repeated_nowhere(
     def broken(*_: object) -> None:
         raise RuntimeError(f"cannot make anything of {PASSWORD}")
 
-    monkeypatch.setattr(job, "credential_from_login", broken)
+    monkeypatch.setattr(preparation, "credential_from_login", broken)
     caplog.set_level(logging.DEBUG)
 
     run = carried_out(store, settings, cluster, INLINE, sealed_for(private))
@@ -200,3 +201,20 @@ def test_the_text_of_a_foreign_exception_is_repeated_nowhere(
     assert "RuntimeError" in caplog.text
     assert PASSWORD not in f"{run.error}"
     assert PASSWORD not in caplog.text
+
+
+def test_a_retry_whose_parent_is_no_longer_recorded_touches_nothing(store, settings, cluster):
+    """Taken for a new request it would be about every namespace that the patterns match."""
+    request = RemediationRequest(clusters=("*",), credential="harbor")
+    (parent,) = store.intake.remediation(OTHER, request, "alice", [("eu-1", "main")])
+    origin = Origin(retry_of=OTHER, parents={"eu-1": (parent.id,)})
+    store.intake.remediation(ID, request, "alice", [("eu-1", "main")], origin=origin)
+    store.claims.finish(a_claim(store, parent.id))
+    store.redis.delete(keys.run(parent.id))
+
+    run = carried_out(store, settings, cluster, request)
+
+    assert run.error
+    assert (run.status, run.error.code) == (RunStatus.FAILED, ErrorCode.INTERNAL)
+    assert "gone" in run.error.detail
+    assert not called(cluster)
