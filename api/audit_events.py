@@ -21,6 +21,7 @@ from api.result_formats import cell
 from api.schemas import (
     NEXT_CURSOR,
     Answer,
+    OneOf,
     Strict,
     flag,
     maybe_text,
@@ -99,7 +100,7 @@ class AuditPageSchema(Answer):
 def _trail() -> fields.String:
     return fields.String(
         load_default=Trail.DECISIONS.value,
-        validate=validate.OneOf([trail.value for trail in Trail], error="is none of {choices}"),
+        validate=OneOf([trail.value for trail in Trail]),
         metadata={"description": "Decisions of callers and of the service, or writes to clusters."},
     )
 

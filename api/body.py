@@ -1,5 +1,6 @@
 """Reading a JSON body, with everything that is wrong with it."""
 
+import codecs
 import hashlib
 import json
 from collections.abc import Mapping
@@ -57,6 +58,8 @@ def read_optional_body(schema: Schema) -> Body:
 
 def _document(content: bytes) -> Any:
     """Return the one thing that a body says. Raises Problem."""
+    if not content.isascii():
+        _check_encoding(content)
     try:
         document = orjson.loads(content)
     except orjson.JSONDecodeError as error:
@@ -73,6 +76,18 @@ def _document(content: bytes) -> Any:
     # otherwise. orjson does not tell, so they are looked for on a second pass; numbers are of no interest to it.
     json.loads(content, object_pairs_hook=_once_each, parse_int=str, parse_float=str)
     return document
+
+
+def _check_encoding(content: bytes) -> None:
+    """Say of bytes that are no UTF-8 just that: a parser of JSON says that they begin wrongly. Raises Problem."""
+    if content.startswith(codecs.BOM_UTF8):
+        raise Problem("malformed-request", "The body begins with a byte order mark: leave it out.")
+    try:
+        content.decode()
+    except UnicodeDecodeError as error:
+        raise Problem(
+            "malformed-request", f"The body is not UTF-8: byte {error.start} begins no character."
+        ) from None
 
 
 def _shallow(document: Any) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 from marshmallow import ValidationError, fields, validate
 
 from api.remediation_request import RemediationRequestSchema
-from api.schemas import Strict
+from api.schemas import Choice, Strict
 from remediation.credential import check_registry
 from remediation.docker_config import InvalidCredential
 from remediation.readiness.proof import Level
@@ -59,9 +59,8 @@ class CheckRequestSchema(RemediationRequestSchema):
             "the right one, and the verdict is `unknown` at best."
         },
     )
-    evidence = fields.Enum(
+    evidence = Choice(
         Level,
-        by_value=True,
         metadata={
             "description": "How far the judgement is proved: `L0` by the objects of the cluster; `L1` the registry "
             "accepts the credential; `L2` it gives every repository to it while refusing strangers; `L3` the API "

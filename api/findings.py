@@ -49,13 +49,14 @@ def _place(path: tuple[Any, ...], schema: Schema) -> tuple[Any, ...]:
 
 def _finding(path: tuple[Any, ...], text: str, schema: Schema, *, query: bool) -> Finding:
     if text == _UNKNOWN:
-        return Finding(pointer(*path), _unknown(path, schema), "unknown_field", query=query)
+        detail = _unknown(path, schema, "parameter" if query else "field")
+        return Finding(pointer(*path), detail, "unknown_field", query=query)
     code, detail = _SPEAKING.get(text, ("invalid", text))
     return Finding(pointer(*path), detail, code, query=query)
 
 
-def _unknown(path: tuple[Any, ...], schema: Schema) -> str:
-    """Say what the field was probably meant to be."""
-    detail = f"there is no field '{path[-1]}'"
+def _unknown(path: tuple[Any, ...], schema: Schema, word: str) -> str:
+    """Say what the field or parameter was probably meant to be."""
+    detail = f"there is no {word} '{path[-1]}'"
     meant = difflib.get_close_matches(str(path[-1]), list(schema.fields), n=1)
     return f"{detail}; did you mean '{meant[0]}'?" if meant and len(path) == 1 else detail

@@ -9,6 +9,7 @@ from marshmallow import fields, validate
 from webargs.fields import DelimitedList
 
 from api.formats import Format
+from api.schemas import OneOf
 
 MAX_WAIT_SECONDS = 60
 _WAIT = re.compile(r"([0-9]{1,4})(s|m)?")
@@ -86,9 +87,7 @@ def cursor() -> fields.String:
 def any_of(description: str, *choices: str) -> DelimitedList:
     """Return a parameter that is a list with commas: of `choices`, or else of anything but nothing."""
     check: Any = (
-        validate.OneOf([str(word) for word in choices], error="is none of {choices}")
-        if choices
-        else validate.Length(1, error=_EMPTY)
+        OneOf([str(word) for word in choices]) if choices else validate.Length(1, error=_EMPTY)
     )
     return DelimitedList(
         fields.String(validate=check),

@@ -7,7 +7,7 @@ from typing import Any
 from marshmallow import ValidationError, fields, validate
 
 from api.inline import inline_field, login_of
-from api.schemas import Strict, StrictBoolean, checked
+from api.schemas import Choice, Strict, StrictBoolean, checked
 from remediation.label_selector import parse_selector
 from remediation.patterns import (
     MAX_LENGTH,
@@ -143,9 +143,8 @@ class RemediationRequestSchema(Strict):
         validate=[_length(MAX_LENGTH), _secret_name],
         metadata={"description": "Name of the Secret.", "pattern": f"^{_SUBDOMAIN}$"},
     )
-    on_conflict = fields.Enum(
+    on_conflict = Choice(
         OnConflict,
-        by_value=True,
         load_default=OnConflict.FAIL,
         metadata={
             "description": "What to do with somebody else's Secret of that name.",
@@ -155,9 +154,8 @@ class RemediationRequestSchema(Strict):
     dry_run = StrictBoolean(
         load_default=False, metadata={"description": "Judge everything, write nothing."}
     )
-    registry_check = fields.Enum(
+    registry_check = Choice(
         RegistryCheck,
-        by_value=True,
         load_default=RegistryCheck.REQUIRE,
         metadata={
             "description": "Prove the credential at its registry before the first write: `require` writes nothing "

@@ -1,6 +1,6 @@
 """Parts that the schemas of several resources share."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -9,6 +9,8 @@ from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields, validat
 from remediation.docker_config import InvalidCredential
 from remediation.label_selector import SelectorError
 from remediation.patterns import PatternError
+
+_LONGEST_SHOWN = 60
 
 NEXT_CURSOR = "For the next page; not there on the last one."
 
@@ -38,6 +40,34 @@ class StrictBoolean(fields.Boolean):
         if not isinstance(value, bool):
             raise self.make_error("invalid", input=value)
         return value
+
+
+class OneOf(validate.OneOf):
+    """One of some words; a refusal names the word that was sent and those that are taken."""
+
+    def _format_error(self, value: Any) -> str:
+        return none_of(str(value), self.choices)
+
+
+class Choice(fields.Enum[Any]):
+    """A member of a body that is one of some words; refused like `OneOf`."""
+
+    default_error_messages = {"unknown": "must be one of {choices}"}  # noqa: RUF012
+
+    def __init__(self, kind: type[StrEnum], **options: Any) -> None:
+        super().__init__(kind, by_value=True, **options)
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        words = [str(word) for word in self.enum]
+        if isinstance(value, str) and value not in words:
+            raise ValidationError(none_of(value, words))
+        return super()._deserialize(value, *args, **kwargs)
+
+
+def none_of(word: str, words: Iterable[Any]) -> str:
+    """Say which word was sent, at most its beginning, and which are taken."""
+    shown = word if len(word) <= _LONGEST_SHOWN else f"{word[:_LONGEST_SHOWN]}…"
+    return f"{shown!r} is none of {', '.join(map(str, words))}"
 
 
 def checked(check: Callable[[str], object]) -> Callable[[str], None]:

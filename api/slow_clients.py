@@ -16,6 +16,7 @@ from api.unreadable import is_unreadable, refuse
 REQUEST_SECONDS = 20.0
 # Besides as many seconds for what is in the network's buffers already. The time to make an answer does not count.
 LEAST_BYTES_A_SECOND = 16 * 1024
+_REST_BYTES = 32 * 1024  # gunicorn reads twice as much of a body that nobody wanted
 
 
 class PunctualSocket:
@@ -82,6 +83,18 @@ class PunctualWorker(ThreadWorker):  # type: ignore[misc]
             conn.sock = PunctualSocket(conn.sock)
         conn.sock.begin()
         super().enqueue_req(conn)
+
+    def handle_request(self, req: Any, conn: Any) -> Any:
+        """Answer a request; after a large body the connection is not kept, and the answer says so.
+
+        What is refused before its body was read leaves that body on the connection. gunicorn reads the rest of a small
+        one, and closes on a large one that it has just promised to go on with: the client's next request would break.
+        """
+        if any(
+            name == "CONTENT-LENGTH" and int(value) > _REST_BYTES for name, value in req.headers
+        ):
+            req.force_close()
+        return super().handle_request(req, conn)
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Answer what went wrong before the application; what is no request is quoted nowhere."""

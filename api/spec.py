@@ -5,19 +5,21 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
 
 import flask_smorest  # type: ignore[import-untyped]
-from flask import Flask, Response
+from flask import Flask, Request, Response
 from marshmallow import RAISE, Schema, ValidationError
 from webargs.flaskparser import FlaskParser
 from werkzeug.exceptions import HTTPException
 
 from api import errors, formats
 from api.findings import findings_of
-from api.problems import invalid
+from api.problems import Finding, invalid, pointer
 from api.schemas import ProblemSchema
 
 View = TypeVar("View", bound=Callable[..., Any])
 
 _UNAUTHORIZED = http.HTTPStatus.UNAUTHORIZED.value
+
+_REPEATED = "comes more than once; several values are one list with commas, where it takes a list"
 
 DESCRIPTION = """\
 Puts a registry pull Secret into every namespace of many Kubernetes clusters, and its name into every ServiceAccount.
@@ -32,6 +34,18 @@ them; different parameters all have to hold. Enumerations may grow, and objects 
 class _QueryParser(FlaskParser):
     # A mistyped filter must not silently answer with everything.
     DEFAULT_UNKNOWN_BY_LOCATION = {**FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION, "query": RAISE}  # noqa: RUF012
+
+    def load_querystring(self, req: Request, schema: Schema) -> Any:
+        """Refuse what comes twice: a client that repeats a filter means both, and one of them would be passed over."""
+        values = super().load_querystring(req, schema)
+        repeated = [
+            Finding(pointer(name), _REPEATED, "invalid", query=True)
+            for name, given in req.args.lists()
+            if len(given) > 1 and name not in values.multiple_keys
+        ]
+        if repeated:
+            raise invalid(repeated)
+        return values
 
     def handle_error(self, error: ValidationError, req: Any, schema: Schema, **_: Any) -> NoReturn:
         """Answer with everything that is wrong with the parameters."""

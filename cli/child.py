@@ -38,6 +38,7 @@ class Child:
     def __init__(self, spec: ChildSpec) -> None:
         self.name = spec.name
         self.deaths = 0
+        self.never_worked = False  # it has ended for the first time, right after its start
         self.last_lines: deque[str] = deque(maxlen=KEPT_LINES)
         self.restart_at: float | None = None
         self._spec = spec
@@ -94,9 +95,11 @@ class Child:
         """Return the exit code if the process has just ended, and plan its restart."""
         if self._process is None or (code := self._process.poll()) is None:
             return None
-        if now - self._started >= STEADY_SECONDS:
+        steady = now - self._started >= STEADY_SECONDS
+        if steady:
             self._pause = FIRST_PAUSE_SECONDS
         self.deaths += 1
+        self.never_worked = self.deaths == 1 and not steady
         self.restart_at = now + self._pause
         self._pause = min(self._pause * 2, LONGEST_PAUSE_SECONDS)
         return code

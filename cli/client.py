@@ -113,8 +113,14 @@ class ApiClient:
                 ),
             )
         except httpx.ConnectError as error:
+            reason = _reason(error)
+            if "CERTIFICATE_VERIFY_FAILED" in reason:
+                raise Unreachable(
+                    f"the certificate of {self.url} is not trusted ({reason});"
+                    " SSL_CERT_FILE names a file with the certificates to trust"
+                ) from error
             raise Unreachable(
-                f"nothing answers at {self.url} ({_reason(error)});"
+                f"nothing answers at {self.url} ({reason});"
                 " `remediator up` starts the service here, --url names another"
             ) from error
         except httpx.TimeoutException as error:
@@ -144,7 +150,11 @@ def _read(response: "httpx.Response", target: Target) -> Answer | _Refusal:
         return Answer(response.status_code, body, response.headers.get("ETag"), pause)
     if response.is_success or response.is_redirect:
         return _Refusal(Unreachable(f"{target.url} does not answer like a remediator; see --url"))
-    problem = body if isinstance(body, dict) else {"title": response.reason_phrase}
+    if isinstance(body, dict):
+        problem = body
+    else:  # a proxy, or something else altogether
+        words = f"{response.status_code} {response.reason_phrase}".strip()
+        problem = {"title": f"{target.url} answered {words}, not as a remediator does; see --url"}
     error = ClientError(response.status_code, problem, _hint(response.status_code, target))
     # What was sent to change something may have been taken in: repeating it is for the caller to decide.
     # Except 409, which says that our own first try is still being taken in.

@@ -30,6 +30,8 @@ def as_curl(request: Request, url: str) -> str:
         )
     elif request.body is not None:
         parts.append(f"--data-raw {shlex.quote(body)}")
+    elif request.method != "GET":
+        parts.append(f"-X {request.method}")  # curl posts by itself only what has a body
     parts.append(shlex.quote(address))
     return " \\\n  ".join(parts)
 

@@ -15,8 +15,12 @@ LARGE_AUDIT_BYTES = 64 * 1024 * 1024
 
 def default_data_dir() -> Path:
     """Return the directory that the environment names, else the user's own."""
-    if chosen := os.environ.get("REMEDIATOR_DATA_DIR"):
-        return Path(chosen).expanduser()
+    chosen = os.environ.get("REMEDIATOR_DATA_DIR")
+    return Path(chosen).expanduser() if chosen else own_data_dir()
+
+
+def own_data_dir() -> Path:
+    """Return the user's own directory: where every command looks that was told nothing else."""
     base = os.environ.get("XDG_DATA_HOME")
     if not base or not Path(base).is_absolute():
         base = "~/.local/share"

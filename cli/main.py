@@ -1,5 +1,6 @@
 """The command `remediator`. A command's module is imported when it is used: starting must feel instant."""
 
+import difflib
 import importlib
 from typing import cast
 
@@ -45,6 +46,9 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import one command; the help of the group needs no import."""
         if cmd_name not in _COMMANDS:
+            meant = difflib.get_close_matches(cmd_name, _COMMANDS, n=1)
+            if meant and not ctx.resilient_parsing:
+                ctx.fail(f"No such command '{cmd_name}'. Did you mean '{meant[0]}'?")
             return None
         module, _ = _COMMANDS[cmd_name]
         command = getattr(importlib.import_module(module), f"{cmd_name}_command")

@@ -50,7 +50,7 @@ class FleetBars:
             _Bar(bar_width=None),
             MofNCompleteColumn(),
             TextColumn("{task.fields[changed]} changed", style="green"),
-            TextColumn("{task.fields[failed]} failed", style="red"),
+            TextColumn("[{task.fields[alarm]}]{task.fields[failed]} failed"),
             TimeElapsedColumn(),
             console=console,
             refresh_per_second=8,
@@ -115,10 +115,12 @@ class FleetBars:
             colour="none",
             changed=0,
             failed=0,
+            alarm="dim",
         )
 
     def _update(self, task: TaskID, item: JsonObject, status: str, visible: bool) -> None:
         done, total = count(item, "namespaces", "done"), count(item, "namespaces", "total")
+        failed = count(item, "namespaces", "failed")
         self._progress.update(
             task,
             completed=done,
@@ -127,5 +129,6 @@ class FleetBars:
             status=status,
             colour=_COLOURS.get(status, "none" if "clusters" in status else "red"),
             changed=changed(item),
-            failed=count(item, "namespaces", "failed"),
+            failed=failed,
+            alarm="red" if failed else "dim",
         )

@@ -12,7 +12,8 @@ from cli.exit_codes import ExitCode
 from cli.render import Column, Output, View, print_one, print_pages, print_table
 from cli.request import JsonObject, get, post
 from cli.run import name_list, request_body
-from cli.text import clean
+from cli.summary import hints
+from cli.text import clean, is_id
 from cli.views import duration, error_text
 
 SHOWN_FINDINGS = 20
@@ -39,28 +40,17 @@ CLUSTER_VIEW = View(
     ),
     name=lambda item: str(item.get("name")),
 )
-FINDING_VIEW = View(
-    (
-        Column("SEVERITY", lambda item: item.get("severity")),
-        Column("CLASS", lambda item: item.get("class")),
-        Column("CLUSTER", lambda item: item.get("cluster")),
-        Column("NAMESPACE", lambda item: item.get("namespace")),
-        Column("KIND", lambda item: item.get("kind")),
-        Column("NAME", lambda item: item.get("name")),
-        Column("IMAGE", lambda item: item.get("image")),
-        Column("COUNT", lambda item: item.get("count")),
-        Column("EXPLANATION", lambda item: item.get("explanation")),
-        Column("FIX", lambda item: item.get("fix")),
-    ),
-    name=lambda item: (
-        f"{item.get('cluster')}/{item.get('namespace')}/{item.get('kind')}/{item.get('name')}"
-    ),
+# As GET …/findings?format=csv has them.
+FINDING_FIELDS = View.of_fields(
+    *("severity", "class", "cluster", "namespace", "kind", "name", "image", "coverage", "count"),
+    *("examples", "doubt", "evidence", "waiver.owner", "waiver.reason", "waiver.expires_at"),
+    *("explanation", "fix"),
 )
 
 
 def check_id(text: str) -> str:
     """Check an id, so that a slip of the keyboard does not become another address."""
-    if not text.isascii() or not text.replace("_", "").isalnum():
+    if not is_id("chk_", text):
         raise click.BadParameter(f"'{text}' is not the id of a readiness check (chk_…)")
     return text
 
@@ -174,9 +164,9 @@ def until_ended(client: ApiClient, check: JsonObject) -> JsonObject:
 
 def _print_accepted(call: Call, check: JsonObject) -> None:
     def table() -> None:
-        click.echo(check["id"])
+        click.echo(clean(check["id"]))
         for name, link in (check.get("links") or {}).items():
-            click.echo(f"  {name}: {link}")
+            click.echo(f"  {clean(name)}: {clean(link)}", err=True)
 
     if call.output is Output.NAME:
         click.echo(clean(check["id"]))
@@ -189,7 +179,7 @@ def _print(client: ApiClient, check: JsonObject, output: Output) -> None:
         click.echo(clean(check["id"]))
     elif output is Output.CSV:
         request = get(f"/readiness-checks/{check['id']}/findings", {"limit": str(FINDINGS_PAGE)})
-        print_pages(FINDING_VIEW, client.pages(request), output)
+        print_pages(FINDING_FIELDS, client.pages(request), output)
     else:
         print_one(
             check,
@@ -223,9 +213,8 @@ def _print_verdict(client: ApiClient, check: JsonObject) -> None:
         click.echo()
         print_table(("CLASS", "OBJECTS"), [(clean(name), clean(n)) for name, n in classes.items()])
     _print_blocking(client, check)
-    for cluster in clusters:
-        if hint := clean((cluster.get("error") or {}).get("hint")):
-            click.echo(f"\n{clean(cluster.get('name'))}: {hint}")
+    for hint, where in hints(clusters).items():
+        click.echo(f"\n{', '.join(where)}: {hint}")
 
 
 def _warn_unproven(number: int, identity: str) -> None:

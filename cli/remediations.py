@@ -9,7 +9,8 @@ from cli.render import Output, print_pages
 from cli.request import JsonObject, get, post
 from cli.run import print_outcome
 from cli.summary import print_as, print_remediation
-from cli.views import REMEDIATION_VIEW, RESULT_VIEW
+from cli.text import is_id
+from cli.views import REMEDIATION_VIEW, RESULT_FIELDS, RESULT_VIEW
 
 RESULTS_PAGE = 1000  # the most the service gives
 LIST_PAGE = 200
@@ -18,7 +19,7 @@ _STREAMED = (Output.TABLE, Output.CSV)  # forms that the service has too, withou
 
 def remediation_id(text: str) -> str:
     """Check an id, so that a slip of the keyboard does not become another address."""
-    if not text.isascii() or not text.replace("_", "").isalnum():
+    if not is_id("rem_", text):
         raise click.BadParameter(f"'{text}' is not the id of a remediation (rem_…)")
     return text
 
@@ -87,7 +88,8 @@ def results_command(call: Call, remediation_id: str, limit: int | None, **filter
         wanted = str(limit) if limit else None
         call.show(get(path, {**filters, "limit": wanted, "format": call.output}))
     request = get(path, {**filters, "limit": _page(limit, RESULTS_PAGE)})
-    print_pages(RESULT_VIEW, call.pages(request, limit), call.output)
+    view = RESULT_FIELDS if call.output is Output.CSV else RESULT_VIEW
+    print_pages(view, call.pages(request, limit), call.output)
 
 
 @click.command("list")

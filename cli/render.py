@@ -39,6 +39,11 @@ class View:
     columns: tuple[Column, ...]
     name: Callable[[JsonObject], str]
 
+    @classmethod
+    def of_fields(cls, *paths: str) -> "View":
+        """Return the columns that the service's own csv has: `a.b` is member b of member a, headed `a_b`."""
+        return cls(tuple(map(_field, paths)), name=str)
+
     def header(self) -> list[str]:
         """Return the headings."""
         return [column.title for column in self.columns]
@@ -46,6 +51,18 @@ class View:
     def row(self, item: JsonObject) -> list[str]:
         """Return the cells of one item."""
         return [clean(column.value(item)) for column in self.columns]
+
+
+def _field(path: str) -> Column:
+    def value(item: JsonObject) -> object:
+        found: Any = item
+        for name in path.split("."):
+            found = (found or {}).get(name)
+        if isinstance(found, bool):
+            return str(found).lower()
+        return " ".join(map(str, found)) if isinstance(found, list) else found
+
+    return Column(path.upper().replace(".", "_"), value)
 
 
 def print_pages(view: View, pages: Iterable[list[JsonObject]], output: Output) -> None:
@@ -144,8 +161,10 @@ def _yaml(value: Any) -> str:
 
 
 def _harmless(cell: str) -> str:
+    if cell == "-":  # for people; for a program nothing is nothing
+        return ""
     # A spreadsheet takes these for a formula.
-    return f"'{cell}" if cell.startswith(("=", "+", "-", "@")) and len(cell) > 1 else cell
+    return f"'{cell}" if cell.startswith(("=", "+", "-", "@")) else cell
 
 
 def _aligned(header: Sequence[str], rows: list[list[str]]) -> Iterator[str]:

@@ -167,10 +167,10 @@ def print_outcome(client: ApiClient, remediation: JsonObject, output: Output) ->
 
 def _print_accepted(call: Call, remediation: JsonObject) -> None:
     def table() -> None:
-        click.echo(remediation["id"])
+        click.echo(clean(remediation["id"]))
         for name, link in (remediation.get("links") or {}).items():
-            click.echo(f"  {name}: {link}")
-        click.echo(f"to follow it: remediator wait {remediation['id']}", err=True)
+            click.echo(f"  {clean(name)}: {clean(link)}", err=True)
+        click.echo(f"to follow it: remediator wait {clean(remediation['id'])}", err=True)
 
     print_as(remediation, call.output, table)
 

@@ -30,6 +30,9 @@ def print_remediation(remediation: JsonObject) -> None:
         f"{clean(remediation.get('id'))}  {click.style(status, fg=_COLOURS.get(status), bold=True)}"
         f"{f'  in {took}' if took else ''}{'  (dry run: nothing was written)' if remediation.get('dry_run') else ''}"
     )
+    for member, words in (("undo_of", "undo of"), ("retry_of", "retry of")):
+        if original := clean(remediation.get(member)):
+            click.echo(f"{words} {original}")
     if reason := clean(remediation.get("reason")):
         click.echo(f"reason: {reason}")
     clusters = remediation.get("clusters") or []
@@ -38,9 +41,8 @@ def print_remediation(remediation: JsonObject) -> None:
     print_table(view.header(), [view.row(cluster) for cluster in clusters])
     for line in _registry_lines(clusters):
         click.echo(f"\n{line}")
-    for cluster in clusters:
-        if hint := clean((cluster.get("error") or {}).get("hint")):
-            click.echo(f"\n{clean(cluster.get('name'))}: {hint}")
+    for hint, names in hints(clusters).items():
+        click.echo(f"\n{', '.join(names)}: {hint}")
     for warning in remediation.get("warnings") or []:
         click.echo(f"\n{click.style('warning:', fg='yellow')} {clean(warning.get('detail'))}")
 
@@ -60,6 +62,15 @@ def print_failures(client: ApiClient, remediation: JsonObject) -> None:
     for row in rows:
         _print_failure(row)
     click.echo(f"\nmore: remediator results {remediation_id} --outcome failed")
+
+
+def hints(clusters: list[JsonObject]) -> dict[str, list[str]]:
+    """Return what to do about the errors of clusters, each once, with the clusters it is for."""
+    found: dict[str, list[str]] = {}
+    for cluster in clusters:
+        if hint := clean((cluster.get("error") or {}).get("hint")):
+            found.setdefault(hint, []).append(clean(cluster.get("name")))
+    return found
 
 
 def _view(remediation: JsonObject) -> View:

@@ -66,7 +66,7 @@ class Supervisor:
         return child
 
     def settle(self) -> None:
-        """Say that everything is up: from now on a child that dies is started again for ever."""
+        """Say that everything is up: from now on a child that has worked and dies is started again for ever."""
         self._settled = True
 
     def run_until(self, done: Callable[[], bool], every: float = 0.05) -> bool:
@@ -86,7 +86,7 @@ class Supervisor:
         return False
 
     def run(self) -> None:
-        """Look after the children until a signal says to stop."""
+        """Look after the children until a signal says to stop. Raises StartFailed for wrong settings."""
         while not self.stopping:
             self._turn(None)
 
@@ -137,8 +137,10 @@ class Supervisor:
         self._bury(child)
         if self.stopping:
             return
-        hopeless = child.deaths >= EARLY_DEATHS or code == WRONG_SETTINGS
-        if not self._settled and hopeless:
+        # Who finds its settings wrong at its very start, even when all others are up, finds the same the next time. One
+        # that has worked with them may have come upon a file that is just being changed.
+        wrong = code == WRONG_SETTINGS and (child.never_worked or not self._settled)
+        if wrong or (child.deaths >= EARLY_DEATHS and not self._settled):
             last = "\n".join(f"  {line}" for line in child.last_lines)
             raise StartFailed(f"{child.name} {describe_exit(code)}; it last said:\n{last}")
         self.say(child.name, f"{describe_exit(code)}; starting it again")

@@ -11,6 +11,12 @@ def clean(value: object) -> str:
     return "" if value is None else _CONTROL.sub(" ", str(value)).strip()
 
 
+def is_id(prefix: str, text: str) -> bool:
+    """Tell whether a text may be an id of the kind that begins with `prefix`: such a one is safe in an address."""
+    rest = text.removeprefix(prefix)
+    return text.startswith(prefix) and rest.isascii() and rest.isalnum()
+
+
 def readable(value: object) -> str:
     """Return a value as one reads it: yes and no, lists with commas, nothing as a dash."""
     if isinstance(value, bool):

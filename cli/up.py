@@ -50,7 +50,8 @@ class Settings:
 )
 @click.option(
     "--credentials-dir",
-    type=click.Path(file_okay=False, path_type=Path),
+    # Not made if it is missing: a slip would be an empty folder, and every credential unknown.
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
     envvar="REMEDIATOR_CREDENTIALS_DIR",
     metavar="DIR",
     help="Registry logins: NAME/.dockerconfigjson or NAME/{registry,username,password}."
@@ -210,4 +211,5 @@ def _announce(
         line = {"url": address.url, "token": token, "pid": os.getpid()}
         click.echo(json.dumps(line))
     else:
-        click.echo(greeting(address, data_dir, token, found))
+        credentials = settings.credentials_dir or data_dir.credentials
+        click.echo(greeting(address, data_dir, credentials.absolute(), token, found))

@@ -116,3 +116,27 @@ RESULT_VIEW = View(
     ),
     name=lambda item: f"{item.get('cluster')}/{item.get('namespace')}",
 )
+
+# As GET …/results?format=csv has them: whoever reads the file need not know which of the two made it.
+RESULT_FIELDS = View.of_fields(
+    "cluster",
+    "namespace",
+    "outcome",
+    "reason",
+    "secret.name",
+    "secret.action",
+    "service_accounts.total",
+    "service_accounts.changed",
+    "service_accounts.unchanged",
+    "service_accounts.ignored",
+    "service_accounts.failed",
+    "changed_service_accounts",
+    "attempts",
+    "duration_ms",
+    "error.code",
+    "error.detail",
+    "error.hint",
+    "error.retryable",
+    "error.http_status",
+    "error.object",
+)

@@ -58,7 +58,10 @@ def credential_from_docker_config(name: str, content: bytes) -> Credential:
 
 def credential_from_login(name: str, registry: str, login: Login) -> Credential:
     """Make a credential for one registry. Raises InvalidCredential."""
-    check_registry(registry)
+    try:
+        check_registry(registry)
+    except InvalidCredential as error:  # said of the credential, not of the field of a request
+        raise InvalidCredential(f"has a registry that {error}") from None
     _check_login(login)
     return _credential(name, {registry: login})
 

@@ -106,13 +106,12 @@ def _kubeconfigs(environment: Mapping[str, str]) -> tuple[Path, ...]:
 
 
 def _contexts(environment: Mapping[str, str]) -> tuple[str, ...]:
-    listed = environment.get("REMEDIATOR_CONTEXTS") or "*"
-    patterns = tuple(part.strip() for part in listed.split(",") if part.strip())
     try:
-        return tuple(check_cluster_pattern(pattern) for pattern in patterns) or ("*",)
+        # Variables that are not set leave an empty name between commas: it must not come to mean every context.
+        return tuple(map(check_cluster_pattern, _names(environment, "REMEDIATOR_CONTEXTS") or "*"))
     except PatternError as error:
         raise SettingsError(
-            f"REMEDIATOR_CONTEXTS: {error}; for example 'prod-*,stage-eu'"
+            f"REMEDIATOR_CONTEXTS: {error}; use names or globs with commas, for example prod-*,stage-eu"
         ) from None
 
 
@@ -126,14 +125,19 @@ def _pool(environment: Mapping[str, str]) -> str:
 
 
 def _exec_plugins(environment: Mapping[str, str]) -> tuple[str, ...]:
-    text = environment.get("REMEDIATOR_EXEC_PLUGINS") or ""
-    names = tuple(name.strip() for name in text.split(",")) if text else ()
+    names = _names(environment, "REMEDIATOR_EXEC_PLUGINS")
     if not all(names):
         raise SettingsError(
-            f"REMEDIATOR_EXEC_PLUGINS is {text!r}, where a name is empty; use commands or globs with commas, for "
-            "example aws,gke-gcloud-auth-plugin"
+            f"REMEDIATOR_EXEC_PLUGINS is {environment['REMEDIATOR_EXEC_PLUGINS']!r}, where a name is empty; use "
+            "commands or globs with commas, for example aws,gke-gcloud-auth-plugin"
         )
     return names
+
+
+def _names(environment: Mapping[str, str], variable: str) -> tuple[str, ...]:
+    """Return what stands between the commas, nothing if the variable is not set."""
+    text = environment.get(variable)
+    return tuple(name.strip() for name in text.split(",")) if text else ()
 
 
 def _number(environment: Mapping[str, str], name: str, default: int, most: int) -> int:

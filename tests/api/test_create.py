@@ -261,6 +261,23 @@ def test_a_wrong_field_is_pointed_at(
     assert store.remediations.open_ids() == []
 
 
+@pytest.mark.parametrize("field", ["on_conflict", "registry_check"])
+def test_a_wrong_word_is_told_with_the_right_ones(
+    client: FlaskClient, announce: Announce, field: str
+) -> None:
+    """Whoever reads the message need not look up what was sent, nor what could be; a long text is cut."""
+    announce("eu-1")
+
+    (wrong,) = errors(post(client, GOOD | {field: "maybe"})).values()
+    (long,) = errors(post(client, GOOD | {field: "x" * 5000})).values()
+    (number,) = errors(post(client, GOOD | {field: 5})).values()
+
+    words = wrong[1].removeprefix("'maybe' is none of ")
+    assert len(words.split(", ")) == 3
+    assert long[1] == f"'{'x' * 60}…' is none of {words}"
+    assert number[1] == f"must be one of {words}"
+
+
 @pytest.mark.parametrize("body", [[], "x", 1, None])
 def test_a_body_that_is_no_object(client: FlaskClient, announce: Announce, body: Any) -> None:
     announce("eu-1")

@@ -64,6 +64,20 @@ def test_a_body_that_is_not_json(client: FlaskClient, body: str) -> None:
     problem(answer, 400, "malformed-request")
 
 
+@pytest.mark.parametrize(
+    ("body", "detail"),
+    [
+        (b'{"reason": "\xfc"}', "The body is not UTF-8: byte 12 begins no character."),
+        (b"\xef\xbb\xbf{}", "The body begins with a byte order mark: leave it out."),
+    ],
+)
+def test_bytes_that_are_no_utf_8(client: FlaskClient, body: bytes, detail: str) -> None:
+    """PowerShell and editors make them; the place where the JSON seems to break says nothing."""
+    answer = client.post(REMEDIATIONS, data=body, content_type="application/json")
+
+    assert problem(answer, 400, "malformed-request")["detail"] == detail
+
+
 def test_a_broken_body_is_not_repeated(client: FlaskClient) -> None:
     body = '{"inline_credential": {"password": "hunter2" "x"}}'
 

@@ -238,6 +238,8 @@ def test_caches_are_told_that_accept_matters(client: FlaskClient, identity: str)
         ("namespace=", "#/namespace"),
         ("cursor=x", "#/cursor"),
         ("outcomes=failed", "#/outcomes"),
+        ("outcome=failed&outcome=cancelled", "#/outcome"),
+        ("limit=1&limit=2", "#/limit"),
     ],
 )
 def test_a_wrong_parameter_is_pointed_at(
@@ -247,6 +249,22 @@ def test_a_wrong_parameter_is_pointed_at(
 
     assert answer.status_code == 422
     assert [error["pointer"] for error in json.loads(answer.data)["errors"]] == [pointer]
+
+
+@pytest.mark.parametrize(
+    ("query", "detail"),
+    [
+        ("outcome=failed,broken", "'broken' is none of changed, unchanged, would_change, "),
+        ("outcomes=x", "there is no parameter 'outcomes'; did you mean 'outcome'?"),
+        ("outcome=failed&outcome=skipped", "comes more than once; several values are one list"),
+    ],
+)
+def test_a_wrong_parameter_is_told_with_what_would_be_right(
+    client: FlaskClient, identity: str, query: str, detail: str
+) -> None:
+    (error,) = json.loads(client.get(url(identity, f"?{query}")).data)["errors"]
+
+    assert error["detail"].startswith(detail)
 
 
 def test_a_cursor_is_bound_to_filters_and_remediation(

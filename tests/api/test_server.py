@@ -189,6 +189,27 @@ def test_a_body_of_unknown_length_is_limited_too(
         assert connection.recv(100).startswith(b"HTTP/1.1 413 ")
 
 
+@pytest.mark.parametrize(("kibibytes", "token"), [(300, True), (1000, True), (100, False)])
+def test_a_refused_body_does_not_break_the_next_request(
+    run: Run, environment: dict[str, str], key: ApiKey, kibibytes: int, token: bool
+) -> None:
+    """Clients keep connections: what is said of one must be true, also where the body was left unread."""
+    process = run(**environment)
+    headers = {"Content-Type": "application/json", **(bearer(key) if token else {})}
+    connection = http.client.HTTPConnection("127.0.0.1", process.port, timeout=PATIENCE_SECONDS)
+    body = b" " * (kibibytes * 1024)
+
+    connection.request("POST", f"{API}/remediations", body=body, headers=headers)
+    answer = connection.getresponse()
+    answer.read()
+    connection.request("GET", "/livez")  # on a new connection if the last answer said that it ends
+    again = connection.getresponse()
+
+    assert answer.status == (413 if token else 401)
+    assert again.status == 200
+    connection.close()
+
+
 UNREADABLE = {
     "the rest of a body that was said to be shorter": (
         f"POST {API}/remediations HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n"

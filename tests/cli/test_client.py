@@ -83,6 +83,25 @@ def test_another_server_is_not_taken_for_ours(api: StubApi, run: Remediator) -> 
     assert "does not answer like a remediator" in result.stderr
 
 
+def test_an_error_that_is_none_of_ours_says_who_sent_it(api: StubApi, run: Remediator) -> None:
+    """A proxy's or a stranger's words, without the service's form, would read as the service's own."""
+    api.on("GET", "/clusters", Reply("<html>no</html>", 400))
+
+    result = run("clusters")
+
+    assert result.exit_code == 2
+    assert (
+        f"{api.url} answered 400 Bad Request, not as a remediator does; see --url" in result.stderr
+    )
+
+
+def test_a_command_with_a_slip_names_the_nearest(run: Remediator) -> None:
+    result = run("statsu")
+
+    assert result.exit_code == 2
+    assert "No such command 'statsu'. Did you mean 'status'?" in result.stderr
+
+
 def test_what_the_service_says_cannot_drive_the_terminal(api: StubApi, run: Remediator) -> None:
     """Escape sequences in a cluster's name or error are taken out."""
     api.on("GET", "/clusters", Reply({"items": [{"name": "\x1b[2Jevil\n\u202eok"}]}))
@@ -155,6 +174,16 @@ def test_curl_does_the_same(api: StubApi) -> None:
     assert seen.headers["Authorization"] == "Bearer from-the-shell"
     assert seen.headers["Content-Type"] == "application/json"
     assert seen.body == {"clusters": ["eu-*"], "credential": "reg", "reason": "it's $HOME `x`"}
+
+
+@pytest.mark.parametrize("arguments", [("cancel", ID), ("resume",)])
+def test_curl_posts_what_has_no_body(api: StubApi, arguments: tuple[str, ...]) -> None:
+    """curl takes an address alone for something to read."""
+    shown = invoke(*arguments, "--curl", REMEDIATOR_URL=api.url)
+
+    environment = {"PATH": os.environ["PATH"], "REMEDIATOR_TOKEN": "from-the-shell"}
+    subprocess.run(["sh", "-c", shown.stdout], env=environment, capture_output=True, timeout=30)
+    assert [seen.method for seen in api.seen] == ["POST"]
 
 
 def test_curl_of_a_query(api: StubApi, run: Remediator) -> None:

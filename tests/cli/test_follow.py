@@ -1,5 +1,6 @@
 """Live progress, on a real terminal."""
 
+import io
 import os
 import pty
 import re
@@ -10,6 +11,9 @@ import sys
 import time
 from pathlib import Path
 
+from rich.console import Console
+
+from cli.progress import FleetBars
 from tests.cli.bodies import ID, cluster, remediation
 from tests.cli.stub_api import Reply, StubApi
 
@@ -129,3 +133,16 @@ def test_ctrl_c_stops_the_waiting_only(api: StubApi) -> None:
     assert code == 130
     assert f"the remediation goes on. To follow it: remediator wait {ID}" in terminal.text
     assert "Traceback" not in terminal.text
+
+
+def test_only_failures_are_red() -> None:
+    """A red zero in each line teaches people to overlook red."""
+    console = Console(file=io.StringIO(), force_terminal=True, color_system="standard", width=140)
+    clusters = [cluster("eu-1", "running", changed=1), cluster("us-1", "running", failed=3)]
+
+    with FleetBars(console) as bars:
+        bars.show(remediation("running", clusters=clusters))
+
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "\x1b[31m3 failed" in shown
+    assert "\x1b[31m0 failed" not in shown

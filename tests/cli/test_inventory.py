@@ -38,7 +38,7 @@ def test_clusters_for_programs(api: StubApi, run: Remediator) -> None:
     assert yaml.safe_load(run("clusters", "-o", "yaml").stdout) == {"items": CLUSTERS}
     assert run("clusters", "-o", "name").stdout == "eu-1\nus-1\n"
     rows = list(csv.DictReader(io.StringIO(run("clusters", "-o", "csv").stdout)))
-    assert rows[1] == {"name": "us-1", "pools": "-", "problem": "no token"}
+    assert rows[1] == {"name": "us-1", "pools": "", "problem": "no token"}
 
 
 def test_credentials(api: StubApi, run: Remediator) -> None:

@@ -161,10 +161,10 @@ def test_a_text_from_a_cluster_cannot_steer_the_terminal(api: StubApi, run: Reme
 def test_no_wait_prints_the_id_and_ends(api: StubApi, run: Remediator) -> None:
     answers(api, "safe")
 
-    result = run(*ASK, "--no-wait", "-o", "name")
-
-    assert (result.exit_code, result.stdout) == (0, f"{ID}\n")
-    assert len(api.seen) == 1
+    for output in ("name", "table"):
+        result = run(*ASK, "--no-wait", "-o", output)
+        assert (result.exit_code, result.stdout) == (0, f"{ID}\n")
+    assert len(api.seen) == 2
 
 
 def test_it_is_printed_for_programs(api: StubApi, run: Remediator) -> None:
@@ -226,7 +226,7 @@ def test_a_closed_gate_says_why(
     assert f"because {codes[0]}" in result.stderr
 
 
-@pytest.mark.parametrize("identity", ["../x", "chk_1?x", ""])
+@pytest.mark.parametrize("identity", ["../x", "chk_1?x", "", "rem_01J8ZQ4W7N"])
 def test_an_id_that_is_none_is_refused(run: Remediator, api: StubApi, identity: str) -> None:
     assert run("gate", identity).exit_code == 2
     assert api.seen == []

@@ -7,7 +7,7 @@ import json
 import pytest
 import yaml
 
-from tests.cli.bodies import ID, failed_row, remediation, row
+from tests.cli.bodies import ID, cluster, failed_row, remediation, row
 from tests.cli.conftest import Remediator
 from tests.cli.stub_api import Reply, StubApi
 
@@ -66,7 +66,7 @@ def test_results_as_table(api: StubApi, run: Remediator) -> None:
 
 
 def test_results_for_programs(api: StubApi, run: Remediator) -> None:
-    """json and yaml are the rows of the service; csv has the table's columns."""
+    """json and yaml are the rows of the service; so is csv, with one column for each member."""
     rows = [row("a"), failed_row("b"), row("a-very-long-namespace")]
     pages(api)
     assert json.loads(run("results", ID, "-o", "json").stdout) == {"items": rows}
@@ -75,7 +75,8 @@ def test_results_for_programs(api: StubApi, run: Remediator) -> None:
     pages(api)
     table = list(csv.DictReader(io.StringIO(run("results", ID, "-o", "csv").stdout)))
     assert [line["namespace"] for line in table] == ["a", "b", "a-very-long-namespace"]
-    assert table[1]["why"] == "forbidden: may not create Secrets in b"
+    assert table[1]["error_detail"] == "may not create Secrets in b"
+    assert (table[0]["duration_ms"], table[0]["error_code"]) == ("412", "")
 
 
 @pytest.mark.parametrize(
@@ -136,11 +137,32 @@ def test_wait_does_not_hammer_a_full_service(api: StubApi, run: Remediator) -> N
     assert len(api.seen) < 6
 
 
-@pytest.mark.parametrize("text", ["..", "a/b", "x?y", "ü"])
+@pytest.mark.parametrize("text", ["..", "a/b", "x?y", "ü", "foo", "rem_", "chk_01J8ZQ4W7N"])
 def test_an_id_that_is_none(api: StubApi, run: Remediator, text: str) -> None:
     """It does not become another address."""
     assert run("status", text).exit_code == 2
     assert api.seen == []
+
+
+def test_what_follows_on_another_says_on_which(api: StubApi, run: Remediator) -> None:
+    """Who looks at an undo must not take it for a remediation."""
+    api.on("GET", f"/remediations/{ID}", Reply(remediation(undo_of="rem_1", retry_of="rem_2")))
+
+    lines = run("status", ID).stdout.splitlines()
+
+    assert lines[1:3] == ["undo of rem_1", "retry of rem_2"]
+
+
+def test_a_hint_is_shown_once_for_all_its_clusters(api: StubApi, run: Remediator) -> None:
+    """A fleet fails for one reason: the same words sixty times would hide the others."""
+    error = {"code": "unreachable", "detail": "x", "hint": "check the network"}
+    clusters = [cluster(name, "unreachable") | {"error": error} for name in ("eu-1", "us-1")]
+    api.on("GET", f"/remediations/{ID}", Reply(remediation("failed", clusters=clusters)))
+
+    shown = run("status", ID).stdout
+
+    assert "\neu-1, us-1: check the network\n" in shown
+    assert shown.count("check the network") == 1
 
 
 def test_list(api: StubApi, run: Remediator) -> None:

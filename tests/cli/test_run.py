@@ -107,15 +107,15 @@ def test_gives_up_a_lost_request_in_the_end(api: StubApi, run: Remediator) -> No
 
 
 def test_no_wait_prints_the_id_and_ends(api: StubApi, run: Remediator) -> None:
-    """The id alone with `-o name`, with its links as a table."""
+    """`id=$(remediator run … --no-wait)` works: links and advice go to standard error."""
     api.on("POST", "/remediations", Reply(remediation("queued"), 202))
 
     name = run(*ARGUMENTS, "--no-wait", "-o", "name")
     table = run(*ARGUMENTS, "--no-wait")
 
     assert (name.exit_code, name.stdout) == (0, f"{ID}\n")
-    assert table.exit_code == 0
-    assert f"/remediations/{ID}" in table.stdout
+    assert (table.exit_code, table.stdout) == (0, f"{ID}\n")
+    assert f"self: http://127.0.0.1/api/v1/remediations/{ID}" in table.stderr
     assert {seen.method for seen in api.seen} == {"POST"}
 
 

@@ -162,6 +162,29 @@ def test_wrong_settings_are_not_tried_again(supervisor: Supervisor) -> None:
     assert child.deaths == 1
 
 
+def test_wrong_settings_end_it_also_when_the_others_are_up(supervisor: Supervisor) -> None:
+    """Which of them is faster must not decide whether a wrong value is told, or tried for ever."""
+    supervisor.settle()
+    child = supervisor.start(spec("print('REDIS_URL: no such scheme'); raise SystemExit(2)"))
+
+    with pytest.raises(StartFailed, match="REDIS_URL"):
+        supervisor.run_until(within(30, lambda: False))
+
+    assert child.deaths == 1
+
+
+def test_only_the_first_start_says_that_settings_are_wrong(
+    supervisor: Supervisor, tmp_path: Path
+) -> None:
+    """Later on a file that it reads may be just being changed."""
+    marker = tmp_path / "started"
+    script = f"from pathlib import Path; seen = Path({str(marker)!r}); again = seen.exists()"
+    supervisor.settle()
+    child = supervisor.start(spec(f"{script}; seen.touch(); raise SystemExit(2 if again else 3)"))
+
+    assert supervisor.run_until(within(30, lambda: child.deaths >= 3))
+
+
 def test_a_signal_ends_everything(supervisor: Supervisor) -> None:
     """Last started first; what does not listen is killed."""
     children = [supervisor.start(spec(SLEEP, name)) for name in ("redis", "worker", "api")]

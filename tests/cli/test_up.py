@@ -274,6 +274,46 @@ def test_a_process_that_does_not_come_up(environment: dict[str, str], tmp_path: 
     assert "  REMEDIATOR_KUBECONFIG: no such file" in ended.stderr
 
 
+def test_a_wrong_value_of_a_slow_worker(environment: dict[str, str], tmp_path: Path) -> None:
+    """The API is up before the worker has read its settings: it ends all the same, and says why."""
+    refusal = """
+import sys, time
+time.sleep(2)
+sys.stderr.write("REMEDIATOR_CONCURRENCY is 'many'\\n")
+sys.exit(2)
+"""
+    (tmp_path / "modules" / "worker" / "__main__.py").write_text(refusal)
+
+    ended = subprocess.run(
+        command("--json", "--port", "0"),
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+    assert ended.returncode == 1
+    assert "  REMEDIATOR_CONCURRENCY is 'many'" in ended.stderr
+    assert "starting it again" not in ended.stderr
+
+
+def test_a_missing_folder_of_credentials(environment: dict[str, str], tmp_path: Path) -> None:
+    """A slip does not become an empty folder."""
+    missing = tmp_path / "credentails"
+
+    ended = subprocess.run(
+        command("--port", "0", "--credentials-dir", str(missing)),
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+
+    assert ended.returncode == 2
+    assert f"'--credentials-dir': Directory '{missing}' does not exist" in ended.stderr
+    assert not missing.exists()
+
+
 def test_callers_of_ones_own(start_up: StartUp, tmp_path: Path) -> None:
     """With an access file of one's own no key is made."""
     access = tmp_path / "access.yaml"

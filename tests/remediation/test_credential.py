@@ -389,3 +389,10 @@ def test_a_registry_that_no_image_can_name_is_rejected(registry: str) -> None:
 def test_a_registry_is_checked_before_it_is_used(password: str) -> None:
     with pytest.raises(InvalidCredential):
         credential_from_login("reg", "not a registry", Login("robot", password))
+
+
+@pytest.mark.parametrize("registry", ["Registry.example.com", "no registry"])
+def test_a_credential_says_which_of_its_parts_is_wrong(registry: str) -> None:
+    """It has three; its problem is read where no field is named: in the list of credentials."""
+    with pytest.raises(InvalidCredential, match=r"^has a registry that must be "):
+        credential_from_login("reg", registry, LOGIN)

@@ -73,6 +73,8 @@ def test_inside_a_pod_without_a_kubeconfig_the_pods_account_is_meant(monkeypatch
         ("REMEDIATOR_PROCESSES", "many", "example 4"),
         ("REMEDIATOR_CONCURRENCY", "-1", "example 32"),
         ("REMEDIATOR_CONTEXTS", "a\tb", "prod-*"),
+        ("REMEDIATOR_CONTEXTS", ",", "prod-*"),
+        ("REMEDIATOR_CONTEXTS", "prod-*,", "prod-*"),
         ("REMEDIATOR_LOG_FORMAT", "xml", "text, json"),
         ("REMEDIATOR_LOG_LEVEL", "loud", "DEBUG"),
     ],
