@@ -198,6 +198,22 @@ def test_a_service_account_that_does_not_exist_is_told_and_does_not_block() -> N
     assert "kubectl --context prod -n team create serviceaccount nobody" in found.fix
 
 
+def test_the_account_of_a_new_namespace_comes_by_itself_and_unpatched() -> None:
+    cluster = Cluster().secrets(docker="ours").workload()
+
+    found = only(cluster.found(), "W_")
+
+    assert (found.finding_class, found.severity) == (W.W_SA_MISSING, Severity.BLOCKING)
+    assert found.doubt
+    assert found.fix.startswith("once it exists: remediator run")
+
+
+def test_a_template_with_its_own_secrets_needs_no_account_for_them() -> None:
+    cluster = Cluster().secrets(docker="ours").workload("docker")
+
+    assert only(cluster.found(), "W_").finding_class is W.W_COVERED_TEMPLATE
+
+
 @pytest.mark.parametrize(
     ("own", "listed", "expected"),
     [
@@ -277,6 +293,7 @@ def test_another_tag_in_an_old_pod_is_not_the_templates() -> None:
         ("kubelet_logins", (), W.W_NODE),
         ("kubelet_logins", ("docker",), W.W_NODE),
         ("kubelet_logins", ("bad",), W.W_POISONED),
+        ("kubelet_logins", ("theirs",), W.W_UNKNOWN),
         ("runtime_logins", (), W.W_NODE),
         ("runtime_logins", ("docker",), W.W_STALE),
     ],
@@ -412,7 +429,11 @@ def test_a_namespace_that_is_being_deleted_makes_no_pods() -> None:
     cluster = Cluster().account().workload().pod()
     cluster.judge.add_namespace(Namespace("team", terminating=True))
 
-    assert classes(cluster.found()) == {W.C_UNUSED}
+    found = only(cluster.found(), "N_")
+
+    assert classes([found]) == classes(cluster.found())
+    assert (found.severity, found.fix[:19]) == (Severity.WARNING, "see what keeps it f")
+    assert "is being deleted, and 1 pods and 0 workloads in it" in found.explanation
 
 
 def test_a_custom_resource_that_names_the_registry_is_doubt() -> None:
@@ -465,6 +486,8 @@ def test_a_custom_resource_whose_pods_are_judged_needs_no_word() -> None:
         (("docker",), ("quay",), W.W_TEMPLATE_SECRETS),
         # An older list of the ServiceAccount, or the controller's own: it cannot be told.
         (("quay", "docker"), ("quay",), W.W_OTHER),
+        (("quay",), ("docker",), W.W_OTHER),
+        (("quay", "docker"), ("docker",), W.W_COVERED_SA),
     ],
     ids=str,
 )
@@ -522,3 +545,32 @@ def test_a_partition_keeps_the_older_template_of_a_statefulset() -> None:
     found = only(cluster.found(), "W_TEMPLATE")
 
     assert (found.kind, found.name, found.blocks) == ("StatefulSet", "db", True)
+
+
+@pytest.mark.parametrize(
+    ("template", "names", "account", "expected"),
+    [
+        # It is older than the list of its ServiceAccount.
+        ((), (), "", set()),
+        ((), ("docker",), "", set()),
+        (("docker",), ("docker",), "", set()),
+        # The template of before was silent, and the ServiceAccount does not cover.
+        (("docker",), (), "", {W.W_SA_UNPATCHED}),
+        # The template of before was for another ServiceAccount.
+        ((), (), "bare", {W.W_SA_UNPATCHED}),
+        ((), ("docker",), "bare", {W.W_OTHER}),
+    ],
+    ids=str,
+)
+def test_a_partition_is_seen_by_secrets_and_account_of_the_pods(
+    template: tuple[str, ...], names: tuple[str, ...], account: str, expected: set[FindingClass]
+) -> None:
+    cluster = Cluster().secrets(docker="ours").account(name="bare")
+    cluster.account(*(() if template else ("docker",)))
+    cluster.workload(*template, kind="StatefulSet", name="db", partial=True)
+    cluster.pod(*names, name="db-0", account=account, controller=Owner("StatefulSet", "db"))
+
+    found = [each.finding_class for each in cluster.found() if each.kind == "StatefulSet"]
+
+    now = W.W_COVERED_TEMPLATE if template else W.W_COVERED_SA
+    assert {each for each in found if each.startswith("W_")} == {now} | expected
