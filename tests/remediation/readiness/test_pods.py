@@ -519,10 +519,16 @@ def test_a_covered_pod_that_nobody_makes_again_is_told_with_its_account() -> Non
     assert "web-1" in told.explanation
 
 
-def test_a_covered_pod_whose_account_covers_too_is_not() -> None:
-    cluster = Cluster().account("docker").secrets(docker="ours").pod("docker", controller=None)
+@pytest.mark.parametrize("account", ["", "team"])
+def test_a_covered_pod_whose_account_covers_too_is_not(account: str) -> None:
+    for names, told in ((("docker",), 0), ((), 1)):
+        cluster = Cluster().secrets(docker="ours")
+        cluster.account("docker", name="other").account(*names, name=account or "default")
+        cluster.pod("docker", controller=None, account=account)
 
-    assert not [f for f in cluster.found() if f.finding_class.startswith("SA_")]
+        found = [f.name for f in cluster.found() if f.finding_class.startswith("SA_")]
+
+        assert found == [account or "default"] * told
 
 
 def test_a_login_that_no_node_can_send_is_not_asked_about_and_covers_nothing() -> None:

@@ -9,11 +9,12 @@ import pytest
 
 from remediation.credential import Login, parse_docker_config
 from remediation.readiness.coverage import Wanted
-from remediation.readiness.facts import Facts, WaiverRule
+from remediation.readiness.facts import ClusterFacts, Facts, NodeLogin, WaiverRule
 from remediation.readiness.finding import Coverage, FindingClass, Severity, Waiver
 from remediation.readiness.observation import Container, ContainerState
 from remediation.readiness.proof import Level, RegistryProof
 from remediation.readiness.request import overall
+from remediation.readiness.target import parse_target
 from remediation.readiness.verdict import Verdict, summarise, verdict_of
 from remediation.registry.verdict import LoginAnswer
 from remediation.registry.verdict import Verdict as RegistryVerdict
@@ -118,6 +119,25 @@ def test_a_credential_that_the_registry_refuses_covers_nothing() -> None:
         FindingClass.R_REFUSED,
     }
     assert only(findings, "W_").coverage is Coverage.REFUSED
+
+
+@pytest.mark.parametrize("answer", [V.WRONG_CREDENTIAL, V.ACCEPTED_NO_RIGHT, V.DENIED])
+def test_a_refusal_blocks_whatever_is_said_of_pods_and_templates(answer: RegistryVerdict) -> None:
+    declared = ClusterFacts(kubelet_logins=(NodeLogin(parse_target(REGISTRY)),))
+    cluster = good(facts=Facts((declared,)))
+
+    found = cluster.found(proofs=cluster.proofs(answer))
+
+    assert [each.finding_class for each in found if each.blocks] == [FindingClass.R_REFUSED]
+    assert not only(found, "R_").doubt
+
+
+def test_an_image_that_does_not_exist_is_no_matter_of_reaching_the_registry() -> None:
+    cluster = good(evidence=Level.RIGHT)
+
+    found = only(cluster.found(proofs=cluster.proofs(V.ACCEPTED_NO_SUCH_IMAGE)), "R_")
+
+    assert found.fix.startswith("push the image, or mend its name")
 
 
 def test_repositories_with_the_same_answer_are_one_finding() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from remediation.label_selector import parse_selector
 from remediation.readiness.facts import ClusterFacts, Facts, NodeLogin
 from remediation.readiness.finding import Coverage, FindingClass, Severity
 from remediation.readiness.observation import (
@@ -17,18 +18,23 @@ from remediation.readiness.observation import (
     LastApplied,
     Mention,
     Namespace,
+    Node,
     Owner,
+    PullSecret,
     Scope,
 )
 from remediation.readiness.proof import AdmissionProof, Level
 from remediation.readiness.target import parse_target
 from tests.remediation.readiness.cluster import (
+    CONFIG,
     IMAGE,
+    LOGIN,
     NOW,
     OTHER_IMAGE,
     REGISTRY,
     Cluster,
     classes,
+    content,
     only,
 )
 
@@ -228,7 +234,9 @@ def test_an_account_that_enforces_its_list_refuses_other_names(
 ) -> None:
     cluster = Cluster().secrets(**SECRETS).account(*listed, enforces=True).workload(*own)
 
-    assert only(cluster.found(), "W_").finding_class is expected
+    found = only(cluster.found(), "W_")
+
+    assert (found.finding_class, found.blocks) == (expected, expected is W.W_ENFORCED)
 
 
 def test_a_dormant_template_warns() -> None:
@@ -308,6 +316,16 @@ def test_a_login_on_every_node_covers_pods_to_come(
     assert only(cluster.found(), "W_").finding_class is expected
 
 
+@pytest.mark.parametrize(("pools", "expected"), [("aa", W.W_NODE), ("ab", W.W_SA_UNPATCHED)])
+def test_pods_to_come_may_run_on_any_node(pools: str, expected: FindingClass) -> None:
+    login = NodeLogin(parse_target(REGISTRY), parse_selector("pool=a"))
+    cluster = Cluster(facts=Facts((ClusterFacts(kubelet_logins=(login,)),))).account().workload()
+    for number, pool in enumerate(pools):
+        cluster.judge.add_node(Node(f"n{number}", {"pool": pool}))
+
+    assert only(cluster.found(), "W_").finding_class is expected
+
+
 def admission(*names: str, refusal: str = "") -> list[AdmissionProof]:
     """Return what the API server said about web."""
     return [AdmissionProof("team", "Deployment", "web", names, refusal)]
@@ -361,6 +379,18 @@ def test_an_account_that_somebody_overwrites_is_told_once(
     assert (found.kind, found.name, found.count) == ("ServiceAccount", "default", 2)
     assert found.severity is severity
     assert not found.doubt
+
+
+def test_drift_counts_for_a_template_of_which_one_image_is_covered_by_the_account() -> None:
+    solo = NodeLogin(parse_target(f"{REGISTRY}/solo"))
+    cluster = Cluster(facts=Facts((ClusterFacts(kubelet_logins=(solo,)),)))
+    cluster.judge.add_secret(
+        PullSecret("team", "docker", CONFIG, content((f"{REGISTRY}/team", LOGIN)))
+    )
+    images = (Container("main", IMAGE), Container("second", f"{REGISTRY}/solo/app"))
+    cluster.account("docker", signals=CERTAIN).workload(containers=images)
+
+    assert only(cluster.found(), "W_DRIFT").blocks
 
 
 def test_drift_of_an_account_that_covers_nothing_is_not_told() -> None:
