@@ -11,6 +11,7 @@ from store import codec, keys
 
 BEAT_SECONDS = 2.0
 LIFE_SECONDS = 10
+REMEMBERED_SECONDS = 24 * 3600.0
 
 
 class Inventory:
@@ -21,11 +22,20 @@ class Inventory:
 
     def announce(self, announcement: Announcement) -> None:
         """Say that a worker lives, and with what."""
-        worker_id = announcement.worker_id
+        worker_id, now = announcement.worker_id, time.time()
+        served = {cluster.name: now for cluster in announcement.clusters}
         with self._redis.pipeline(transaction=True) as pipe:
             pipe.set(keys.worker(worker_id), encode(announcement), ex=LIFE_SECONDS)
-            pipe.zadd(keys.WORKERS, {worker_id: time.time()})
+            pipe.zadd(keys.WORKERS, {worker_id: now})
+            if served:
+                pipe.zadd(keys.CLUSTERS, served)
+            pipe.zremrangebyscore(keys.CLUSTERS, "-inf", now - REMEMBERED_SECONDS)
             pipe.execute()
+
+    def lately(self) -> list[str]:
+        """Return the names of clusters that a worker announced within the last day, in order."""
+        since = time.time() - REMEMBERED_SECONDS
+        return sorted(self._redis.zrangebyscore(keys.CLUSTERS, since, "+inf"))
 
     def leave(self, worker_id: str) -> None:
         """Say that a worker is gone."""

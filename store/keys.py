@@ -8,6 +8,9 @@ REMEDIATIONS = PREFIX + "remediations"  # zset, score 0: ids in order of creatio
 OPEN = PREFIX + "open"  # set: remediations that have not ended
 ACTIVE = PREFIX + "active"  # set: runs that have not ended
 WORKERS = PREFIX + "workers"  # zset: worker id by the time of its last heartbeat
+CLUSTERS = (
+    PREFIX + "clusters"
+)  # zset: names of clusters by the time when a worker last announced them
 REAPER = PREFIX + "reaper"  # string: who looks for lost runs at this moment
 CHECKS = PREFIX + "checks"  # zset, score 0: ids of readiness checks in order of creation
 CHECKS_DUE = PREFIX + "checks:due"  # set: ended remediations that a check is to follow

@@ -160,7 +160,7 @@ async def _read(execution: CheckExecution, session: Session) -> tuple[list[Judge
             judges,
             selection,
             request.secret_name,
-            [target.registry for target in execution.targets],
+            [trace for target in execution.targets for trace in target.traces],
             templates=request.required.includes(Level.ADMISSION),
         )
         try:
