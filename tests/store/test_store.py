@@ -1,9 +1,13 @@
 """The connection, and what is said about it."""
 
+import contextlib
+import socket
+import time
+
 import pytest
 from redis.exceptions import RedisError
 
-from store import keys
+from store import connection, keys
 from store.connection import PATIENT, PROMPT, StoreUnavailable, connect, safe_url
 from store.store import Store
 from tests.conftest import keep_append_only_file
@@ -61,6 +65,27 @@ def test_connections_retry_for_as_long_as_they_should() -> None:
         assert retry
         assert retry.get_retries() == retries
         redis.close()
+
+
+def test_a_redis_that_says_nothing_is_asked_once_for_a_caller(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A caller waits for all the tries together: four of them took a minute, and one thread of the API each."""
+    monkeypatch.setattr(connection, "_PROMPT_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        redis = connect(f"redis://127.0.0.1:{mute.getsockname()[1]}/0", retries=PROMPT)
+        with pytest.raises(StoreUnavailable):
+            redis.ping()
+        redis.close()
+
+        mute.settimeout(0)
+        asked = []
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                asked.append(mute.accept()[0])
+        for each in asked:
+            each.close()
+    assert len(asked) == 1
 
 
 def test_errors_of_redis_are_the_store_being_unavailable() -> None:
