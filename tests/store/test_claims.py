@@ -108,7 +108,7 @@ def test_a_run_that_ends_at_this_moment_is_not_claimed(
     a_remediation(store)
     before = store.runs.get(RUN)
     store.claims.finish(a_claim(store))
-    monkeypatch.setattr(store.runs, "get", lambda run_id: before)
+    monkeypatch.setattr(store.claims, "_run", lambda run_id: before)
 
     assert store.claims.take(RUN) is None
     assert store.claims.take_to_end(RUN) is None

@@ -97,8 +97,8 @@ def test_a_look_at_the_lease_does_not_make_it_longer(
         renewals.append(time.monotonic())
         return renew(claim)
 
-    monkeypatch.setattr(store.runs, "look", looked)
-    monkeypatch.setattr(store.runs, "renew", renewed)
+    monkeypatch.setattr(store.claims, "look", looked)
+    monkeypatch.setattr(store.claims, "renew", renewed)
     lease = a_lease(store, a_claim(store))
 
     with lease:
