@@ -64,9 +64,8 @@ def judge_pod(group: PodGroup, use: PodUse, cover: Cover) -> Call:
         )
     if cover.code is Coverage.POISONED:
         return _poisoned(group, use, cover)
-    if (
-        cover.code is Coverage.UNKNOWN_SECRET
-    ):  # malformed, it would keep even a node's login from being used
+    if cover.code is Coverage.UNKNOWN_SECRET:
+        # It may be malformed, and then it keeps even a node's login from being used.
         return _unknown(group, use, cover)
     if use.node_login or (use.runtime_login and not cover.matched):
         who = "kubelet" if use.node_login else "container runtime"

@@ -71,7 +71,7 @@ def test_it_changes_with_the_secrets_of_templates_and_pods(name: str) -> None:
 
 def test_it_changes_with_the_secrets_that_a_foreign_controller_may_give_instead() -> None:
     """Nobody knows whether its pods get those of the ServiceAccount or those that they have: both have to do."""
-    cluster = start("docker", "theirs").pod("theirs", controller=Owner("TaskRun", "build"))
+    cluster = start("docker").pod("theirs", controller=Owner("TaskRun", "build"))
     written = {**VERSIONS, ("team", "docker"): "uid/4"}
 
     assert basis(cluster) != basis(cluster, written)

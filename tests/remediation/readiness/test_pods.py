@@ -10,12 +10,14 @@ import pytest
 from remediation.label_selector import parse_selector
 from remediation.readiness.facts import ClusterFacts, Facts, NodeLogin
 from remediation.readiness.finding import Coverage, FindingClass, Severity
+from remediation.readiness.judge import Judge
 from remediation.readiness.observation import (
     Container,
     ContainerKind,
     ContainerState,
     Node,
     Owner,
+    Pod,
     PullSecret,
 )
 from remediation.readiness.target import parse_target
@@ -23,6 +25,7 @@ from tests.remediation.readiness.cluster import (
     CONFIG,
     IMAGE,
     LOGIN,
+    NOW,
     OTHER_IMAGE,
     REGISTRY,
     RUNNING,
@@ -314,6 +317,7 @@ ELSEWHERE = (NodeLogin(parse_target("quay.io")),)
         ({"kubelet_logins": LOGINS}, "a", ("bad",), FindingClass.P_POISONED),
         ({"runtime_logins": LOGINS}, "a", (), FindingClass.P_NODE),
         ({"runtime_logins": LOGINS}, "a", ("quay",), FindingClass.P_NODE),
+        ({"runtime_logins": LOGINS}, "b", (), R),
         # Who knows whether it is malformed: then no login of the node would be used.
         ({"kubelet_logins": LOGINS}, "a", ("theirs",), FindingClass.P_UNKNOWN),
         # The kubelet hands the stale login over, and the runtime's own is never used.
@@ -529,6 +533,25 @@ def test_a_covered_pod_whose_account_covers_too_is_not(account: str) -> None:
         found = [f.name for f in cluster.found() if f.finding_class.startswith("SA_")]
 
         assert found == [account or "default"] * told
+
+
+def test_all_images_of_a_pod_have_to_be_covered_by_its_account_too() -> None:
+    solo = replace(RUNNING, name="second", image=f"{REGISTRY}/solo/app:1")
+    cluster = Cluster().account("narrow").secrets(docker="ours")
+    narrow = content((f"{REGISTRY}/team", LOGIN))
+    cluster.judge.add_secret(PullSecret("team", "narrow", CONFIG, narrow))
+    cluster.pod("docker", controller=None, containers=(RUNNING, solo))
+
+    assert only(cluster.found(), "SA_").severity is Severity.WARNING
+
+
+def test_secrets_that_could_not_be_listed_are_not_missing() -> None:
+    """Such a one may be malformed, and keep the node's login from being used."""
+    unread = Judge(replace(Cluster().options, facts=facts(kubelet_logins=LOGINS)))
+    unread.add_node(Node("n", {"pool": "a"}, "v1.36.0"))
+    unread.add_pod(Pod("team", "web-1", (ALWAYS,), ("docker",), node="n"))
+
+    assert only(unread.conclude(NOW).findings, "P_").finding_class is FindingClass.P_UNKNOWN
 
 
 def test_a_login_that_no_node_can_send_is_not_asked_about_and_covers_nothing() -> None:

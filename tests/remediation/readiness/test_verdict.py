@@ -11,7 +11,7 @@ from remediation.docker_config import Login, parse_docker_config
 from remediation.readiness.coverage import Wanted
 from remediation.readiness.facts import ClusterFacts, Facts, NodeLogin, WaiverRule
 from remediation.readiness.finding import Coverage, FindingClass, Severity, Waiver
-from remediation.readiness.observation import Container, ContainerState
+from remediation.readiness.observation import Container, ContainerState, Owner
 from remediation.readiness.proof import Level, RegistryProof
 from remediation.readiness.request import overall
 from remediation.readiness.target import parse_target
@@ -331,8 +331,11 @@ def test_secrets_to_be_read_are_those_that_pods_in_question_name() -> None:
     cluster = Cluster().secrets(quay="elsewhere").account("a", "docker", "quay").workload()
     cluster.workload("b", name="api").pod("c").pod("d", containers=(Container("x", "quay.io/a"),))
     cluster.account("unused", name="unused")
+    # Of a foreign controller nobody knows whether its pods get their own or those of the ServiceAccount.
+    cluster.account("e", name="builder")
+    cluster.pod("f", account="builder", controller=Owner("TaskRun", "build"))
 
-    assert cluster.judge.wanted_secrets() == (("team", "a"), ("team", "b"), ("team", "c"))
+    assert cluster.judge.wanted_secrets() == tuple(("team", name) for name in "abcef")
 
 
 def test_no_password_is_in_what_comes_out() -> None:

@@ -567,6 +567,21 @@ def test_an_older_replicaset_without_pods_or_with_the_same_secrets_is_no_finding
     }
 
 
+def test_an_older_replicaset_is_judged_itself_while_its_deployment_is_not_known() -> None:
+    cluster = Cluster().account()
+    cluster.workload(kind="ReplicaSet", name="web-1", controller=Owner("Deployment", "web"))
+
+    assert only(cluster.found(), "W_").name == "web-1"
+
+
+def test_a_partition_may_keep_pods_of_the_default_account() -> None:
+    cluster = Cluster().secrets(docker="ours").account().account("docker", name="builder")
+    cluster.workload(kind="StatefulSet", name="db", partial=True, account="builder")
+    cluster.pod(name="db-0", controller=Owner("StatefulSet", "db"))
+
+    assert W.W_SA_UNPATCHED in classes(cluster.found())
+
+
 def test_a_partition_keeps_the_older_template_of_a_statefulset() -> None:
     cluster = Cluster().secrets(docker="ours", quay="elsewhere").account("docker")
     cluster.workload(kind="StatefulSet", name="db", partial=True)
