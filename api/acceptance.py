@@ -1,38 +1,29 @@
 """Taking a remediation in: recorded once for each idempotency key, then its workers are woken."""
 
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from flask import Response
-from ulid import ULID
 
 from api.access import Permission, caller
 from api.audit import decided, summary
 from api.body import Body
-from api.idempotency import REPLAYED, replay, request_key
+from api.entity import accepted, begun, held
+from api.idempotency import made_once, request_key
 from api.inline import Seal
 from api.parameters import seconds_to_wait
-from api.problems import Problem
 from api.remediation_body import BASE
-from api.remediations import ENTITY_HEADERS, answer_of, ended, pause
+from api.remediations import answer_of, find, pause
 from api.services import services
 from api.terms import Admission, admitted, too_many_active
 from remediation.request import RemediationRequest
 from remediation.status import RemediationStatus
 from store import clock
-from store.connection import StoreUnavailable
-from store.idempotency import KeyTaken, RequestKey
+from store.idempotency import RequestKey
+from store.ids import new_remediation_id
+from store.intake import TooManyActive
 from store.records import NEW, Origin, Remediation, Run
-from store.remediations import TooManyActive
-
-ACCEPTED_HEADERS = {
-    **ENTITY_HEADERS,
-    "Location": {"schema": {"type": "string", "format": "uri-reference"}},
-}
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,29 +46,11 @@ def accept(route: str, body: Body, query: dict[str, Any], admit: Callable[[], Pl
     Raises Problem.
     """
     key = request_key(route, body.digest)
-    remediation, headers = _once(key, admit)
+    remediation, headers = made_once(key, lambda: _made(key, admit), find)
     seconds, applied = seconds_to_wait(query)
-    latest = _held(remediation, seconds)
+    latest = held(remediation, services().store.remediations.get, seconds) or remediation
     answer = answer_of(latest, applied | headers)
-    answer.status_code = 202
-    answer.headers["Location"] = services().settings.url(f"{BASE}/{remediation.id}")
-    answer.headers["Retry-After"] = str(pause(latest))
-    return answer
-
-
-def _once(key: RequestKey | None, admit: Callable[[], Plan]) -> tuple[Remediation, dict[str, str]]:
-    """Return the remediation of the request, made now unless its key is known, and headers that go with it."""
-    if key and (known := services().store.idempotency.known(key)):
-        return replay(known), REPLAYED
-    try:
-        return _made(key, admit)
-    except KeyTaken as taken:  # by the same request, a moment ago
-        return replay(taken.known), REPLAYED
-    except Problem:
-        # What is in the way may be what the same request has made a moment ago.
-        if key and (known := services().store.idempotency.known(key)):
-            return replay(known), REPLAYED
-        raise
+    return accepted(answer, f"{BASE}/{remediation.id}", pause(latest))
 
 
 def _made(key: RequestKey | None, admit: Callable[[], Plan]) -> tuple[Remediation, dict[str, str]]:
@@ -97,8 +70,8 @@ def _recorded(plan: Plan, admission: Admission, key: RequestKey | None) -> Remed
     """
     store = services().store
     services().publication.refresh()  # the workers go by it
-    remediation_id = f"rem_{ULID()}"
-    runs = store.remediations.create(
+    remediation_id = new_remediation_id()
+    runs = store.intake.remediation(
         remediation_id,
         plan.request,
         caller().subject,
@@ -111,14 +84,8 @@ def _recorded(plan: Plan, admission: Admission, key: RequestKey | None) -> Remed
         sealed=plan.seal(remediation_id) if plan.seal else None,
     )
     _note(remediation_id, plan, admission)
-    log.info("accepted %s", remediation_id, extra={"fields": {"subject": caller().subject}})
-    try:
-        for run in () if admission.terms.approval else runs:
-            store.queue.wake(run.pool, run.id)
-        stored = store.remediations.get(remediation_id)
-    except StoreUnavailable as error:
-        log.warning("%s is recorded; recovery will wake its workers: %s", remediation_id, error)
-        stored = None
+    waiting = () if admission.terms.approval else runs
+    stored = begun(remediation_id, waiting, store.remediations.get)
     return stored or _as_recorded(remediation_id, plan, admission, runs)
 
 
@@ -134,16 +101,6 @@ def _note(remediation_id: str, plan: Plan, admission: Admission) -> None:
         **({"undo_of": plan.origin.undo_of} if plan.origin.undo_of else {}),
         **({"needs_approval": approval.digest} if approval else {}),
     )
-
-
-def _held(remediation: Remediation, seconds: int) -> Remediation:
-    """Return the remediation when it has ended, or as far as it is known after `seconds`."""
-    try:
-        held = services().waits.until(services().store, remediation, ended, seconds)
-    except StoreUnavailable as error:  # it is accepted all the same
-        log.warning("cannot wait for %s: %s", remediation.id, error)
-        return remediation
-    return held or remediation
 
 
 def _as_recorded(

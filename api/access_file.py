@@ -33,7 +33,8 @@ class AccessFileError(ValueError):
 class Key:
     """An API key without its secret: `sha256` is the digest of the whole token in hex.
 
-    `expires_at` None: never. `subject` is a plain name.
+    `expires_at` None: never. `subject` is a plain name; `owner` is the subject of the person whose key it is, None if
+    that was not said.
     """
 
     id: str
@@ -41,6 +42,7 @@ class Key:
     sha256: str
     expires_at: datetime | None = None
     groups: tuple[str, ...] = ()
+    owner: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +122,7 @@ def _access_file(
             entry["sha256"].lower(),
             entry["expires_at"],
             tuple(entry["groups"]),
+            entry["owner"],
         )
         if key.id in keys:
             raise AccessFileError(f"{path}: keys[{index}].id is that of another key")
@@ -127,7 +130,7 @@ def _access_file(
     oidc, kubernetes = found.get("oidc"), found.get("kubernetes")
     return AccessFile(
         keys,
-        Policy(tuple(map(_binding, found["bindings"]))),
+        Policy(tuple(map(_binding, found["bindings"])), rails.protected_clusters),
         Oidc(**_with_paths(oidc, path.parent)) if oidc else None,
         Kubernetes(**_with_paths(kubernetes, path.parent)) if kubernetes else None,
         rails,

@@ -67,6 +67,13 @@ def _client(value: str) -> None:
         raise ValidationError("must be the plain name of a client: a key is for a client only")
 
 
+def _owner(value: str) -> None:
+    _name(value)
+    kind, _, name = value.partition(":")
+    if kind != "user" or not name:
+        raise ValidationError("must have the form user:NAME, as bindings call a person")
+
+
 def _subject(value: str) -> None:
     _name(value)
     if value != "*" and (value.partition(":")[0] not in KINDS or not value.partition(":")[2]):
@@ -130,6 +137,7 @@ class KeySchema(Strict):
     )
     expires_at = _Expiry(required=True)
     groups = _list(_name, "group", load_default=[])
+    owner = fields.String(validate=_owner, load_default=None)
 
 
 class OidcSchema(Strict):

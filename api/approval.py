@@ -10,11 +10,12 @@ from api.access import Permission, caller, permission
 from api.audit import audited, decided
 from api.authorization import check_decision
 from api.body import Body, read_body
+from api.entity import ENTITY_HEADERS
 from api.idempotency import KEY_HEADER, once, request_key
 from api.problems import Problem, invalid
 from api.remediation_request import reason_field
 from api.remediation_schemas import RemediationSchema
-from api.remediations import ENTITY_HEADERS, ID_PARAMETER, answer_of, find
+from api.remediations import ID_PARAMETER, answer_of, find
 from api.schemas import Strict
 from api.services import services
 from api.spec import Blueprint
@@ -128,7 +129,8 @@ def _decided(remediation_id: str, body: Body, state: ApprovalState) -> tuple[Rem
     check_decision(remediation)
     if state is ApprovalState.APPROVED and _pending(remediation):
         services().store.approvals.renew(remediation_id, digest_now(remediation))
-    verdict = Verdict(state, caller().subject, body.fields["digest"], body.fields.get("comment"))
+    person = caller().identity.person
+    verdict = Verdict(state, person, body.fields["digest"], body.fields.get("comment"))
     after, changed = services().store.approvals.decide(remediation_id, verdict)
     if isinstance(after, Refusal):
         raise _refused(after, find(remediation_id))

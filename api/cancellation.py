@@ -8,11 +8,12 @@ from api.access import Permission, caller, permission
 from api.audit import audited, decided
 from api.authorization import check_cancel
 from api.body import read_optional_body
+from api.entity import ENTITY_HEADERS
 from api.follow_up import body_of
-from api.idempotency import KEY_HEADER, REPLAYED, replay, request_key
+from api.idempotency import KEY_HEADER, replay, request_key
 from api.problems import Problem, invalid
 from api.remediation_schemas import RemediationSchema
-from api.remediations import ENTITY_HEADERS, ID_PARAMETER, answer_of, find, gone
+from api.remediations import ID_PARAMETER, answer_of, find, gone
 from api.schemas import Strict
 from api.services import services
 from api.spec import Blueprint
@@ -53,7 +54,7 @@ def cancel(remediation_id: str) -> Response:
     body = read_optional_body(CancelSchema())
     key = request_key(f"POST /remediations/{remediation_id}/cancel", body.digest)
     if key and (known := services().store.idempotency.known(key)):
-        return _answer(replay(known), REPLAYED)
+        return _answer(*replay(known, find))
     if body.findings:
         raise invalid(body.findings)
     before = find(remediation_id)
@@ -61,7 +62,7 @@ def cancel(remediation_id: str) -> Response:
     try:
         return _cancel(before, key)
     except KeyTaken as taken:  # by the same request, a moment ago
-        return _answer(replay(taken.known), REPLAYED)
+        return _answer(*replay(taken.known, find))
 
 
 def _cancel(before: Remediation, key: RequestKey | None) -> Response:

@@ -19,6 +19,7 @@ from api.schemas import NEXT_CURSOR, Answer, Strict, flag, number, one_of, text,
 from api.services import services
 from api.spec import Blueprint
 from api.table import Table
+from api.visibility import sight
 from remediation.patterns import matcher
 from remediation.readiness.finding import Coverage, FindingClass, Severity
 from remediation.readiness.proof import Level
@@ -117,11 +118,11 @@ def findings(query: dict[str, Any], check_id: str) -> Response:
     match, from the cursor on, unless `limit` is given.
     """
     check = find_check(check_id)
-    filters = filters_of({**query, "check": check_id})
+    filters = filters_of({**query, "check": check_id, "sight": sight().mark})
     after = _position(query["cursor"], filters) if "cursor" in query else None
     clusters = matcher(tuple(query.get("cluster", ("*",))))
     runs = [run for run in check.runs if clusters(run.cluster)]
-    rows = visible(_matching(services().store.checks.findings(runs, after), query))
+    rows = visible(_matching(services().store.findings.rows(runs, after), query))
     chosen = wanted()
     if chosen is not Format.JSON and "limit" not in query:
         return _streamed(chosen, (row for _, row in rows))

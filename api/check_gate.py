@@ -1,6 +1,6 @@
 """The gate of a readiness check: open only for a verdict that is safe, in time, and found again at this moment."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,12 +8,13 @@ from flask import Response
 from marshmallow import fields
 
 from api import scope
-from api.access import Permission, permission
+from api.access import Permission, caller, permission
 from api.answers import json_answer
 from api.audit import audited, decided
 from api.check_body import digest, unproven, valid_until
 from api.check_findings import visible
-from api.checks import ID_PARAMETER, find_check, held, record
+from api.checks import ID_PARAMETER, find_check, record
+from api.entity import held
 from api.parameters import MAX_WAIT_SECONDS, Wait
 from api.problems import Finding, Problem, pointer
 from api.schemas import Answer, Strict, number, one_of, text, texts
@@ -22,6 +23,7 @@ from api.spec import Blueprint
 from remediation.audit import Action
 from remediation.readiness.proof import Level
 from remediation.readiness.verdict import Verdict
+from remediation.selection import select_clusters
 from remediation.status import RemediationStatus
 from store import clock
 from store.records import Check
@@ -120,8 +122,8 @@ def restart_plan(check_id: str) -> Response:
     As data and as `kubectl` lines. The service restarts nothing by itself.
     """
     check = find_check(check_id)
-    checks = services().store.checks
-    plans = [(run, checks.restarts(run)) for run in check.runs if run.judged]
+    findings = services().store.findings
+    plans = [(run, findings.restarts(run)) for run in check.runs if run.judged]
     return json_answer(
         {"clusters": [{"cluster": run.cluster, **plan} for run, plan in plans if plan]}
     )
@@ -135,9 +137,27 @@ def _standing(check: Check) -> Iterator[Finding]:
     if check.verdict is not Verdict.SAFE:
         yield _reason("verdict", f"the verdict is {check.verdict}", str(check.verdict))
         yield from _found(check)
+    for name in _passed_over(check):
+        what = f"{name} is among the clusters that were asked for, and was not judged: no worker announced it then"
+        yield _reason(
+            "clusters",
+            f"{what}. Start a new check with a worker for it, or without it",
+            "not_judged",
+        )
     until = valid_until(check)
     if until is not None and clock.parse(until) <= datetime.now(UTC):
         yield _reason("valid_until", f"the verdict counted until {until}", "expired")
+
+
+def _passed_over(check: Check) -> Sequence[str]:
+    """Return clusters that the check's globs mean and that it did not look at.
+
+    They came since, or their workers were away at that moment: then they are not among those that a glob finds.
+    """
+    visible_to_caller = caller().rights.clusters(Permission.READ_INVENTORY)
+    judged = {run.cluster for run in check.runs}
+    others = [name for name in services().store.inventory.lately() if name not in judged]
+    return select_clusters(check.request.clusters, list(filter(visible_to_caller, others)))[0]
 
 
 def _found(check: Check) -> Iterator[Finding]:
@@ -147,7 +167,7 @@ def _found(check: Check) -> Iterator[Finding]:
             why = f"{run.error.code}: {run.error.detail}" if run.error else str(run.status)
             yield _reason("clusters", f"{run.cluster} could not be judged ({why})", "not_judged")
     shown = 0
-    for _, row in visible(services().store.checks.findings(check.runs)):
+    for _, row in visible(services().store.findings.rows(check.runs)):
         if row["severity"] != "blocking":
             continue
         if row["waiver"] is None:
@@ -172,7 +192,7 @@ def _confirmed(check: Check, seconds: int) -> Check | None:
         if not served or (credential is not None and credential not in fleet.credentials):
             return None
         latest = record(check.request, scope.serving(names, credential, fleet), confirms=check.id)
-    return held(latest, seconds)
+    return held(latest, store.checks.get, seconds)
 
 
 def _changes(check: Check, confirmation: Check | None) -> Iterator[Finding]:

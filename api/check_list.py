@@ -14,6 +14,7 @@ from api.paging import bad_cursor, decode_cursor, encode_cursor, filters_of, nex
 from api.schemas import Strict
 from api.services import services
 from api.spec import Blueprint
+from api.visibility import sight
 from remediation.patterns import matcher
 from remediation.readiness.verdict import Verdict
 from remediation.status import RemediationStatus
@@ -49,7 +50,7 @@ def list_checks(query: dict[str, Any]) -> Response:
 
     Go on as long as there is a `next_cursor`: with filters a page may be short, and even empty, with more to come.
     """
-    filters = filters_of(query)
+    filters = filters_of({**query, "sight": sight().mark})
     before = _position(query["cursor"], filters) if "cursor" in query else None
     limit = min(query.get("limit", DEFAULT_LIMIT), MAX_LIMIT)
     found, last = _page(query, before, limit)

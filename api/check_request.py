@@ -7,7 +7,8 @@ from marshmallow import ValidationError, fields, validate
 
 from api.remediation_request import RemediationRequestSchema
 from api.schemas import Choice, Strict
-from remediation.credential import InvalidCredential, check_registry
+from remediation.credential import check_registry
+from remediation.docker_config import InvalidCredential
 from remediation.readiness.proof import Level
 from remediation.readiness.request import DEFAULT_TIMEOUT_SECONDS, CheckRequest
 

@@ -1,14 +1,11 @@
 """Readiness checks: asking for one, reading one."""
 
-import logging
 import re
 from typing import Any
 
-from flask import Response, request
-from ulid import ULID
+from flask import Response
 
 from api import scope
-from api.acceptance import ACCEPTED_HEADERS
 from api.access import Permission, caller, permission
 from api.answers import json_answer
 from api.audit import audited, decided
@@ -16,11 +13,20 @@ from api.authorization import check_new
 from api.body import Body, read_body
 from api.check_body import CheckSchema, check_body
 from api.check_request import EXAMPLES, CheckRequestSchema, to_check
-from api.idempotency import KEY_HEADER, REPLAYED, request_key
+from api.entity import (
+    ACCEPTED_HEADERS,
+    ENTITY_HEADERS,
+    WaitQuery,
+    accepted,
+    begun,
+    entity_headers,
+    held,
+    shown,
+)
+from api.idempotency import KEY_HEADER, made_once, request_key
 from api.parameters import seconds_to_wait
 from api.problems import Problem, invalid
 from api.remediation_body import CHECKS
-from api.remediations import ENTITY_HEADERS, WaitQuery
 from api.services import services
 from api.spec import Blueprint
 from api.terms import admitted_check
@@ -29,10 +35,10 @@ from remediation.readiness.request import CheckRequest
 from remediation.selection import select_clusters
 from remediation.status import RemediationStatus
 from store import clock
-from store.connection import StoreUnavailable
-from store.idempotency import KeyTaken, Known, RequestKey
+from store.due_checks import begin_due_checks
+from store.idempotency import RequestKey
+from store.ids import new_check_id
 from store.records import Check
-from store.recovery import begin_due_checks
 
 ID_PATTERN = r"chk_[0-7][0-9A-HJKMNP-TV-Z]{25}"
 ID_PARAMETER = {
@@ -45,7 +51,6 @@ ID_PARAMETER = {
 PAUSE_SECONDS = 2
 
 blueprint = Blueprint("checks")
-log = logging.getLogger(__name__)
 
 
 @blueprint.operation(
@@ -70,14 +75,11 @@ def create_check(query: dict[str, Any]) -> Response:
     """
     body = read_body(CheckRequestSchema())
     key = request_key("POST /readiness-checks", body.digest)
-    check, replayed = _once(key, body)
+    check, headers = made_once(key, lambda: _made(key, body), find_check)
     seconds, applied = seconds_to_wait(query)
-    latest = held(check, seconds) or check
-    answer = _answer_of(latest, applied | replayed)
-    answer.status_code = 202
-    answer.headers["Location"] = services().settings.url(f"{CHECKS}/{check.id}")
-    answer.headers["Retry-After"] = str(PAUSE_SECONDS)
-    return answer
+    latest = held(check, services().store.checks.get, seconds) or check
+    answer = _answer_of(latest, applied | headers)
+    return accepted(answer, f"{CHECKS}/{check.id}", PAUSE_SECONDS)
 
 
 @blueprint.operation(
@@ -93,21 +95,8 @@ def show_check(query: dict[str, Any], check_id: str) -> Response:
 
     With `wait` the answer comes when it has ended; with `If-None-Match` too, as soon as anything changes.
     """
-    check = find_check(check_id)
-    known = request.if_none_match
-    seconds, applied = seconds_to_wait(query)
-
-    def worth_an_answer(found: Check) -> bool:
-        return found.status.terminal or (bool(known) and not known.contains_weak(found.revision))
-
-    latest = services().waits.hold(
-        services().store, check, services().store.checks.get, worth_an_answer, seconds
-    )
-    if latest is None:
-        raise gone(check_id)
-    if known.contains_weak(latest.revision):
-        return Response(status=304, headers={**_headers(latest), **applied})
-    return _answer_of(latest, applied)
+    read = services().store.checks.get
+    return shown(find_check(check_id), query, read, _headers, _answer_of, gone)
 
 
 def find_check(check_id: str) -> Check:
@@ -146,18 +135,6 @@ def gone(check_id: str) -> Problem:
     )
 
 
-def held(check: Check, seconds: float) -> Check | None:
-    """Return the check when it has ended, or as far as it is known after `seconds`; None if it is gone."""
-    store = services().store
-    try:
-        return services().waits.hold(
-            store, check, store.checks.get, lambda found: found.status.terminal, seconds
-        )
-    except StoreUnavailable as error:  # it is accepted all the same
-        log.warning("cannot wait for %s: %s", check.id, error)
-        return check
-
-
 def record(
     wanted: CheckRequest,
     places: list[tuple[str, str]],
@@ -166,10 +143,10 @@ def record(
 ) -> Check:
     """Record a check and wake its workers; from the record on nothing can go wrong. Raises KeyTaken."""
     store = services().store
-    check_id = f"chk_{ULID()}"
+    check_id = new_check_id()
     services().publication.refresh()  # the workers go by it
     needs = Permission.READ_READINESS_CHECKS if confirms else Permission.CREATE_READINESS_CHECKS
-    runs = store.checks.create(
+    runs = store.intake.check(
         check_id,
         wanted,
         caller().subject,
@@ -179,15 +156,7 @@ def record(
         needs=needs,
         confirms=confirms,
     )
-    log.info("accepted %s", check_id, extra={"fields": {"subject": caller().subject}})
-    stored = None
-    try:
-        for run in runs:
-            store.queue.wake(run.pool, run.id)
-        stored = store.checks.get(check_id)
-    except StoreUnavailable as error:
-        log.warning("%s is recorded; recovery will wake its workers: %s", check_id, error)
-    return stored or Check(
+    return begun(check_id, runs, store.checks.get) or Check(
         id=check_id,
         status=RemediationStatus.QUEUED,
         request=wanted,
@@ -199,10 +168,8 @@ def record(
     )
 
 
-def _once(key: RequestKey | None, body: Body) -> tuple[Check, dict[str, str]]:
-    """Return the check of the request, made now unless its key is known, and headers that say so."""
-    if key and (known := services().store.idempotency.known(key)):
-        return _replay(known), REPLAYED
+def _made(key: RequestKey | None, body: Body) -> tuple[Check, dict[str, str]]:
+    """Make a check of the request. Raises Problem and KeyTaken."""
     check_new(body.fields, inline=False, needed=Permission.CREATE_READINESS_CHECKS)
     fleet = scope.Fleet.of(services().store.inventory.workers()).seen()
     findings = [*body.findings, *scope.findings(body.fields, fleet)]
@@ -211,10 +178,7 @@ def _once(key: RequestKey | None, body: Body) -> tuple[Check, dict[str, str]]:
     wanted = to_check(body.fields)
     names, _ = select_clusters(wanted.clusters, fleet.clusters)
     headers = dict(admitted_check(names))
-    try:
-        check = record(wanted, scope.serving(names, wanted.credential, fleet), key)
-    except KeyTaken as taken:  # by the same request, a moment ago
-        return _replay(taken.known), REPLAYED
+    check = record(wanted, scope.serving(names, wanted.credential, fleet), key)
     decided(
         check_id=check.id,
         clusters=list(names),
@@ -224,23 +188,10 @@ def _once(key: RequestKey | None, body: Body) -> tuple[Check, dict[str, str]]:
     return check, headers
 
 
-def _replay(known: Known) -> Check:
-    """Return what was made of the key, as it is now. Raises Problem if the request was another one."""
-    if not known.same:
-        raise Problem(
-            "idempotency-key-reuse",
-            f"The key belongs to another request, which made {known.remediation_id}: use a new key for a new request.",
-        )
-    return find_check(known.remediation_id)
-
-
 def _answer_of(check: Check, headers: dict[str, str]) -> Response:
     body = check_body(check, services().settings.url)
     return json_answer(body, headers={**_headers(check), **headers})
 
 
 def _headers(check: Check) -> dict[str, str]:
-    headers = {"ETag": f'"{check.revision}"', "Cache-Control": "private, no-cache"}
-    if not check.status.terminal:
-        headers["Retry-After"] = str(PAUSE_SECONDS)
-    return headers
+    return entity_headers(check, PAUSE_SECONDS)

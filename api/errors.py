@@ -5,6 +5,7 @@ from typing import Any
 
 import orjson
 from flask import Blueprint, Flask, Response, current_app, g, request
+from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 from api.access import public
@@ -31,6 +32,7 @@ def register(app: Flask) -> None:
     app.register_error_handler(Problem, problem_answer)
     app.register_error_handler(StoreUnavailable, _store_unavailable)
     app.register_error_handler(HTTPException, http_answer)
+    app.register_error_handler(ParseException, _unreadable_body)
     app.register_blueprint(blueprint)
 
 
@@ -73,6 +75,15 @@ def _store_unavailable(error: Exception) -> Response:
             "queue-unavailable",
             "The service cannot reach Redis at the moment; try again.",
             headers={"Retry-After": str(_RETRY_SECONDS)},
+        )
+    )
+
+
+def _unreadable_body(_: Exception) -> Response:
+    """Answer a body that cannot be told apart into its chunks; nothing of it is repeated, here or in the log."""
+    return problem_answer(
+        Problem(
+            "malformed-request", "The body does not come in the chunks that its header announces."
         )
     )
 

@@ -7,9 +7,10 @@ from typing import Any
 from api import scope
 from api.authorization import check_owner
 from api.body import Body
+from api.entity import ended
 from api.problems import Problem, invalid
 from api.remediation_request import reason_field, timeout_field
-from api.remediations import ended, find
+from api.remediations import find
 from api.schemas import Strict
 from api.services import services
 from remediation.request import RemediationRequest

@@ -2,15 +2,16 @@
 
 import re
 from collections.abc import Callable
+from typing import TypeVar
 
 from flask import Response, request
 
 from api.access import caller
 from api.problems import Problem
-from api.remediations import find
 from api.services import services
-from store.idempotency import Known, RequestKey
-from store.records import Remediation
+from store.idempotency import KeyTaken, Known, RequestKey
+
+Made = TypeVar("Made")
 
 _KEY = re.compile(r"[A-Za-z0-9._:-]{8,255}")
 REPLAYED = {"Idempotency-Replayed": "true"}
@@ -41,10 +42,33 @@ def request_key(route: str, fingerprint: str) -> RequestKey | None:
     return RequestKey(caller().subject, route, key, fingerprint)
 
 
-def replay(known: Known) -> Remediation:
-    """Return what was made of the key, as it is now. Raises Problem if the request was another one."""
+def made_once(
+    key: RequestKey | None,
+    make: Callable[[], tuple[Made, dict[str, str]]],
+    find: Callable[[str], Made],
+) -> tuple[Made, dict[str, str]]:
+    """Return what a POST makes, with headers that go with it: of `make`, or `find` it if it was made before.
+
+    Raises Problem, also if the key belongs to another request.
+    """
+    keys = services().store.idempotency
+    if key and (known := keys.known(key)):
+        return replay(known, find)
+    try:
+        return make()
+    except KeyTaken as taken:  # by the same request, a moment ago
+        return replay(taken.known, find)
+    except Problem:
+        # What is in the way may be what the same request has made a moment ago.
+        if key and (known := keys.known(key)):
+            return replay(known, find)
+        raise
+
+
+def replay(known: Known, find: Callable[[str], Made]) -> tuple[Made, dict[str, str]]:
+    """Return what was made of the key, as it is now, and headers that say so. Raises Problem as `made_once` does."""
     _check_same(known)
-    return find(known.remediation_id)
+    return find(known.remediation_id), REPLAYED
 
 
 def once(

@@ -61,7 +61,7 @@ class Identities:
             log.info("the key %s of %s has expired", key.id, key.subject)
             return None
         requester = Requester(f"client:{key.subject}", key.groups)
-        return Identity(requester, Method.API_KEY, key.id, key.expires_at)
+        return Identity(requester, Method.API_KEY, key.id, key.expires_at, key.owner)
 
     def _by_issuer(self, token: str) -> Identity | None:
         """Ask the one that the token says it is from; that one decides whether it is. Raises TokenRefused."""

@@ -19,13 +19,20 @@ class Method(StrEnum):
 class Identity:
     """A caller: `key_id` is the public part of its API key, `expires_at` when its token ends.
 
-    None: it has no key; its token never ends, or nobody knows when.
+    None: it has no key; its token never ends, or nobody knows when. `owner` is the person whose key it is, if that is
+    known.
     """
 
     requester: Requester
     method: Method
     key_id: str | None = None
     expires_at: datetime | None = None
+    owner: str | None = None
+
+    @property
+    def person(self) -> str:
+        """Whom the caller counts as where two persons have to agree."""
+        return self.owner or self.requester.subject
 
 
 class IdentityUnavailable(Exception):

@@ -10,7 +10,8 @@ from api.schemas import Strict, checked
 from api.sealing import SealingKey, read_public_key
 from api.secret import SecretField
 from api.services import services
-from remediation.credential import Login, check_registry, check_username
+from remediation.credential import check_registry, check_username
+from remediation.docker_config import Login
 from remediation.sealing import InlineLogin, SealingKeyError
 
 _MOST_PASSWORD = 65536

@@ -14,7 +14,7 @@ from api.schemas import Answer, Strict, maybe_text, one_of, text, texts, time
 from api.services import services
 from api.spec import Blueprint
 from api.table import table_answer
-from store.inventory import (
+from remediation.inventory import (
     Holder,
     KnownCluster,
     KnownCredential,

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from flask import request
-from marshmallow import ValidationError, fields, validate
+from marshmallow import fields, validate
 from webargs.fields import DelimitedList
 
 from api.formats import Format
@@ -105,19 +105,6 @@ def format_of(*formats: Format) -> fields.String:
             "enum": [str(known) for known in formats],
         }
     )
-
-
-def patterns_of(check: Any) -> Any:
-    """Turn one of the domain's checks of patterns into a validator of lists."""
-
-    def validator(values: list[str]) -> None:
-        try:
-            for value in values:
-                check(value)
-        except ValueError as error:
-            raise ValidationError(str(error)) from error
-
-    return validator
 
 
 def seconds_to_wait(query: dict[str, Any]) -> tuple[int, dict[str, str]]:

@@ -5,17 +5,17 @@ from typing import Any
 from flask import Response
 
 from api import remediation_request, scope
-from api.acceptance import ACCEPTED_HEADERS, Plan, accept
+from api.acceptance import Plan, accept
 from api.access import Permission, permission
 from api.audit import audited
 from api.authorization import check_new
 from api.body import Body, read_body
+from api.entity import ACCEPTED_HEADERS, WaitQuery
 from api.idempotency import KEY_HEADER
 from api.inline import login_of, sealer, sealing_key
 from api.problems import invalid
 from api.remediation_request import RemediationRequestSchema, to_request
 from api.remediation_schemas import RemediationSchema
-from api.remediations import WaitQuery
 from api.services import services
 from api.spec import Blueprint
 from remediation.audit import Action

@@ -4,15 +4,14 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
-from flask import Response, request
+from flask import Response
 
 from api.access import Permission, permission
 from api.answers import json_answer
-from api.parameters import seconds_to_wait, wait
+from api.entity import ENTITY_HEADERS, WaitQuery, entity_headers, shown
 from api.problems import Problem
 from api.remediation_body import remediation_body
 from api.remediation_schemas import RemediationSchema
-from api.schemas import Strict
 from api.services import services
 from api.spec import Blueprint
 from api.visibility import sight
@@ -34,21 +33,6 @@ _PAUSE_PER_AGE = 20  # one second more for each so many seconds of age
 blueprint = Blueprint("remediation")
 
 
-class WaitQuery(Strict):
-    """The parameter of answers that can be held back."""
-
-    wait = wait()
-
-
-ENTITY_HEADERS = {
-    "ETag": {"schema": {"type": "string"}, "description": "Changes with every change."},
-    "Retry-After": {
-        "schema": {"type": "integer"},
-        "description": "Seconds, as long as it has not ended.",
-    },
-}
-
-
 @blueprint.operation(
     "GET", "/remediations/<remediation_id>", "getRemediation", parameters=[ID_PARAMETER]
 )
@@ -62,19 +46,8 @@ def show(query: dict[str, Any], remediation_id: str) -> Response:
 
     With `wait` the answer comes when it has ended; with `If-None-Match` too, as soon as anything changes.
     """
-    remediation = find(remediation_id)
-    known = request.if_none_match
-    seconds, applied = seconds_to_wait(query)
-
-    def worth_an_answer(found: Remediation) -> bool:
-        return ended(found) or (bool(known) and not known.contains_weak(found.revision))
-
-    held = services().waits.until(services().store, remediation, worth_an_answer, seconds)
-    if held is None:
-        raise gone(remediation_id)
-    if known.contains_weak(held.revision):
-        return Response(status=304, headers={**_entity_headers(held), **applied})
-    return answer_of(held, applied)
+    read = services().store.remediations.get
+    return shown(find(remediation_id), query, read, _headers, answer_of, gone)
 
 
 def find(remediation_id: str) -> Remediation:
@@ -96,15 +69,10 @@ def gone(remediation_id: str) -> Problem:
     )
 
 
-def ended(remediation: Remediation) -> bool:
-    """Tell whether nothing will change any more."""
-    return remediation.status.terminal
-
-
 def answer_of(remediation: Remediation, headers: dict[str, str]) -> Response:
     """Return the answer that shows a remediation, as far as the caller may see it."""
     body = remediation_body(sight().of(remediation), services().settings.url)
-    return json_answer(body, headers={**_entity_headers(remediation), **headers})
+    return json_answer(body, headers={**_headers(remediation), **headers})
 
 
 def pause(remediation: Remediation) -> int:
@@ -113,8 +81,5 @@ def pause(remediation: Remediation) -> int:
     return int(min(_MOST_PAUSE_SECONDS, max(_LEAST_PAUSE_SECONDS, age / _PAUSE_PER_AGE)))
 
 
-def _entity_headers(remediation: Remediation) -> dict[str, str]:
-    headers = {"ETag": f'"{remediation.revision}"', "Cache-Control": "private, no-cache"}
-    if not remediation.status.terminal:
-        headers["Retry-After"] = str(pause(remediation))
-    return headers
+def _headers(remediation: Remediation) -> dict[str, str]:
+    return entity_headers(remediation, pause(remediation))

@@ -6,17 +6,18 @@ from typing import Any
 
 from flask import Response
 
-from api.acceptance import ACCEPTED_HEADERS, Plan, accept
+from api.acceptance import Plan, accept
 from api.access import Permission, permission
 from api.audit import audited
 from api.authorization import check_follow_up
 from api.body import Body, read_optional_body
+from api.entity import ACCEPTED_HEADERS, WaitQuery
 from api.follow_up import FollowUpSchema, body_of, fleet_now, followed, places_of, request_for
 from api.idempotency import KEY_HEADER
 from api.inline import inline_field, login_of, sealer, sealing_key
 from api.problems import Finding, Problem, invalid, pointer
 from api.remediation_schemas import RemediationSchema
-from api.remediations import ID_PARAMETER, WaitQuery
+from api.remediations import ID_PARAMETER
 from api.scope import Fleet, inline_refusal
 from api.sealing import SealingKey
 from api.spec import Blueprint

@@ -6,7 +6,7 @@ from typing import Any
 
 from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields, validate
 
-from remediation.credential import InvalidCredential
+from remediation.docker_config import InvalidCredential
 from remediation.label_selector import SelectorError
 from remediation.patterns import PatternError
 

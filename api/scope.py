@@ -6,16 +6,16 @@ from typing import Any
 
 from api.access import Permission, caller
 from api.problems import Finding, pointer
-from remediation.inventory import Announcement
-from remediation.request import RemediationRequest
-from remediation.selection import UnknownCluster, nearest, select_clusters
-from store.inventory import (
+from remediation.inventory import (
+    Announcement,
     KnownCluster,
     KnownCredential,
     known_clusters,
     known_credentials,
     pools_that_open,
 )
+from remediation.request import RemediationRequest
+from remediation.selection import UnknownCluster, nearest, select_clusters
 
 _MAX_LISTED = 20
 _NO_WORKER = (

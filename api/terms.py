@@ -10,13 +10,13 @@ from api.guard_rails import GuardRails, Limits
 from api.problems import Problem
 from api.services import services
 from remediation.approval import Approval, digest_of, protected
+from remediation.inventory import KnownCredential
 from remediation.patterns import is_literal
 from remediation.request import RemediationRequest
 from store import clock
-from store.inventory import KnownCredential
+from store.intake import TooManyActive
 from store.quotas import CHECKS, REMEDIATIONS
 from store.records import Origin, Remediation, Terms
-from store.remediations import TooManyActive
 
 # Nobody knows when one of the caller's remediations ends.
 _ACTIVE_RETRY_SECONDS = 10
@@ -141,13 +141,19 @@ def _approval(
         request, clusters, _login(credential), retry_of=origin.retry_of, undo_of=origin.undo_of
     )
     expires_at = clock.later(clock.now(), rails.approval_minutes * 60)
-    return Approval(digest, caller().subject, expires_at)
+    return Approval(digest, caller().identity.person, expires_at)
 
 
 def _login(known: KnownCredential | None) -> list[str]:
-    """Return what is known of a credential's content; never the time of its file, which differs between pods."""
-    if known is None:
-        return []
-    credential = known.credential
-    fingerprint = [credential.fingerprint] if credential.fingerprint else []
-    return [*credential.registries, *credential.usernames, *fingerprint]
+    """Return what is known of a credential's content, wherever it is held: a run uses what its own worker holds.
+
+    Never the time of its file, which differs between pods.
+    """
+    usable = [each.credential for each in known.holders] if known else []
+    told = {
+        part
+        for each in usable
+        if not each.problem
+        for part in (*each.registries, *each.usernames, each.fingerprint)
+    }
+    return sorted(part for part in told if part)

@@ -19,6 +19,8 @@ from api.oidc import TokenRefused, read_claims
 from remediation.permission import Requester
 
 KEPT_SECONDS = 10.0
+# Of each process, which has 64 threads: while the API server is slow, API keys go on working.
+MOST_AT_A_TIME = 16
 _MOST_KEPT = 1024
 _PATH = "/apis/authentication.k8s.io/v1/tokenreviews"
 _PREFIX = "system:serviceaccount:"
@@ -35,6 +37,7 @@ class TokenReviewer:
         self._now = now
         self._lock = threading.Lock()
         self._known: OrderedDict[bytes, tuple[float, Verdict]] = OrderedDict()
+        self._places = threading.BoundedSemaphore(MOST_AT_A_TIME)
 
     def identify(self, token: str) -> Identity:
         """Return whose token it is. Raises TokenRefused and IdentityUnavailable."""
@@ -55,7 +58,12 @@ class TokenReviewer:
         if since is not None and verdict is not None and self._now() - since < KEPT_SECONDS:
             return verdict
         asked = self._now()
-        fresh = self._judged(self._asked(token))
+        if not self._places.acquire(blocking=False):
+            raise IdentityUnavailable("too many tokens are being asked about already")
+        try:
+            fresh = self._judged(self._asked(token))
+        finally:
+            self._places.release()
         with self._lock:
             self._known[name] = (asked, fresh)
             self._known.move_to_end(name)

@@ -6,23 +6,25 @@ from typing import Any
 
 from flask import Response
 
-from api.acceptance import ACCEPTED_HEADERS, Plan, accept
+from api.acceptance import Plan, accept
 from api.access import Permission, permission
 from api.audit import audited
 from api.authorization import check_follow_up
 from api.body import Body, read_optional_body
+from api.entity import ACCEPTED_HEADERS, WaitQuery
 from api.follow_up import FollowUpSchema, body_of, fleet_now, followed, places_of, request_for
 from api.idempotency import KEY_HEADER
 from api.problems import Problem
 from api.remediation_schemas import RemediationSchema
-from api.remediations import ID_PARAMETER, WaitQuery
+from api.remediations import ID_PARAMETER
 from api.schemas import StrictBoolean
 from api.services import services
 from api.spec import Blueprint
 from remediation.audit import Action
+from store.ids import owner_of
+from store.intake import AlreadyUndone
 from store.lineage import standing_on, wrote
 from store.records import Origin, Remediation, Run
-from store.remediations import AlreadyUndone, owner_of
 
 _MOST_REASONS = 5
 

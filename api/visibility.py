@@ -108,6 +108,8 @@ class Sight:
         return replace(
             request,
             credential=request.credential if own(request.credential or "") else None,
+            # It has no name that a binding could give: who may use any sees whose login it is.
+            inline_credential=request.inline_credential if own("*") else None,
             clusters=tuple(
                 name for name in request.clusters if not is_literal(name) or name in clusters
             ),

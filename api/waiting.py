@@ -5,14 +5,11 @@ import time
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
-from store.records import Remediation
 from store.store import Store
 
 MAX_WAITS = 48  # for each process, so that threads are left for other requests
 _SLICE_SECONDS = 0.5  # how long the end of the process may go unnoticed
-_BUSY_PAUSE_SECONDS = 0.2  # between two looks at a remediation that changes all the time
-
-Done = Callable[[Remediation], bool]
+_BUSY_PAUSE_SECONDS = 0.2  # between two looks at a record that changes all the time
 
 
 class _Changing(Protocol):
@@ -48,15 +45,6 @@ class Waits:
         """Sleep, unless the process is about to end; return whether it is."""
         return self._stop.wait(seconds)
 
-    def until(
-        self, store: Store, remediation: Remediation, done: Done, seconds: float
-    ) -> Remediation | None:
-        """Return the remediation as soon as it is `done`, at the latest after `seconds`; None if it is gone.
-
-        Returns at once if too many requests wait already. Raises StoreUnavailable.
-        """
-        return self.hold(store, remediation, store.remediations.get, done, seconds)
-
     def hold(
         self,
         store: Store,
@@ -65,7 +53,10 @@ class Waits:
         done: Callable[[_Record], bool],
         seconds: float,
     ) -> _Record | None:
-        """Do what `until` does for a record of another kind, which `get` reads again by its id."""
+        """Return a record as soon as it is `done`, at the latest after `seconds`; None if it is gone.
+
+        `get` reads it again by its id. Returns at once if too many requests wait already. Raises StoreUnavailable.
+        """
         if seconds <= 0 or done(record) or not self._places.acquire(blocking=False):
             return record
         deadline = time.monotonic() + seconds

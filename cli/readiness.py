@@ -23,6 +23,7 @@ FINDINGS_PAGE = 1000
 _EXIT = {"safe": ExitCode.SUCCEEDED, "not_safe": ExitCode.FAILED}
 _COLOURS = {"safe": "green", "not_safe": "red", "unknown": "yellow"}
 _PATTERNS = "names or globs, comma-separated"
+_UNCOVERED = ("P_BREAKS_ON_FLIP", "P_RISK_RESTART", "P_RISK_LOW")
 _KNOWN = ("not_safe", "changed")
 
 
@@ -207,6 +208,11 @@ def _print_verdict(client: ApiClient, check: JsonObject) -> None:
     if number := classes.get("R_UNPROVEN"):
         _warn_unproven(int(number), clean(check["id"]))
         _print_unproven(client, check)
+    if number := sum(int(classes.get(name) or 0) for name in _UNCOVERED):
+        word = click.style("uncovered", fg="yellow", bold=True)
+        pods = "1 pod that runs" if number == 1 else f"{number} pods that run"
+        click.echo(f"{word}: {pods}; which to make anew, and in which order:")
+        click.echo(f"  see: GET /api/v1/readiness-checks/{clean(check['id'])}/restart-plan")
     click.echo()
     print_table(CLUSTER_VIEW.header(), [CLUSTER_VIEW.row(cluster) for cluster in clusters])
     if classes:
@@ -220,7 +226,8 @@ def _print_verdict(client: ApiClient, check: JsonObject) -> None:
 def _warn_unproven(number: int, identity: str) -> None:
     """Say, next to a verdict, that it takes the credential for granted."""
     word = click.style("not proven", fg="yellow", bold=True)
-    click.echo(f"{word}: that the credential can pull after the flip, for {number} repositories")
+    repositories = "1 repository" if number == 1 else f"{number} repositories"
+    click.echo(f"{word}: that the credential can pull after the flip, for {repositories}")
     click.echo(
         f"  see: GET /api/v1/readiness-checks/{identity}/findings?class=R_UNPROVEN&format=table"
     )

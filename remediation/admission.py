@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 
+from remediation.approval import protected
 from remediation.outcome import Error, ErrorCode
 from remediation.permission import Permission, Policy, Rights, Warrant
 from remediation.readiness.request import CheckRequest
 from remediation.request import RemediationRequest
 
 _HINT = "have the access file allow it, then retry"
+_HINT_APPROVAL = "retry: the retry waits for a second person"
 
 
 def credential_needed(request: RemediationRequest, *, undo: bool) -> str | None:
@@ -28,7 +30,14 @@ def refusal(
     `policy` None: no API has said who may do what, so nobody may do anything.
     """
     credential = credential_needed(request, undo=undo)
-    return _refusal(policy, warrant, cluster, request.namespaces, credential)
+    if error := _refusal(policy, warrant, cluster, request.namespaces, credential):
+        return error
+    # It was taken in before the cluster was protected: nobody was asked.
+    alone = warrant is not None and not warrant.approved and not request.dry_run
+    if alone and policy and protected((cluster,), policy.protected):
+        detail = "the cluster is protected by now, and no second person has agreed"
+        return Error(ErrorCode.NOT_PERMITTED, detail, _HINT_APPROVAL)
+    return None
 
 
 def refusal_of_check(

@@ -1,6 +1,8 @@
-"""What live workers announce: the clusters they serve and the credentials they hold."""
+"""What live workers announce, and what a fleet of them has: the clusters they serve, the credentials they hold."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,3 +48,103 @@ class Announcement:
     credentials: tuple[AnnouncedCredential, ...] = ()
     problems: tuple[str, ...] = field(default=())
     sealing_keys: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class KnownCluster:
+    """A cluster and the pools whose workers serve it."""
+
+    cluster: AnnouncedCluster
+    pools: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A pool with one of the contents that its workers hold under a name; `key` is the id of the fingerprint's key."""
+
+    pool: str
+    credential: AnnouncedCredential
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KnownCredential:
+    """A credential and the pools whose workers hold it.
+
+    `credential` is one that can be used, if any pool has one, and `pools` are those that hold such a one; `holders` are
+    all that hold anything under the name.
+    """
+
+    credential: AnnouncedCredential
+    pools: tuple[str, ...]
+    holders: tuple[Holder, ...]
+
+    @property
+    def differs(self) -> bool:
+        """Tell whether the usable ones are not all the same. Fingerprints of different keys cannot be compared."""
+        usable = [holder for holder in self.holders if not holder.credential.problem]
+        told = {(holder.credential.registries, holder.credential.usernames) for holder in usable}
+        prints = {
+            (holder.key, holder.credential.fingerprint)
+            for holder in usable
+            if holder.credential.fingerprint
+        }
+        return len(told) > 1 or len(prints) > len({key for key, _ in prints})
+
+    @property
+    def fingerprint(self) -> str | None:
+        """The one fingerprint, None if there are several or none."""
+        prints = {holder.credential.fingerprint for holder in self.holders} - {None}
+        return prints.pop() if len(prints) == 1 and not self.differs else None
+
+
+def known_clusters(workers: list[Announcement]) -> dict[str, KnownCluster]:
+    """Return the clusters by name in order; one that some worker can serve counts as served, whatever others say."""
+    found: dict[str, KnownCluster] = {}
+    for worker in workers:
+        for cluster in worker.clusters:
+            known = found.get(cluster.name)
+            if known is None or (known.cluster.problem and not cluster.problem):
+                found[cluster.name] = KnownCluster(cluster, (worker.pool,))
+            elif bool(known.cluster.problem) == bool(cluster.problem):
+                pools = tuple(sorted({*known.pools, worker.pool}))
+                found[cluster.name] = KnownCluster(known.cluster, pools)
+    return dict(sorted(found.items()))
+
+
+def known_credentials(workers: list[Announcement]) -> dict[str, KnownCredential]:
+    """Return the credentials by name in order, a usable one before an unusable one of the same name."""
+    found: dict[str, list[Holder]] = {}
+    for worker in workers:
+        key = worker.sealing_keys[0] if worker.sealing_keys else None
+        for credential in worker.credentials:
+            found.setdefault(credential.name, []).append(Holder(worker.pool, credential, key))
+    return {name: _known_credential(holders) for name, holders in sorted(found.items())}
+
+
+def pools_that_open(workers: Iterable[Announcement], sealing_key: str) -> tuple[str, ...]:
+    """Return the pools with a worker that can open what is sealed with the key of this id."""
+    return tuple(sorted({worker.pool for worker in workers if sealing_key in worker.sealing_keys}))
+
+
+def _known_credential(holders: list[Holder]) -> KnownCredential:
+    usable = [holder for holder in holders if not holder.credential.problem] or holders
+    pools = tuple(sorted({holder.pool for holder in usable}))
+    return KnownCredential(usable[0].credential, pools, _each_content_once(holders))
+
+
+def _each_content_once(holders: list[Holder]) -> tuple[Holder, ...]:
+    """Return the holders in order of pool, the workers of a pool that hold the same as one."""
+    found: dict[tuple[Any, ...], Holder] = {}
+    for holder in holders:
+        credential = holder.credential
+        content = (
+            holder.pool,
+            holder.key,
+            credential.fingerprint,
+            credential.problem,
+            credential.registries,
+            credential.usernames,
+        )
+        found.setdefault(content, holder)
+    return tuple(sorted(found.values(), key=lambda holder: holder.pool))

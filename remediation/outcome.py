@@ -98,7 +98,8 @@ class NamespaceResult:
 
     `attempts` counts requests of the hardest write (1 = at the first try), `duration_ms` the time spent here.
     `secret_version` are uid and resourceVersion of a Secret that was created, as it was created. `doubtful` tells that
-    writes were under way whose outcome nobody waited for: the journal says which.
+    writes were sent whose outcome is not known: the journal says which, and `doubtful_accounts` to which of its
+    ServiceAccounts (None: to any).
     """
 
     namespace: str
@@ -112,6 +113,7 @@ class NamespaceResult:
     error: Error | None = None
     secret_version: tuple[str, str] | None = None
     doubtful: bool = False
+    doubtful_accounts: tuple[str, ...] | None = None
 
     @property
     def secret_failed(self) -> bool:

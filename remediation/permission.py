@@ -91,10 +91,14 @@ class Requester:
 
 @dataclass(frozen=True, slots=True)
 class Warrant:
-    """On whose behalf work is done, and the permission that it needs wherever it is done."""
+    """On whose behalf work is done, and the permission that it needs wherever it is done.
+
+    `approved` says that a second person agreed.
+    """
 
     requester: Requester
     needs: Permission = Permission.CREATE_REMEDIATIONS
+    approved: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +111,10 @@ class Binding:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """All bindings. There is nothing secret in it."""
+    """All bindings, and the clusters (globs) that nobody may change alone. There is nothing secret in it."""
 
     bindings: tuple[Binding, ...] = ()
+    protected: tuple[str, ...] = ()
 
     def grants_of(self, requester: Requester) -> tuple[Grant, ...]:
         """Return what the requester has been given, in the order of the bindings."""

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, field, replace
 
-from remediation.credential import (
+from remediation.credential import Credential
+from remediation.docker_config import (
     SECRET_TYPE,
-    Credential,
     DockerConfig,
     InvalidCredential,
     holds,

@@ -11,7 +11,7 @@ import json
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from remediation.credential import Login
+from remediation.docker_config import Login
 from remediation.request import InlineCredential
 
 KEY_BYTES = 32

@@ -93,7 +93,8 @@ def _done(row: NamespaceResult, intent: Intent | None) -> Done:
     certain = Done(row.changed_accounts, row.secret_action, row.secret_version)
     if not row.doubtful or intent is None:
         return certain
-    accounts = tuple(dict.fromkeys(certain.accounts + intent.accounts))
+    doubtful = intent.accounts if row.doubtful_accounts is None else row.doubtful_accounts
+    accounts = tuple(dict.fromkeys(certain.accounts + doubtful))
     action = certain.secret_action if certain.wrote_secret else intent.secret_action
     return Done(accounts, action, certain.secret_version)
 

@@ -1,6 +1,5 @@
 """Remediations that wait for a second person: decided once, or ended when their time is over."""
 
-import time
 from dataclasses import replace
 from typing import Any
 
@@ -30,7 +29,7 @@ class Approvals:
         What is approved takes its place in line and has all of its time from now on; what is rejected is to be ended.
         """
         head = keys.remediation(remediation_id)
-        now = clock.now()
+        now = clock.text(clock.common(self._redis))
 
         def step(pipe: Any) -> tuple[Approval | Refusal, bool]:
             raw = pipe.hgetall(head)
@@ -65,15 +64,15 @@ class Approvals:
             pipe.multi()
             if before and before.state is ApprovalState.PENDING and before.digest != digest:
                 pipe.hset(head, mapping=codec.encode_approval(replace(before, digest=digest)))
-                data = events.change(digest=digest)
-                kind = "remediation.approval_renewed"
-                pipe.xadd(keys.events(remediation_id), {"type": kind, "data": data})
+                events.tell(pipe, remediation_id, "remediation.approval_renewed", digest=digest)
 
         self._redis.transaction(step, head)
 
     def expire(self) -> list[str]:
         """Have those end that nobody decided on in time; return them."""
-        due = self._redis.zrangebyscore(keys.APPROVALS, "-inf", time.time())
+        due = self._redis.zrangebyscore(
+            keys.APPROVALS, "-inf", clock.common(self._redis).timestamp()
+        )
         return [remediation_id for remediation_id in due if self._expire(remediation_id)]
 
     def _expire(self, remediation_id: str) -> bool:
@@ -101,9 +100,8 @@ def _store(pipe: Any, remediation_id: str, approval: Approval) -> None:
         pipe.delete(keys.sealed(remediation_id))  # nothing of it is begun any more
     pipe.hset(keys.remediation(remediation_id), mapping=fields)
     pipe.zrem(keys.APPROVALS, remediation_id)
-    data = events.change(by=approval.decided_by, comment=approval.comment)
     kind = _EVENTS[approval.state]
-    pipe.xadd(keys.events(remediation_id), {"type": kind, "data": data})
+    events.tell(pipe, remediation_id, kind, by=approval.decided_by, comment=approval.comment)
 
 
 def _runs(pipe: Any, raw: dict[str, str]) -> dict[str, str]:

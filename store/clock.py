@@ -1,11 +1,18 @@
 """Times as the records hold them."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 
 def now() -> str:
     """Return the present time, RFC 3339 UTC with milliseconds. Such texts are in the order of the times."""
     return text(datetime.now(UTC))
+
+
+def common(redis: Any) -> datetime:
+    """Return the time by the clock of Redis, which all machines share: deadlines are set and compared by it."""
+    seconds, microseconds = redis.time()
+    return datetime.fromtimestamp(seconds, UTC) + timedelta(microseconds=microseconds)
 
 
 def later(before: str, seconds: float) -> str:

@@ -7,15 +7,9 @@ from typing import Any
 import orjson
 
 from remediation.approval import Approval, ApprovalState
-from remediation.inventory import AnnouncedCluster, AnnouncedCredential, Announcement
 from remediation.outcome import (
-    AccountCounts,
     Error,
     ErrorCode,
-    NamespaceResult,
-    Outcome,
-    SecretAction,
-    Summary,
 )
 from remediation.readiness.proof import Level
 from remediation.readiness.request import CheckRequest
@@ -28,11 +22,7 @@ from remediation.request import (
     RegistryCheck,
     RemediationRequest,
 )
-from remediation.status import RunStatus
-from store.records import Judged, Paused, Run
-
-_NUL = "\0"
-COUNT_PREFIX = "n."
+from store.records import Judged, Paused
 
 
 def dumps(value: Any) -> str:
@@ -131,82 +121,6 @@ def decode_error(raw: list[Any] | None) -> Error | None:
     return Error(ErrorCode(raw[0]), *raw[1:]) if raw else None
 
 
-def encode_row(row: NamespaceResult) -> str:
-    """Return a row as `namespace NUL json`; its outcome is the key it is stored under."""
-    counts = row.accounts
-    packed = [
-        row.reason,
-        row.secret_action,
-        [counts.changed, counts.unchanged, counts.ignored, counts.failed],
-        row.changed_accounts,
-        row.attempts,
-        row.duration_ms,
-        encode_error(row.error),
-    ]
-    if row.secret_version or row.doubtful:
-        packed += [
-            row.secret_version,
-            int(row.doubtful),
-        ]  # in few rows: a million of them must be thinkable
-    return f"{row.namespace}{_NUL}{dumps(packed)}"
-
-
-def decode_row(outcome: Outcome, member: str) -> NamespaceResult:
-    """Read what `encode_row` wrote."""
-    namespace, _, packed = member.partition(_NUL)
-    reason, action, counts, changed, attempts, duration_ms, error, *more = loads(packed)
-    version, doubtful = more or (None, 0)
-    return NamespaceResult(
-        namespace,
-        outcome,
-        reason,
-        SecretAction(action),
-        AccountCounts(*counts),
-        tuple(changed),
-        attempts,
-        duration_ms,
-        decode_error(error),
-        tuple(version) if version else None,
-        bool(doubtful),
-    )
-
-
-def namespace_of(member: str) -> str:
-    """Return the namespace of a stored row without reading the rest."""
-    return member.partition(_NUL)[0]
-
-
-def decode_run(run_id: str, raw: Mapping[str, str]) -> Run:
-    """Read a run's hash."""
-    counts = {
-        name.removeprefix(COUNT_PREFIX): int(value)
-        for name, value in raw.items()
-        if name.startswith(COUNT_PREFIX)
-    }
-    return Run(
-        id=run_id,
-        remediation_id=raw["remediation"],
-        cluster=raw["cluster"],
-        pool=raw["pool"],
-        status=RunStatus(raw["status"]),
-        attempt=int(raw["attempt"]),
-        handed_back=int(raw.get("handed_back", 0)),
-        deadline=raw["deadline"],
-        summary=Summary.from_counts(counts),
-        started_at=raw.get("started_at"),
-        finished_at=raw.get("finished_at"),
-        error=decode_error(loads(raw["error"])) if "error" in raw else None,
-        missing=tuple(loads(raw["missing"])) if "missing" in raw else None,
-        line=raw.get("line") or None,
-        parents=tuple(loads(raw["parents"])) if "parents" in raw else (),
-        undoes=raw.get("undoes"),
-        undone_by=raw.get("undone_by"),
-        judged=decode_judged(raw["judged"]) if "judged" in raw else None,
-        registry_check=decode_check(raw["registry_check"]) if "registry_check" in raw else None,
-        credential_fingerprint=raw.get("credential_fingerprint"),
-    )
-
-
 def encode_check(result: CheckResult) -> str:
     """Return what the registries said as JSON."""
     return dumps(asdict(result))
@@ -229,39 +143,3 @@ def decode_check(text: str) -> CheckResult:
         for report in raw["reports"]
     )
     return CheckResult(reports, raw["checked_at"])
-
-
-def encode_announcement(announcement: Announcement) -> str:
-    """Return what a worker announces as JSON."""
-    return dumps(asdict(announcement))
-
-
-def decode_announcement(text: str) -> Announcement:
-    """Read what `encode_announcement` wrote."""
-    raw = loads(text)
-    return Announcement(
-        worker_id=raw["worker_id"],
-        pool=raw["pool"],
-        version=raw["version"],
-        host=raw["host"],
-        pid=raw["pid"],
-        started_at=raw["started_at"],
-        processes=raw["processes"],
-        clusters=tuple(
-            AnnouncedCluster(cluster["name"], cluster["server"], cluster["problem"])
-            for cluster in raw["clusters"]
-        ),
-        credentials=tuple(
-            AnnouncedCredential(
-                credential["name"],
-                tuple(credential["registries"]),
-                tuple(credential["usernames"]),
-                credential["since"],
-                credential["problem"],
-                credential.get("fingerprint"),
-            )
-            for credential in raw["credentials"]
-        ),
-        problems=tuple(raw["problems"]),
-        sealing_keys=tuple(raw.get("sealing_keys", ())),
-    )

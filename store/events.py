@@ -45,3 +45,8 @@ def progress(cluster: str, rows: Sequence[tuple[str, str]]) -> str:
 def change(**data: Any) -> str:
     """Return the data of any other event."""
     return dumps(data)
+
+
+def tell(pipe: Any, remediation_id: str, kind: str, /, **data: Any) -> None:
+    """Append an event of this type to what the pipe does."""
+    pipe.xadd(keys.events(remediation_id), {"type": kind, "data": change(**data)})

@@ -1,8 +1,7 @@
 """Which workers live, and what they announce. A worker that stops announcing is gone within LIFE_SECONDS."""
 
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict
 from typing import Any
 
 from redis import Redis
@@ -12,54 +11,7 @@ from store import codec, keys
 
 BEAT_SECONDS = 2.0
 LIFE_SECONDS = 10
-
-
-@dataclass(frozen=True, slots=True)
-class KnownCluster:
-    """A cluster and the pools whose workers serve it."""
-
-    cluster: AnnouncedCluster
-    pools: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Holder:
-    """A pool with one of the contents that its workers hold under a name; `key` is the id of the fingerprint's key."""
-
-    pool: str
-    credential: AnnouncedCredential
-    key: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class KnownCredential:
-    """A credential and the pools whose workers hold it.
-
-    `credential` is one that can be used, if any pool has one, and `pools` are those that hold such a one; `holders` are
-    all that hold anything under the name.
-    """
-
-    credential: AnnouncedCredential
-    pools: tuple[str, ...]
-    holders: tuple[Holder, ...]
-
-    @property
-    def differs(self) -> bool:
-        """Tell whether the usable ones are not all the same. Fingerprints of different keys cannot be compared."""
-        usable = [holder for holder in self.holders if not holder.credential.problem]
-        told = {(holder.credential.registries, holder.credential.usernames) for holder in usable}
-        prints = {
-            (holder.key, holder.credential.fingerprint)
-            for holder in usable
-            if holder.credential.fingerprint
-        }
-        return len(told) > 1 or len(prints) > len({key for key, _ in prints})
-
-    @property
-    def fingerprint(self) -> str | None:
-        """The one fingerprint, None if there are several or none."""
-        prints = {holder.credential.fingerprint for holder in self.holders} - {None}
-        return prints.pop() if len(prints) == 1 and not self.differs else None
+REMEMBERED_SECONDS = 24 * 3600.0
 
 
 class Inventory:
@@ -70,13 +22,20 @@ class Inventory:
 
     def announce(self, announcement: Announcement) -> None:
         """Say that a worker lives, and with what."""
-        worker_id = announcement.worker_id
+        worker_id, now = announcement.worker_id, time.time()
+        served = {cluster.name: now for cluster in announcement.clusters}
         with self._redis.pipeline(transaction=True) as pipe:
-            pipe.set(
-                keys.worker(worker_id), codec.encode_announcement(announcement), ex=LIFE_SECONDS
-            )
-            pipe.zadd(keys.WORKERS, {worker_id: time.time()})
+            pipe.set(keys.worker(worker_id), encode(announcement), ex=LIFE_SECONDS)
+            pipe.zadd(keys.WORKERS, {worker_id: now})
+            if served:
+                pipe.zadd(keys.CLUSTERS, served)
+            pipe.zremrangebyscore(keys.CLUSTERS, "-inf", now - REMEMBERED_SECONDS)
             pipe.execute()
+
+    def lately(self) -> list[str]:
+        """Return the names of clusters that a worker announced within the last day, in order."""
+        since = time.time() - REMEMBERED_SECONDS
+        return sorted(self._redis.zrangebyscore(keys.CLUSTERS, since, "+inf"))
 
     def leave(self, worker_id: str) -> None:
         """Say that a worker is gone."""
@@ -91,56 +50,40 @@ class Inventory:
         texts = self._redis.mget([keys.worker(worker_id) for worker_id in ids]) if ids else []
         if gone := [worker_id for worker_id, text in zip(ids, texts, strict=True) if text is None]:
             self._redis.zrem(keys.WORKERS, *gone)
-        return [codec.decode_announcement(text) for text in texts if text is not None]
+        return [decode(text) for text in texts if text is not None]
 
 
-def known_clusters(workers: list[Announcement]) -> dict[str, KnownCluster]:
-    """Return the clusters by name in order; one that some worker can serve counts as served, whatever others say."""
-    found: dict[str, KnownCluster] = {}
-    for worker in workers:
-        for cluster in worker.clusters:
-            known = found.get(cluster.name)
-            if known is None or (known.cluster.problem and not cluster.problem):
-                found[cluster.name] = KnownCluster(cluster, (worker.pool,))
-            elif bool(known.cluster.problem) == bool(cluster.problem):
-                pools = tuple(sorted({*known.pools, worker.pool}))
-                found[cluster.name] = KnownCluster(known.cluster, pools)
-    return dict(sorted(found.items()))
+def encode(announcement: Announcement) -> str:
+    """Return what a worker announces as JSON."""
+    return codec.dumps(asdict(announcement))
 
 
-def known_credentials(workers: list[Announcement]) -> dict[str, KnownCredential]:
-    """Return the credentials by name in order, a usable one before an unusable one of the same name."""
-    found: dict[str, list[Holder]] = {}
-    for worker in workers:
-        key = worker.sealing_keys[0] if worker.sealing_keys else None
-        for credential in worker.credentials:
-            found.setdefault(credential.name, []).append(Holder(worker.pool, credential, key))
-    return {name: _known_credential(holders) for name, holders in sorted(found.items())}
-
-
-def pools_that_open(workers: Iterable[Announcement], sealing_key: str) -> tuple[str, ...]:
-    """Return the pools with a worker that can open what is sealed with the key of this id."""
-    return tuple(sorted({worker.pool for worker in workers if sealing_key in worker.sealing_keys}))
-
-
-def _known_credential(holders: list[Holder]) -> KnownCredential:
-    usable = [holder for holder in holders if not holder.credential.problem] or holders
-    pools = tuple(sorted({holder.pool for holder in usable}))
-    return KnownCredential(usable[0].credential, pools, _each_content_once(holders))
-
-
-def _each_content_once(holders: list[Holder]) -> tuple[Holder, ...]:
-    """Return the holders in order of pool, the workers of a pool that hold the same as one."""
-    found: dict[tuple[Any, ...], Holder] = {}
-    for holder in holders:
-        credential = holder.credential
-        content = (
-            holder.pool,
-            holder.key,
-            credential.fingerprint,
-            credential.problem,
-            credential.registries,
-            credential.usernames,
-        )
-        found.setdefault(content, holder)
-    return tuple(sorted(found.values(), key=lambda holder: holder.pool))
+def decode(text: str) -> Announcement:
+    """Read what `encode` wrote."""
+    raw = codec.loads(text)
+    return Announcement(
+        worker_id=raw["worker_id"],
+        pool=raw["pool"],
+        version=raw["version"],
+        host=raw["host"],
+        pid=raw["pid"],
+        started_at=raw["started_at"],
+        processes=raw["processes"],
+        clusters=tuple(
+            AnnouncedCluster(cluster["name"], cluster["server"], cluster["problem"])
+            for cluster in raw["clusters"]
+        ),
+        credentials=tuple(
+            AnnouncedCredential(
+                credential["name"],
+                tuple(credential["registries"]),
+                tuple(credential["usernames"]),
+                credential["since"],
+                credential["problem"],
+                credential.get("fingerprint"),
+            )
+            for credential in raw["credentials"]
+        ),
+        problems=tuple(raw["problems"]),
+        sealing_keys=tuple(raw.get("sealing_keys", ())),
+    )

@@ -9,8 +9,8 @@ from redis import Redis
 from remediation.outcome import SecretAction
 from remediation.plan import Intent
 from store import codec, keys
+from store.claims import Claim, LeaseLost
 from store.lua import script
-from store.runs import Claim, LeaseLost
 
 _CHUNK = 500
 

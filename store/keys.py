@@ -8,6 +8,9 @@ REMEDIATIONS = PREFIX + "remediations"  # zset, score 0: ids in order of creatio
 OPEN = PREFIX + "open"  # set: remediations that have not ended
 ACTIVE = PREFIX + "active"  # set: runs that have not ended
 WORKERS = PREFIX + "workers"  # zset: worker id by the time of its last heartbeat
+CLUSTERS = (
+    PREFIX + "clusters"
+)  # zset: names of clusters by the time when a worker last announced them
 REAPER = PREFIX + "reaper"  # string: who looks for lost runs at this moment
 CHECKS = PREFIX + "checks"  # zset, score 0: ids of readiness checks in order of creation
 CHECKS_DUE = PREFIX + "checks:due"  # set: ended remediations that a check is to follow
@@ -87,8 +90,13 @@ def all_rows(run_id: str) -> list[str]:
     return [rows(run_id, outcome) for outcome in Outcome]
 
 
+def of_run(run_id: str) -> list[str]:
+    """The keys of a run that live for as long as its records do."""
+    return [run(run_id), journal(run_id), findings(run_id), restarts(run_id), *all_rows(run_id)]
+
+
 def open_of(caller: str) -> str:
-    """Set: the remediations of one caller that have not ended; `caller` is a digest of the subject."""
+    """Set: the remediations of one caller that have not ended; `caller` is a digest of the subject (see `ids`)."""
     return f"{PREFIX}open-of:{caller}"
 
 

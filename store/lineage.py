@@ -44,10 +44,16 @@ def wrote(store: Store, run: Run) -> bool:
     return not certain and bool(done_by(store, run))
 
 
-def scope_of(store: Store, run: Run) -> Scope:
-    """Return what the run is about: what its parents left over, or all that the request means."""
+def scope_of(store: Store, run: Run) -> Scope | None:
+    """Return what the run is about: what its parents left over, or all that the request means.
+
+    None: the records of a parent are gone, and nobody knows what it left over.
+    """
     scope = EVERYTHING
-    for parent in store.runs.get_many(run.parents):
+    parents = store.runs.get_many(run.parents)
+    if len(parents) < len(run.parents):
+        return None
+    for parent in parents:
         scope = scope.after(
             store.results.namespaces(parent.id, _FINISHED),
             store.results.namespaces(parent.id, _LEFT_OVER),

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from store.ids import owner_of
 from store.records import Run
 
 
@@ -21,7 +22,7 @@ def in_line(redis: Any, runs: Sequence[Run]) -> list[Run]:
             pipe.lindex(run.line, 0)
         first = dict(zip((run.id for run in waiting), pipe.execute(), strict=True))
     return [
-        replace(run, behind=ahead.rpartition("-")[0])
+        replace(run, behind=owner_of(ahead))
         if (ahead := first.get(run.id)) and ahead != run.id
         else run
         for run in runs

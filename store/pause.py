@@ -5,8 +5,8 @@ from typing import Any
 from redis import Redis
 
 from store import clock, codec, events, keys
+from store.ids import owner_of
 from store.records import Paused
-from store.remediations import owner_of
 from store.sealed import life
 
 
@@ -22,7 +22,7 @@ class Pause:
 
     def begin(self, reason: str, by: str) -> tuple[Paused, bool]:
         """Pause the service; return the pause that holds now, and whether this call began it."""
-        fresh = Paused(reason, by, clock.now())
+        fresh = Paused(reason, by, clock.text(clock.common(self._redis)))
 
         def step(pipe: Any) -> tuple[Paused, bool]:
             known = codec.decode_pause(pipe.hgetall(keys.PAUSE))
@@ -33,7 +33,7 @@ class Pause:
             pipe.hset(keys.PAUSE, mapping={"reason": reason, "by": by, "since": fresh.since})
             for remediation_id in pending:
                 pipe.persist(keys.sealed(remediation_id))  # a login that came along is needed later
-            _tell(pipe, pending, "remediation.paused", reason=reason, by=by)
+                events.tell(pipe, remediation_id, "remediation.paused", reason=reason, by=by)
             return fresh, True
 
         # What is recorded at this moment either is among the pending or sees the pause.
@@ -58,7 +58,8 @@ class Pause:
                 pipe.hset(keys.run(run_id), "deadline", deadline)
             for remediation_id, seconds in lives.items():
                 pipe.expire(keys.sealed(remediation_id), seconds)
-            _tell(pipe, pending, "remediation.resumed", by=by)
+            for remediation_id in pending:
+                events.tell(pipe, remediation_id, "remediation.resumed", by=by)
             return known
 
         return self._redis.transaction(step, keys.PAUSE, value_from_callable=True)  # type: ignore[no-any-return]
@@ -66,7 +67,7 @@ class Pause:
 
 def _later_deadlines(pipe: Any, pause: Paused) -> dict[str, str]:
     """Return the new deadlines of the runs that have not ended, by the part of their time that was paused."""
-    now = clock.now()
+    now = clock.text(clock.common(pipe))
     found = {}
     for run_id in pipe.smembers(keys.ACTIVE):
         deadline, owner = pipe.hmget(keys.run(run_id), "deadline", "remediation")
@@ -96,8 +97,3 @@ def _lives(pipe: Any, remediation_ids: Any, deadlines: dict[str, str]) -> dict[s
             approval = codec.decode_approval(raw)
             found[remediation_id] = life(timeout, latest[remediation_id], approval)
     return found
-
-
-def _tell(pipe: Any, remediation_ids: Any, kind: str, **data: str) -> None:
-    for remediation_id in remediation_ids:
-        pipe.xadd(keys.events(remediation_id), {"type": kind, "data": events.change(**data)})

@@ -32,10 +32,11 @@ class Policies:
 
 
 def _encode(policy: Policy) -> str:
-    return codec.dumps([asdict(binding) for binding in policy.bindings])
+    return codec.dumps(asdict(policy))
 
 
 def _decode(text: str) -> Policy:
+    document = codec.loads(text)
     return Policy(
         tuple(
             Binding(
@@ -47,7 +48,8 @@ def _decode(text: str) -> Policy:
                     credentials=tuple(raw["grant"]["credentials"]),
                 ),
             )
-            for raw in codec.loads(text)
+            for raw in document["bindings"]
             if raw["grant"]["role"] in _KNOWN  # a newer API may have more; to us they give nothing
-        )
+        ),
+        tuple(document["protected"]),
     )

@@ -10,7 +10,7 @@ from limits.strategies import MovingWindowRateLimiter
 from redis import Redis
 
 from store import keys
-from store.remediations import caller_digest
+from store.ids import caller_digest
 
 REMEDIATIONS = "remediations"
 CHECKS = "readiness-checks"

@@ -1,30 +1,24 @@
-"""Finding runs that nobody works on: a wake-up was lost, or a worker died; and beginning checks that are due.
+"""Finding runs that nobody works on: a wake-up was lost, or a worker died.
 
 Every worker and the API do it, one of them at a time.
 """
 
 from collections.abc import Iterable
-from datetime import datetime
-from itertools import islice
 
 from remediation.audit import Action, Verdict
 from remediation.outcome import Error, ErrorCode
-from remediation.permission import Permission
-from remediation.readiness.proof import Level
-from remediation.readiness.request import CheckRequest
 from remediation.status import RunStatus
 from store import clock, keys
 from store.audit import entry
-from store.checks import check_after
-from store.inventory import known_credentials
+from store.claims import MAX_ATTEMPTS, LeaseLost
+from store.due_checks import begin_due_checks
+from store.ending import end
 from store.records import Run
-from store.remediations import WAKE_MS
-from store.runs import MAX_ATTEMPTS, LeaseLost
+from store.run_hash import WAKE_MS
 from store.store import Store
 
 PERIOD_SECONDS = 0.5
 _TURN_MS = 400
-_MOST_LOOKED_AT = 200
 
 
 def recover(store: Store) -> list[Run]:
@@ -42,20 +36,21 @@ def recover(store: Store) -> list[Run]:
     idle = end_unbegun(store, store.runs.without_lease(active))
     waiting = {pool: store.queue.waiting_runs(pool) for pool in {run.pool for run in idle}}
     resting = _resting(store, idle)
+    now = clock.text(clock.common(store.redis))
     for run in idle:
         if run.attempt - run.handed_back >= MAX_ATTEMPTS:
             _give_up(store, run, _lost(run))
         elif run.remediation_id in resting:
             continue  # and its time does not run meanwhile
-        elif run.deadline < clock.now():
+        elif run.deadline < now:
             _give_up(store, run, _too_late(run))
         elif (
             not run.behind and run.id not in waiting[run.pool] and store.runs.may_wake(run, WAKE_MS)
         ):
             store.queue.wake(run.pool, run.id)
             woken.append(run)
-    for remediation_id in store.remediations.open_ids():
-        store.remediations.close(remediation_id)
+    for remediation_id in store.closing.due():
+        store.closing.close(remediation_id)
     begin_due_checks(store)
     return woken
 
@@ -64,51 +59,6 @@ def until_next_turn(store: Store) -> float:
     """Return for how many seconds nobody need look: until the next lease ends, at most PERIOD_SECONDS."""
     left = store.redis.pttl(keys.REAPER)
     return min(PERIOD_SECONDS, (max(0, left) + 1) / 1000)
-
-
-def begin_due_checks(store: Store) -> None:
-    """Record the readiness checks that follow remediations, each once, and wake their workers."""
-    for remediation_id in store.checks.due():
-        remediation = store.remediations.get(remediation_id)
-        if remediation is not None:
-            request = remediation.request
-            warrant = store.remediations.warrant(remediation_id)
-            inline = request.inline_credential
-            known = known_credentials(store.inventory.workers()).get(request.credential or "")
-            registries = known.credential.registries if known else ()
-            runs = store.checks.create(
-                check_after(remediation_id),
-                CheckRequest(
-                    clusters=tuple(run.cluster for run in remediation.runs),
-                    # A login that came in the request is gone by now.
-                    registries=(inline.registry,) if inline else registries,
-                    credential=request.credential,
-                    namespaces=request.namespaces,
-                    ignore=request.ignore,
-                    namespace_selector=request.namespace_selector,
-                    secret_name=request.secret_name,
-                    evidence=Level.GRAPH,  # the credential itself was proved before the first write
-                ),
-                remediation.requested_by,
-                [(run.cluster, run.pool) for run in remediation.runs],
-                groups=warrant.requester.groups if warrant else (),
-                needs=Permission.CREATE_REMEDIATIONS,
-                remediation_id=remediation_id,
-            )
-            for run in runs:
-                store.queue.wake(run.pool, run.id)
-        store.checks.no_longer_due(remediation_id)
-
-
-def last_remediation_of(store: Store, cluster: str) -> datetime | None:
-    """Return when the last remediation that may have written on the cluster ended, among the newest ones."""
-    for remediation in islice(store.remediations.newest_first(), _MOST_LOOKED_AT):
-        if remediation.request.dry_run:
-            continue
-        for run in remediation.runs:
-            if run.cluster == cluster and run.finished_at:
-                return clock.parse(run.finished_at)
-    return None
 
 
 def _resting(store: Store, idle: Iterable[Run]) -> set[str]:
@@ -131,20 +81,12 @@ def end_unbegun(store: Store, idle: Iterable[Run]) -> list[Run]:
     for run in runs:
         if run.remediation_id not in cancelled or run.attempt:
             left.append(run)
-        elif claim := store.runs.claim_to_end(run.id):
+        elif claim := store.claims.take_to_end(run.id):
             try:
-                if store.runs.finish(claim, status=RunStatus.CANCELLED) == 0:
-                    store.remediations.close(run.remediation_id)
+                end(store, claim, status=RunStatus.CANCELLED)
             except LeaseLost:
                 continue
-            wake_next(store, run)
     return left
-
-
-def wake_next(store: Store, ended: Run) -> None:
-    """Have the run begin that waited for `ended`, if there is one."""
-    if (follower := store.runs.next_in_line(ended)) is not None:
-        store.queue.wake(follower.pool, follower.id)
 
 
 def _lost(run: Run) -> Error:
@@ -171,15 +113,14 @@ def _too_late(run: Run) -> Error:
 
 
 def _give_up(store: Store, run: Run, error: Error) -> None:
-    claim = store.runs.claim_to_end(run.id)
+    claim = store.claims.take_to_end(run.id)
     # Read under the claim: until then its last worker could report.
     current = store.runs.get(run.id)
     if claim is None or current is None:
         return
     try:
         # Namespaces without a row were not looked at; the total says so.
-        store.runs.observed(claim, current.summary.done, current.missing or ())
-        store.runs.finish(claim, error, RunStatus.FAILED)
+        store.claims.observed(claim, current.summary.done, current.missing or ())
+        end(store, claim, error, RunStatus.FAILED)
     except LeaseLost:
         return
-    wake_next(store, run)

@@ -8,7 +8,7 @@ from redis import Redis
 
 from remediation.outcome import NamespaceResult, Outcome
 from remediation.patterns import is_literal, matcher
-from store import codec, keys
+from store import keys, rows
 from store.records import Row, Run
 
 _CHUNK = 500
@@ -43,7 +43,7 @@ class Results:
     def namespaces(self, run_id: str, outcomes: Sequence[Outcome] = tuple(Outcome)) -> set[str]:
         """Return the namespaces of a run that have a row of one of the outcomes."""
         return {
-            codec.namespace_of(member)
+            rows.namespace_of(member)
             for outcome in outcomes
             for member, _ in self._redis.zscan_iter(keys.rows(run_id, outcome), count=_CHUNK)
         }
@@ -69,11 +69,11 @@ class Results:
             low = f"[{after}\x01" if after else "-"  # \x01 follows the NUL that ends a name
             while members := self._redis.zrangebylex(key, low, "+", start=0, num=_CHUNK):
                 for member in members:
-                    if matches(codec.namespace_of(member)):
-                        yield codec.decode_row(outcome, member)
+                    if matches(rows.namespace_of(member)):
+                        yield rows.decode(outcome, member)
                 if len(members) < _CHUNK:
                     return
-                low = f"[{codec.namespace_of(members[-1])}\x01"
+                low = f"[{rows.namespace_of(members[-1])}\x01"
 
         return read
 
@@ -81,6 +81,6 @@ class Results:
         def read(outcome: Outcome, key: str) -> Iterator[NamespaceResult]:
             for name in names:
                 for member in self._redis.zrangebylex(key, f"[{name}\0", f"({name}\x01"):
-                    yield codec.decode_row(outcome, member)
+                    yield rows.decode(outcome, member)
 
         return read

@@ -8,9 +8,13 @@ from store import keys
 from store.approvals import Approvals
 from store.audit import Audit
 from store.checks import Checks
+from store.claims import Claims
+from store.closing import Closing
 from store.connection import connect
 from store.events import Events
+from store.findings import Findings
 from store.idempotency import Idempotency
+from store.intake import Intake
 from store.inventory import Inventory
 from store.journal import Journal
 from store.pause import Pause
@@ -30,10 +34,14 @@ class Store:
     """One connection to Redis and what is kept there."""
 
     redis: Redis
+    intake: Intake
     remediations: Remediations
     checks: Checks
     runs: Runs
+    claims: Claims
+    closing: Closing
     results: Results
+    findings: Findings
     events: Events
     journal: Journal
     inventory: Inventory
@@ -54,10 +62,14 @@ class Store:
         redis = connect(url, retries=retries)
         return cls(
             redis=redis,
-            remediations=Remediations(redis, retention_seconds),
+            intake=Intake(redis, retention_seconds),
+            remediations=Remediations(redis),
             checks=Checks(redis),
-            runs=Runs(redis, retention_seconds),
+            runs=Runs(redis),
+            claims=Claims(redis, retention_seconds),
+            closing=Closing(redis, retention_seconds),
             results=Results(redis),
+            findings=Findings(redis),
             events=Events(redis),
             journal=Journal(redis),
             inventory=Inventory(redis),

@@ -3,15 +3,17 @@
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from hypothesis.configuration import set_hypothesis_home_dir
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -23,10 +25,20 @@ from store.store import Store
 # Nothing is kept in the checkout, which may belong to somebody else.
 _scratch = tempfile.TemporaryDirectory(prefix="hypothesis-")
 set_hypothesis_home_dir(_scratch.name)
-settings.register_profile("tests", database=None, deadline=None)
+# The tests of every change try the same cases, so that none fails by chance; `--hypothesis-profile=drawn` draws others.
+_usual = settings(
+    database=None, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("drawn", parent=_usual, derandomize=False)
+settings.register_profile("tests", parent=_usual, derandomize=True)
 settings.load_profile("tests")
 
-START_SECONDS = 20.0
+# Generous everywhere: a machine may be loaded, and what hangs is ended by pytest's own limit.
+START_SECONDS = 90.0
+
+# Whoever is run in the background by a script ignores Ctrl-C, and so would all that tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 # Database numbers keep what tests do in passing (0) apart from what the fixture `store` empties.
 STORE_DATABASE = 1
 
@@ -66,6 +78,22 @@ def store(redis_server: str) -> Iterator[Store]:
     opened.redis.flushdb()
     yield opened
     opened.close()
+
+
+def keep_append_only_file(redis: Redis) -> None:
+    """Have a Redis keep its file again; return when it does.
+
+    It writes the file anew first, and until that is done it does not listen to SIGTERM.
+    """
+    redis.config_set("appendonly", "yes")
+    deadline = time.monotonic() + START_SECONDS
+    while _writes_anew(redis.info("persistence")):
+        assert time.monotonic() < deadline, redis.info("persistence")
+        time.sleep(0.02)
+
+
+def _writes_anew(told: Any) -> bool:
+    return bool(told["aof_rewrite_scheduled"] or told["aof_rewrite_in_progress"])
 
 
 def redis_executable() -> str:

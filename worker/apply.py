@@ -12,8 +12,8 @@ from remediation.state import ServiceAccount
 from remediation.undo import UndoTask, without_name
 from worker import secrets
 from worker.faults import Gone
-from worker.kube import Session
 from worker.service_accounts import Rewrite, rewrite
+from worker.session import Session
 from worker.step import Step, result_of, skipped
 
 

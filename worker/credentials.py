@@ -6,14 +6,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from remediation.credential import (
-    SECRET_KEY,
-    Credential,
-    InvalidCredential,
-    Login,
-    credential_from_docker_config,
-    credential_from_login,
-)
+from remediation.credential import Credential, credential_from_docker_config, credential_from_login
+from remediation.docker_config import SECRET_KEY, InvalidCredential, Login
 from remediation.inventory import AnnouncedCredential
 from remediation.registry.rules import InvalidRules, check_shadow
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from worker.kubeconfigs import Unusable
+from worker.kubeconfig_rules import Unusable
 
 SECONDS = 20.0
 

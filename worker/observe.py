@@ -14,8 +14,8 @@ from remediation.patterns import is_literal
 from remediation.request import RemediationRequest
 from remediation.state import NamespaceState, Secret, ServiceAccount
 from worker.faults import Call, Fault, Gone, Retry
-from worker.kube import Session
 from worker.pace import Stopped
+from worker.session import Session
 from worker.wire import Page, WireNamespace, WirePod, WireSecret, WireServiceAccount
 
 _PAGE = 1000

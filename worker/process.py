@@ -17,6 +17,7 @@ from store.queue import JOB, queue_name
 from worker.settings import Settings
 
 _PR_SET_PDEATHSIG = 1
+_STOP = {signal.SIGTERM}
 # RQ waits for a wake-up, and for an answer of Redis, about as long: by default 7 minutes on a connection that is dead.
 _WORKER_TTL_SECONDS = 25
 
@@ -48,7 +49,17 @@ class RunWorker(Worker):
         """Fork the process that does one job; what `prepare` reads is shared with all later ones."""
         self.prepare()
         self._own_pid = os.getpid()
+        # SIGTERM waits here, for there is nobody yet whom it could be passed on to.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _STOP)
         super().fork_work_horse(job, queue)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP)
+        if self._stop_requested:  # it came before
+            self.handle_warm_shutdown_request()
+
+    def setup_work_horse_signals(self) -> None:
+        """Have SIGTERM end the forked process, until it has something to hand back."""
+        super().setup_work_horse_signals()  # type: ignore[no-untyped-call]
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP)
 
     def handle_warm_shutdown_request(self) -> None:
         """Tell the job to hand its run back."""

@@ -1,18 +1,16 @@
 """Proving a login at a registry, by contrast and in the way that nodes pull."""
 
 import asyncio
-import base64
-import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
-from remediation.credential import Login
-from remediation.registry.challenge import BASIC, BEARER, Challenge, parse_challenges
+from remediation.docker_config import Login
+from remediation.registry.challenge import Challenge
 from remediation.registry.check import RepositoryProof
-from remediation.registry.endpoint import Endpoint, Refused, check_realm
+from remediation.registry.endpoint import Endpoint, Refused
 from remediation.registry.rules import InvalidRules, RegistryRules, check_shadow
 from remediation.registry.verdict import (
     Judgement,
@@ -27,22 +25,17 @@ from remediation.registry.verdict import (
     login_answer,
     needs_login,
 )
-from remediation.registry.words import known_error, server_words, tells, token_of
+from remediation.registry.words import known_error, server_words, tells
+from worker.registry_client import (
+    RegistryClient,
+    basic,
+    challenges_of,
+    digest_of,
+    no_registry,
+    scheme_of,
+)
 from worker.registry_http import CONCURRENCY, Answer, RegistryHttp, Stopped, refused_by_rules
 
-# A registry that is asked without these says that there is no such image.
-_MANIFESTS = (
-    "application/vnd.oci.image.index.v1+json",
-    "application/vnd.oci.image.manifest.v1+json",
-    "application/vnd.docker.distribution.manifest.list.v2+json",
-    "application/vnd.docker.distribution.manifest.v2+json",
-)
-_ACCEPT = ", ".join(_MANIFESTS)
-# What nodes send: some registries decide by it.
-_CLIENT_ID = "containerd-client"
-# Registries that know no password grant answer it so; nodes then ask with GET.
-_NO_PASSWORD_GRANT = (400, 401, 404, 405)
-_DIGEST = re.compile(r"[a-z0-9]+:[a-f0-9]{32,128}")
 # What these say holds for all repositories: nobody is asked again, least of all with a wrong password.
 _FOR_ALL = (
     Verdict.WRONG_CREDENTIAL,
@@ -67,9 +60,9 @@ class Prober:
         self._rules = rules
         self._user_agent = user_agent
         self._shadow = shadow or rules.shadow
-        self._own: tuple[Endpoint, ...] = ()
         self._logins: dict[Login, asyncio.Task[LoginAnswer]] = {}
         self._http: RegistryHttp
+        self._client: RegistryClient
 
     @property
     def via_shadow(self) -> bool:
@@ -87,8 +80,8 @@ class Prober:
             raise refused_by_rules(refused) from None
         except InvalidRules as error:
             raise refused_by_rules(Refused(str(error))) from None
-        self._own = (asked, registry)
         self._http = await RegistryHttp(asked, self._rules, self._user_agent).__aenter__()
+        self._client = RegistryClient(self._http, self._rules, (asked, registry))
         return self
 
     async def __aexit__(
@@ -160,53 +153,35 @@ class Prober:
         """Ask without the login, then with it; return also the digest and the challenges. Raises Stopped."""
         url = f"/v2/{repository}/manifests/{reference}"
         scope = f"repository:{repository}:pull"
-        first = await self._manifest(url, None)
-        control, challenges = _reply(first, None), _challenges(first)
+        first = await self._client.manifest(url, None)
+        control, challenges = _reply(first, None), challenges_of(first)
         if first.status == 404:
-            challenges = await self._registry_challenges()
-        scheme = _scheme(challenges) if first.status in (401, 404) else Scheme.NONE
+            challenges = await self._client.challenges()
+        scheme = scheme_of(challenges) if first.status in (401, 404) else Scheme.NONE
         if scheme is Scheme.NONE:
             if first.status not in (200, 403, 404):
-                raise Stopped(_no_registry(first))
-            return Seen(scheme, control), _digest(first), ()
+                raise Stopped(no_registry(first))
+            return Seen(scheme, control), digest_of(first), ()
         if scheme is Scheme.BASIC:
             if login is None or first.status == 404:
                 return Seen(scheme, control), None, challenges
-            pull = await self._pull(url, _basic(login), login)
-            return Seen(scheme, control, None, _reply(pull, login)), _digest(pull), challenges
-        realm, service = self._realm(challenges)
-        anonymous, token = await self._token(realm, service, scope, None)
+            pull = await self._client.pull(url, basic(login), login)
+            return Seen(scheme, control, None, _reply(pull, login)), digest_of(pull), challenges
+        realm, service = self._client.realm(challenges)
+        anonymous, token = await self._client.token(realm, service, scope, None)
         if token:
-            again = await self._manifest(url, f"Bearer {token}")
+            again = await self._client.manifest(url, f"Bearer {token}")
             control = _reply(again, None)
         else:
             control = Reply(anonymous.status)
         if login is None:
             return Seen(scheme, control), None, challenges
-        answer, token = await self._token(realm, service, scope, login)
+        answer, token = await self._client.token(realm, service, scope, login)
         granted = _reply(answer, login)
         if token is None:
             return Seen(scheme, control, granted), None, challenges
-        pull = await self._pull(url, f"Bearer {token}", login)
-        return Seen(scheme, control, granted, _reply(pull, login)), _digest(pull), challenges
-
-    async def _manifest(self, path: str, authorization: str | None, method: str = "HEAD") -> Answer:
-        url = self._http.own.url(path)
-        answer = await self._http.follow(method, url, authorization=authorization, accept=_ACCEPT)
-        if answer.foreign and answer.status in (401, 403):
-            raise refused_by_rules(
-                Refused("the registry redirects to another host, which wants a login and gets none")
-            )
-        if answer.status == 200 and not _is_manifest(answer):
-            raise Stopped(_no_registry(answer))
-        return answer
-
-    async def _pull(self, path: str, authorization: str, login: Login) -> Answer:
-        """Ask for a manifest with the login; where that is forbidden, again for the reason."""
-        answer = await self._manifest(path, authorization)
-        if answer.status != 403:
-            return answer
-        return await self._manifest(path, authorization, "GET")
+        pull = await self._client.pull(url, f"Bearer {token}", login)
+        return Seen(scheme, control, granted, _reply(pull, login)), digest_of(pull), challenges
 
     async def _login(
         self, login: Login, challenges: Sequence[Challenge] = (), path: str = "/v2/"
@@ -222,136 +197,31 @@ class Prober:
     ) -> LoginAnswer:
         """Ask with the login and with one that nobody can have: a name made up locks nobody out."""
         stranger = Login(f"nobody-{secrets.token_hex(8)}", secrets.token_hex(16))
-        challenges = challenges or await self._registry_challenges()
-        scheme = _scheme(challenges)
+        challenges = challenges or await self._client.challenges()
+        scheme = scheme_of(challenges)
         if scheme is Scheme.NONE:
             return LoginAnswer.NOT_CHECKED
         if scheme is Scheme.BEARER:
-            realm, service = self._realm(challenges)
-            own = (await self._token(realm, service, None, login))[0]
+            realm, service = self._client.realm(challenges)
+            own = (await self._client.token(realm, service, None, login))[0]
         else:
-            own = await self._with_basic(path, login)
+            own = await self._client.with_basic(path, login)
         if own.status == 401:
             return LoginAnswer.REFUSED
         try:
             if scheme is Scheme.BEARER:
-                other = (await self._token(realm, service, None, stranger))[0]
+                other = (await self._client.token(realm, service, None, stranger))[0]
             else:
-                other = await self._with_basic(path, stranger)
+                other = await self._client.with_basic(path, stranger)
         except Stopped:
             return LoginAnswer.NOT_CHECKED
         return login_answer(Reply(own.status), Reply(other.status))
 
-    async def _with_basic(self, path: str, login: Login) -> Answer:
-        if path == "/v2/":
-            return await self._http.ask(
-                "GET", self._http.own.url(path), authorization=_basic(login)
-            )
-        return await self._manifest(path, _basic(login))
-
-    async def _registry_challenges(self) -> tuple[Challenge, ...]:
-        """Return what the registry asks of somebody who just comes by. Raises Stopped if it is no registry."""
-        answer = await self._http.ask("GET", self._http.own.url("/v2/"))
-        challenges = _challenges(answer)
-        asks = answer.status == 401 and _scheme(challenges) is not Scheme.NONE
-        if not asks and not (answer.status == 200 and _looks_like_a_registry(answer)):
-            raise Stopped(_no_registry(answer))
-        return challenges if asks else ()
-
-    def _realm(self, challenges: Sequence[Challenge]) -> tuple[str, str]:
-        """Return token endpoint and service. Raises Stopped if the endpoint may not have a password."""
-        bearers = [each for each in challenges if each.scheme == BEARER]
-        rules = self._rules
-        try:
-            realm = check_realm(bearers, self._own, rules.realm_hosts, plain_http=rules.plain_http)
-        except Refused as refused:
-            raise refused_by_rules(refused) from None
-        return realm, bearers[0].get("service")
-
-    async def _token(
-        self, realm: str, service: str, scope: str | None, login: Login | None
-    ) -> tuple[Answer, str | None]:
-        """Return the answer of the token endpoint and the token in it, asked as nodes ask. Raises Stopped."""
-        wanted = {
-            name: value for name, value in (("service", service), ("scope", scope or "")) if value
-        }
-        if login:
-            form = wanted | {
-                "client_id": _CLIENT_ID,
-                "grant_type": "password",
-                "username": login.username,
-                "password": login.password,
-            }
-            answer = await self._http.ask("POST", realm, form=form)
-            if answer.status not in _NO_PASSWORD_GRANT:
-                return _granted(answer)
-        authorization = _basic(login) if login else None
-        return _granted(
-            await self._http.ask("GET", realm, authorization=authorization, params=wanted)
-        )
-
-
-def _granted(answer: Answer) -> tuple[Answer, str | None]:
-    if 300 <= answer.status < 400:
-        raise refused_by_rules(
-            Refused("the token endpoint redirects, which would take the password along")
-        )
-    if answer.status != 200:
-        return answer, None
-    token = token_of(answer.body)
-    if token is None:
-        raise Stopped(
-            judgement(Verdict.NOT_A_REGISTRY, "the token endpoint answers without a token")
-        )
-    return answer, token
-
-
-def _basic(login: Login) -> str:
-    pair = f"{login.username}:{login.password}".encode()
-    return f"Basic {base64.b64encode(pair).decode()}"
-
-
-def _challenges(answer: Answer) -> tuple[Challenge, ...]:
-    return parse_challenges(answer.headers.getall("WWW-Authenticate", ()))
-
-
-def _scheme(challenges: Sequence[Challenge]) -> Scheme:
-    schemes = {challenge.scheme for challenge in challenges}
-    if BEARER in schemes:
-        return Scheme.BEARER
-    return Scheme.BASIC if BASIC in schemes else Scheme.NONE
-
 
 def _reply(answer: Answer, login: Login | None) -> Reply:
-    error = next((found for each in _challenges(answer) if (found := each.get("error"))), "")
+    error = next((found for each in challenges_of(answer) if (found := each.get("error"))), "")
     words = "" if answer.status == 200 else server_words(answer.body, login)
     return Reply(answer.status, known_error(error), words)
-
-
-def _digest(answer: Answer) -> str | None:
-    digest = answer.headers.get("Docker-Content-Digest", "")
-    return digest if answer.status == 200 and _DIGEST.fullmatch(digest) else None
-
-
-def _is_manifest(answer: Answer) -> bool:
-    """Tell whether a manifest was served: a website has a page for every address."""
-    if _digest(answer):
-        return True
-    return answer.headers.get("Content-Type", "").partition(";")[0].strip() in _MANIFESTS
-
-
-def _looks_like_a_registry(answer: Answer) -> bool:
-    """The version header is optional; a registry's body is JSON (`{}`, or `true`) or empty, a website's is a page."""
-    if "Docker-Distribution-Api-Version" in answer.headers:
-        return True
-    return answer.body.strip() in (b"", b"{}", b"true")
-
-
-def _no_registry(answer: Answer) -> Judgement:
-    asks = " and asks for no login that is known" if answer.status == 401 else ""
-    return judgement(
-        Verdict.NOT_A_REGISTRY, f"what answers there is no registry ({answer.status}{asks})"
-    )
 
 
 def _discreet(judged: Judgement, login: Login | None) -> Judgement:

@@ -4,7 +4,8 @@ import asyncio
 import logging
 from collections.abc import Collection
 
-from remediation.credential import Credential, Login
+from remediation.credential import Credential
+from remediation.docker_config import Login
 from remediation.image import ImageReference
 from remediation.outcome import ErrorCode
 from remediation.registry.check import (
@@ -22,10 +23,10 @@ from remediation.registry.verdict import LoginAnswer, judge_login
 from remediation.registry_key import effective_key
 from store import clock
 from worker.faults import Fault
-from worker.kube import Session
 from worker.observe import images_in_use
 from worker.registry import Prober
 from worker.registry_http import Stopped, refused_by_rules
+from worker.session import Session
 
 _NO_IMAGE = "no pod there uses an image of it"
 _NO_PODS = "the worker may not list pods"

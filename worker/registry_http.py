@@ -13,7 +13,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from multidict import CIMultiDictProxy
 from yarl import URL
 
-from remediation.registry.address import is_address, is_loopback_host, refused_address
+from remediation.registry.address import is_address, is_loopback_host, is_number, refused_address
 from remediation.registry.endpoint import Endpoint, Refused, check_redirect, shown
 from remediation.registry.rules import RegistryRules
 from remediation.registry.verdict import Judgement, Verdict, judgement
@@ -184,7 +184,10 @@ class RegistryHttp:
 
     def _check_literal(self, host: str) -> None:
         """The resolver never sees an address that is written as one."""
-        if is_address(host) and (wrong := refused_address(host, loopback=self._loopback)):
+        wrong = refused_address(host, loopback=self._loopback) if is_address(host) else None
+        if is_number(host):
+            wrong = "a number that could mean any address"
+        if wrong:
             raise Stopped(
                 judgement(
                     Verdict.REFUSED_BY_RULES, f"'{shown(host)}' is {wrong}: nothing is sent there"

@@ -6,8 +6,8 @@ import logging
 from collections.abc import Callable, Collection, Sequence
 
 from remediation.outcome import NamespaceResult
+from store.claims import Claim, Claims, LeaseLost
 from store.connection import StoreUnavailable
-from store.runs import Claim, LeaseLost, Runs
 
 _PERIOD_SECONDS = 0.1
 _LARGEST_BATCH = 500
@@ -23,12 +23,12 @@ class Reporter:
 
     def __init__(
         self,
-        runs: Runs,
+        claims: Claims,
         claim: Claim,
         on_lost: Callable[[], object],
         publish: Callable[[Collection[str]], object],
     ) -> None:
-        self._runs = runs
+        self._claims = claims
         self._claim = claim
         self._on_lost = on_lost
         self._publish = publish
@@ -71,4 +71,4 @@ class Reporter:
 
     def _store(self, batch: Sequence[NamespaceResult]) -> None:
         self._publish([row.namespace for row in batch])
-        self._runs.report(self._claim, batch)
+        self._claims.report(self._claim, batch)

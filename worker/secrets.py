@@ -5,15 +5,15 @@ from dataclasses import replace
 
 import orjson
 
-from remediation.credential import SECRET_KEY, SECRET_TYPE
+from remediation.docker_config import SECRET_KEY, SECRET_TYPE
 from remediation.outcome import Error, ErrorCode, SecretAction
 from remediation.plan import Intent, SecretWrite, Task, plan_secret
 from remediation.request import OnConflict
 from remediation.state import MANAGED_BY, MANAGED_BY_LABEL, REMEDIATION_ANNOTATION, Secret
 from worker.faults import Call, Fault, Gone, Retry
-from worker.kube import APPLY_PATCH, MERGE_PATCH, Session
 from worker.observe import read_secret
 from worker.pace import Stopped
+from worker.session import APPLY_PATCH, MERGE_PATCH, Session
 from worker.step import FIELD_MANAGER, MUST_READ, Step, guard
 from worker.wire import version_of
 
@@ -46,21 +46,21 @@ async def put(
         try:
             done = await _write(session, task, namespace, write, attempt)
         except Stopped:
-            return Step(attempts=attempt - 1, stopped=True)
+            return Step(attempts=attempt - 1, stopped=True, doubtful=bool(doubtful))
         except Fault as fault:
             if fault.retry is Retry.READ_FIRST:
                 doubtful = write.action
             try:
                 if not await session.pace.before_retry(fault, attempt):
-                    return Step(attempts=attempt, error=fault.error)
+                    return Step(attempts=attempt, error=fault.error, doubtful=bool(doubtful))
             except Stopped:
                 return await _stopped(session, task, namespace, doubtful, attempt)
             if fault.retry in MUST_READ:
                 existing, again = await _look(session, task, namespace)
                 if isinstance(again, Error):
-                    return Step(attempts=attempt, error=again)
+                    return Step(attempts=attempt, error=again, doubtful=bool(doubtful))
                 if fault.retry is Retry.CONFLICT and _same(write, again):
-                    return Step(attempts=attempt, error=fault.error)
+                    return Step(attempts=attempt, error=fault.error, doubtful=bool(doubtful))
                 write = again
         else:
             # One that was there after all was created by the write whose answer is not known.
@@ -134,7 +134,7 @@ async def _stopped(
         existing, again = await _look(session, task, namespace)
         if again is None:
             return replace(_found(task, existing, doubtful, attempts), stopped=True)
-    return Step(attempts=attempts, stopped=True)
+    return Step(attempts=attempts, stopped=True, doubtful=bool(doubtful))
 
 
 def _found(

@@ -9,9 +9,9 @@ import orjson
 from remediation.outcome import Error, ErrorCode
 from remediation.state import ServiceAccount
 from worker.faults import Call, Fault, Gone, Retry
-from worker.kube import MERGE_PATCH, Session
 from worker.observe import read_account
 from worker.pace import Stopped
+from worker.session import MERGE_PATCH, Session
 from worker.step import FIELD_MANAGER, MUST_READ, Step, guard
 from worker.wire import references
 
@@ -43,13 +43,15 @@ async def rewrite(
             error = _NAMESPACE_GONE if gone.namespace else None
             return Step(account.name, changed=None, attempts=attempt, error=error)
         except Stopped:
-            return Step(account.name, attempts=attempt - 1, stopped=True)
+            return Step(account.name, attempts=attempt - 1, stopped=True, doubtful=doubtful)
         except Fault as fault:
             doubtful = doubtful or fault.retry is Retry.READ_FIRST
             stopped = False
             try:
                 if not await session.pace.before_retry(fault, attempt):
-                    return Step(account.name, attempts=attempt, error=fault.error)
+                    return Step(
+                        account.name, attempts=attempt, error=fault.error, doubtful=doubtful
+                    )
             except Stopped:
                 stopped = True
             if fault.retry in MUST_READ:
@@ -58,9 +60,11 @@ async def rewrite(
                 except Gone:
                     return Step(account.name, changed=None, attempts=attempt)
                 except Fault as unread:
-                    return Step(account.name, attempts=attempt, error=unread.error)
+                    return Step(
+                        account.name, attempts=attempt, error=unread.error, doubtful=doubtful
+                    )
             if stopped and wanted(account) is not None:
-                return Step(account.name, attempts=attempt, stopped=True)
+                return Step(account.name, attempts=attempt, stopped=True, doubtful=doubtful)
         else:
             return Step(account.name, changed=True, attempts=attempt)
     # It is as it should be: by our own write whose answer was lost, or by somebody else's.

@@ -23,7 +23,8 @@ MUST_READ = (Retry.READ_FIRST, Retry.CONFLICT)
 class Step:
     """What came of one object: `changed` None where the object is gone; `stopped` before it was done.
 
-    `version` is that of a Secret that was created; `reason` says why one was left as it is.
+    `doubtful` tells, where it failed or was stopped, that a write was sent whose outcome is not known. `version` is
+    that of a Secret that was created; `reason` says why one was left as it is.
     """
 
     name: str = ""
@@ -32,6 +33,7 @@ class Step:
     attempts: int = 0
     error: Error | None = None
     stopped: bool = False
+    doubtful: bool = False
     version: tuple[str, str] | None = None
     reason: str | None = None
 
@@ -61,6 +63,8 @@ def result_of(
     )
     unwritten = secret.error or (secret.stopped and action is SecretAction.UNCHANGED)
     created = action is SecretAction.CREATED
+    in_doubt = tuple(step.name for step in accounts if step.doubtful)
+    doubtful = bool(in_doubt) or secret.doubtful
     return NamespaceResult(
         plan.namespace,
         _outcome(bool(errors), bool(stopped or secret.stopped), touched),
@@ -72,6 +76,8 @@ def result_of(
         duration_ms=_since(started),
         error=errors[0] if errors else None,
         secret_version=(secret.version or plan.version) if created else None,
+        doubtful=doubtful,
+        doubtful_accounts=in_doubt if doubtful else None,
     )
 
 

@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from remediation.credential import SECRET_KEY
+from remediation.docker_config import SECRET_KEY
 from remediation.state import (
     EXCLUDE_ANNOTATION,
     MANAGED_BY,

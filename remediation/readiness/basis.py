@@ -43,7 +43,7 @@ def _parts(
                 *(future.account_name, account and (account.uid, account.pull_secrets)),
                 account is not None and account.enforces_mountable,
             )
-            for name in future.names:
+            for name in (*future.names, *(future.other or ())):
                 yield ("secret", future.namespace, name, versions.get((future.namespace, name)))
         for key in judge.pods:
             for name in key.pull_secrets if judge.judged(key.namespace) else ():

@@ -36,6 +36,6 @@ def why(cover: Cover) -> str:
         Coverage.BLANK_REF: "its imagePullSecrets has only entries without a name, which name nothing and still"
         " keep the"
         " ServiceAccount's from being used",
-        Coverage.NO_REFS: "it names no Secret",
+        Coverage.NO_REFS: "no Secret is named",
         Coverage.NONE: "",
     }[cover.code]

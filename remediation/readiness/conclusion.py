@@ -8,7 +8,7 @@ from remediation.readiness import account_findings, place_findings
 from remediation.readiness.call import Call
 from remediation.readiness.coverer import Coverer
 from remediation.readiness.finding import Finding, FindingClass, Severity
-from remediation.readiness.futures import DEFAULT_ACCOUNT, accounts_in_use, makers
+from remediation.readiness.futures import accounts_in_use, makers
 from remediation.readiness.judgement import Judgement, Renewal, count, in_order
 from remediation.readiness.observation import Owner
 from remediation.readiness.pods import PodGroup, judge_pod
@@ -16,7 +16,7 @@ from remediation.readiness.proof import AdmissionProof, Level, RegistryProof
 from remediation.readiness.reduction import PodKey, PodTally, Reduction
 from remediation.readiness.registry_findings import judge_repositories
 from remediation.readiness.rows import Decision, rows
-from remediation.readiness.workloads import judge_future
+from remediation.readiness.workloads import DEFAULT_ACCOUNT, judge_future
 
 _EXAMPLES = 3
 _GOOD = (
@@ -94,7 +94,16 @@ class Conclusion:
             decisions = [
                 Decision(
                     text,
-                    judge_future(future, text, found, self._kept.every_node(image)),
+                    judge_future(
+                        future,
+                        text,
+                        found,
+                        self._kept.every_node(image),
+                        certain=future.other is None
+                        or self._coverer.cover(
+                            future.namespace, future.other, image.repository
+                        ).covers,
+                    ),
                     found,
                     future.admitted is not None,
                 )
@@ -239,8 +248,8 @@ class Conclusion:
             )
 
     def _leave_out(self, namespace: str, workloads: int, number: int, well: bool) -> None:
-        if self._kept.going(namespace):
-            return
+        if workloads and self._kept.going(namespace):
+            return  # they make no pods there any more; those that are there may stay for long
         tally = self._left_out.setdefault(namespace, [0, 0, 0])
         tally[0] += 0 if workloads else number
         tally[1] += workloads

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
-from remediation.credential import DockerConfig, Login
+from remediation.docker_config import DockerConfig, Login
 from remediation.readiness.finding import Coverage
 from remediation.readiness.keyring import KeyedLogins, Match, SecretState, lookup
 from remediation.readiness.proof import Level, RegistryProof, level_of, refused
@@ -27,13 +27,16 @@ class Wanted:
     config: DockerConfig | None = field(default=None, repr=False)
     credential: str = "NAME"
 
-    def logins(self, repository: str) -> frozenset[Login] | None:
-        """Return the logins that it holds for a repository, None if nobody said which are right."""
+    def logins(self, repository: str) -> tuple[Login, ...] | None:
+        """Return the logins that it holds for a repository, the one that is tried first before the others.
+
+        None if nobody said which are right.
+        """
         if self.config is None:
             return None
         keyed = ((effective_key(key), login) for key, login in self.config.logins)
         kept = KeyedLogins(SecretState.READ, tuple((key, login) for key, login in keyed if key))
-        return frozenset(match.login for match in lookup([kept], repository))
+        return tuple(dict.fromkeys(match.login for match in lookup([kept], repository)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +102,8 @@ def _judge_matches(
     refusal = ""
     for number, match in enumerate(matches):
         name, proof = named[match.secret], proofs.get((repository, match.login))
-        desired = name == wanted.secret_name if right is None else match.login in right
+        # A login for a part of a registry is there because that for the whole does not do, which has to be proven.
+        desired = name == wanted.secret_name if right is None else match.login in right[:1]
         if desired and proof and refused(proof):
             refusal = name
         elif desired or (proof and proof.verdict is RegistryVerdict.WORKS):

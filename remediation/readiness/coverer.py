@@ -1,6 +1,6 @@
 """Coverage of many pods: most of them name the same Secrets for the same repositories, which is looked up once."""
 
-from remediation.credential import Login
+from remediation.docker_config import Login
 from remediation.readiness.coverage import COVERING, Cover, Proofs, cover
 from remediation.readiness.keyring import SecretState, lookup
 from remediation.readiness.reduction import Reduction

@@ -75,7 +75,13 @@ def _pulled(pod: Pod, container: Container) -> bool:
 
 
 def _starts_again(pod: Pod, container: Container) -> bool:
-    """Tell whether the kubelet may start it again, init containers with a new sandbox included."""
+    """Tell whether the kubelet may start it again, init containers with a new sandbox included.
+
+    An image volume is looked after before any container of the pod is started, the first time or again.
+    """
+    if container.kind is ContainerKind.VOLUME:
+        others = [other for other in pod.containers if other.kind is not ContainerKind.VOLUME]
+        return any(other.state not in _STARTED or _starts_again(pod, other) for other in others)
     if container.kind is ContainerKind.EPHEMERAL:
         return False
     if container.kind is ContainerKind.SIDECAR or container.restarts:

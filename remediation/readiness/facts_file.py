@@ -109,7 +109,10 @@ class _Reader:
 
     def _login(self, entry: object, place: str) -> NodeLogin:
         fields = self.mapping(entry, place, ("registry", "nodes"))
-        nodes = fields.get("nodes", "")
+        nodes = fields.get("nodes")
+        # Left empty it would mean every node, which is more than anybody who names it wants to say.
+        if "nodes" in fields and not nodes:
+            self._wrong(f"{place}.nodes", "must be a label selector; leave it out for all nodes")
         try:
             target = parse_target(self._text(fields, "registry", place, "host[:port][/path]"))
         except InvalidTarget as error:

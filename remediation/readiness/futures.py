@@ -5,10 +5,9 @@ from dataclasses import dataclass
 
 from remediation.readiness.observation import WORKLOAD_KINDS, Owner, Workload
 from remediation.readiness.proof import AdmissionProof
-from remediation.readiness.reduction import Reduced, Reduction
-from remediation.readiness.workloads import Future
+from remediation.readiness.reduction import PodKey, Reduced, Reduction
+from remediation.readiness.workloads import DEFAULT_ACCOUNT, Future
 
-DEFAULT_ACCOUNT = "default"
 Admissions = Mapping[tuple[str, str, str], AdmissionProof]
 
 
@@ -35,7 +34,7 @@ def makers(kept: Reduction, admissions: Admissions) -> Iterator[Maker]:
         images = dict.fromkeys(use.image for use in key.uses)
         if place in kept.workloads:
             seen.setdefault(place, {}).update(images)
-        if place not in kept.workloads or _of_older_template(kept, place, key.pull_secrets):
+        if place not in kept.workloads or _of_older_template(kept, place, key):
             other = (key.namespace, owner, key.account or DEFAULT_ACCOUNT, key.pull_secrets)
             strange.setdefault(other, {}).update(images)
     for place, reduced in kept.workloads.items():
@@ -51,14 +50,20 @@ def makers(kept: Reduction, admissions: Admissions) -> Iterator[Maker]:
             yield Maker(_of_pods(kept, namespace, owner, account, names), tuple(images))
 
 
-def _of_older_template(
-    kept: Reduction, place: tuple[str, str, str], names: tuple[str, ...]
-) -> bool:
-    """Tell whether a pod will be made again by a template that is not there any more, with other Secrets."""
+def _of_older_template(kept: Reduction, place: tuple[str, str, str], key: PodKey) -> bool:
+    """Tell whether pods will be made again by a template that is not there any more, with other Secrets.
+
+    A pod without any is one of the present template only if that is silent: then it is older than what its
+    ServiceAccount lists by now.
+    """
     workload = kept.workloads[place].workload
-    account = kept.accounts.get((workload.namespace, workload.account or DEFAULT_ACCOUNT))
+    if not workload.partial:
+        return False
+    name = workload.account or DEFAULT_ACCOUNT
+    account = kept.accounts.get((workload.namespace, name))
     now = workload.pull_secrets or (account.pull_secrets if account else ())
-    return workload.partial and names not in (now, ())
+    older = not key.pull_secrets and not workload.pull_secrets
+    return (key.account or DEFAULT_ACCOUNT) != name or not (older or key.pull_secrets == now)
 
 
 def _same_pods(kept: Reduction, old: Reduced) -> bool:
@@ -105,10 +110,14 @@ def _of_template(kept: Reduction, workload: Workload, proof: AdmissionProof | No
 def _of_pods(
     kept: Reduction, namespace: str, owner: Owner, name: str, names: tuple[str, ...]
 ) -> Future:
-    """Guess from its pods what a controller gives: its own names, or nothing so that the ServiceAccount's are used."""
+    """Guess from its pods what a controller gives: its own names, or nothing so that the ServiceAccount's are used.
+
+    It may be the other way round as long as the pods have names that the ServiceAccount does not list just so.
+    """
     account = kept.accounts.get((namespace, name))
     listed = account.pull_secrets if account else ()
     own = () if not names or _could_come_from(listed, names) else names
+    other = (listed if own else names) if names not in ((), listed) else None
     return Future(
         kept.options.cluster,
         namespace,
@@ -117,7 +126,7 @@ def _of_pods(
         name,
         account,
         kept.options.wanted,
-        certain=bool(own) or not names or names == listed,
+        other=other,
         accounts_read=kept.was_read("serviceaccounts"),
     )
 

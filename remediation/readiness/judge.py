@@ -7,7 +7,7 @@ that `wanted_secrets` names, the answers to `questions`, and `conclude`. What is
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
-from remediation.credential import Login
+from remediation.docker_config import Login
 from remediation.readiness.conclusion import Conclusion
 from remediation.readiness.coverer import Coverer
 from remediation.readiness.futures import makers
@@ -66,8 +66,11 @@ class Judge(Reduction):
             if self.judged(key.namespace):
                 yield key.namespace, key.pull_secrets, tuple(use.image for use in key.uses)
         for maker in makers(self, {}):
-            if self.judged(maker.future.namespace):
-                yield maker.future.namespace, maker.future.names, maker.images
+            future = maker.future
+            if self.judged(future.namespace):
+                yield future.namespace, future.names, maker.images
+                if future.other is not None:
+                    yield future.namespace, future.other, maker.images
 
 
 def _by_name(login: Login) -> tuple[str, str]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from remediation.credential import SECRET_TYPE, InvalidCredential, Login, kubelet_logins
+from remediation.docker_config import SECRET_TYPE, InvalidCredential, Login, kubelet_logins
 from remediation.registry_key import DOCKER_HUB_KEY, effective_key, is_docker_hub, matches
 
 LEGACY_TYPE = "kubernetes.io/dockercfg"

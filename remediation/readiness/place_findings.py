@@ -31,10 +31,16 @@ def left_out(kept: Reduction, tallies: Mapping[str, tuple[int, int, int]]) -> It
             FindingClass.N_IGNORED,
             Severity.WARNING if uncovered else Severity.INFO,
             f"The namespace {reason}, and {pods} pods and {workloads} workloads in it use the registry; {covered}.",
-            "take it into the check, or tell its owners before the flip" if uncovered else "",
+            _what_to_do(kept.scope(namespace)) if uncovered else "",
         )
         owner = Owner("Namespace", namespace)
         yield from rows(kept.options.cluster, namespace, owner, [Decision("", call)])
+
+
+def _what_to_do(scope: Scope) -> str:
+    if scope is Scope.JUDGED:
+        return "see what keeps it from being gone, if it stays; its pods are never made again"
+    return "take it into the check, or tell its owners before the flip"
 
 
 def mentioned(kept: Reduction, found: Iterable[Maker]) -> Iterator[Finding]:

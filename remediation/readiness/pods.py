@@ -64,6 +64,9 @@ def judge_pod(group: PodGroup, use: PodUse, cover: Cover) -> Call:
         )
     if cover.code is Coverage.POISONED:
         return _poisoned(group, use, cover)
+    if cover.code is Coverage.UNKNOWN_SECRET:
+        # It may be malformed, and then it keeps even a node's login from being used.
+        return _unknown(group, use, cover)
     if use.node_login or (use.runtime_login and not cover.matched):
         who = "kubelet" if use.node_login else "container runtime"
         return Call(
@@ -72,8 +75,6 @@ def judge_pod(group: PodGroup, use: PodUse, cover: Cover) -> Call:
             f"{use.image}: {why(cover)}, but its node's {who} is declared to hold a login.",
             "prove the node's login with a pod on that node: imagePullPolicy Always, a private image",
         )
-    if cover.code is Coverage.UNKNOWN_SECRET:
-        return _unknown(group, use, cover)
     return _uncovered(group, use, cover)
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from remediation.credential import Login
+from remediation.docker_config import Login
 from remediation.registry.verdict import LoginAnswer, Verdict
 
 

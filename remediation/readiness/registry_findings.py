@@ -32,6 +32,8 @@ _FIXES = {
     RegistryVerdict.WRONG_CREDENTIAL: "correct the credential that the workers hold, remediate, and judge again",
     RegistryVerdict.ACCEPTED_NO_RIGHT: "give the credential's user the right to pull these repositories",
     RegistryVerdict.DENIED: "check the login and its rights at the registry",
+    RegistryVerdict.ACCEPTED_NO_SUCH_IMAGE: "push the image, or mend its name in what uses it, and judge again with"
+    " evidence L2",
     RegistryVerdict.NOT_PROVEN_PUBLIC: "serve the same storage with the authentication of after the flip at a"
     " second address, name it as the registry's shadow, and judge again with evidence L2",
     RegistryVerdict.REFUSED_BY_RULES: "name the token server's host in the rules for this registry, if it is right",

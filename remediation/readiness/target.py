@@ -31,8 +31,20 @@ class Target:
         """
         return _plain(image.domain) == _plain(self.registry) and self._reaches(image.path)
 
+    @property
+    def traces(self) -> tuple[str, ...]:
+        """Texts in lower case, one of which stands in everything that names the registry."""
+        return (self.registry, self.path) if self._goes_without_saying else (self.registry,)
+
+    @property
+    def _goes_without_saying(self) -> bool:
+        """Whether images of it are known without its name: those of somebody on Docker Hub, such as team/app."""
+        return self.registry == DOCKER_HUB and bool(self.path)
+
     def mentioned_in(self, text: str) -> bool:
         """Tell whether a text, such as a field of a custom resource, names the registry."""
+        if self._goes_without_saying and self._named_shortly(text.lower()):
+            return True
         hosts = (*_HUB_HOSTS, DOCKER_HUB) if self.registry == DOCKER_HUB else (self.registry,)
         host = "|".join(re.escape(name) for name in hosts)
         pattern = rf"(?<![a-z0-9.-])(?:{host})(?::443)?{_END_OF_HOST}(?:/([a-z0-9._/-]*)([:@]?))?"
@@ -40,6 +52,11 @@ class Target:
             self._may_mean(found[1] or "", whole=bool(found[2]))
             for found in re.finditer(pattern, text.lower())
         )
+
+    def _named_shortly(self, text: str) -> bool:
+        # A part alone is any word; and what stands behind a slash belongs to another host.
+        rest = r"(?![a-z0-9._-])" if "/" in self.path else "/[a-z0-9]"
+        return bool(re.search(rf"(?<![a-z0-9._/:@-]){re.escape(self.path)}{rest}", text))
 
     def _may_mean(self, path: str, *, whole: bool) -> bool:
         """Tell whether a path in a text leads here; what goes on after it, unless it is `whole`, cannot be seen."""

@@ -93,7 +93,9 @@ def _reason(alike: Sequence[Finding]) -> str:
 def _text(verdict: Verdict, pods: int, workloads: int, reasons: Sequence[str]) -> str:
     looked = f"{pods} pods and {workloads} workloads use it"
     if verdict is Verdict.SAFE:
-        return f"The registry can be flipped: {looked}, and all of them are covered or accepted."
+        return (
+            f"The registry can be flipped: {looked}, and what would break is accepted, if anything."
+        )
     start = (
         "Pods would break"
         if verdict is Verdict.NOT_SAFE

@@ -8,16 +8,18 @@ from remediation.readiness.coverage import Cover, Wanted
 from remediation.readiness.finding import Coverage, FindingClass, Severity
 from remediation.readiness.observation import Account, Owner
 
+DEFAULT_ACCOUNT = "default"
+
 
 @dataclass(frozen=True, slots=True)
 class Future:
     """Pods to come: of `owner`, with the names that the template gives and those that a new pod ends up with.
 
     `account` None means that the ServiceAccount does not exist. `admitted` tells that the API server was asked, and
-    `refusal` that it would not create such a pod. `certain` is false where nobody knows whether the names come from the
-    ServiceAccount: a controller that is not built in, seen only through its pods. `older_than` is the controller of
-    `owner`, such as the Deployment whose rollout has not taken the pods of a ReplicaSet away yet. `accounts_read` is
-    false where nobody could list them.
+    `refusal` that it would not create such a pod. `other` are the names that it may be instead where nobody knows
+    whether the ServiceAccount gives them: a controller that is not built in, seen only through its pods. `older_than`
+    is the controller of `owner`, such as the Deployment whose rollout has not taken the pods of a ReplicaSet away yet.
+    `accounts_read` is false where nobody could list them.
     """
 
     cluster: str
@@ -30,7 +32,7 @@ class Future:
     dormant: bool = False
     admitted: tuple[str, ...] | None = None
     refusal: str = ""
-    certain: bool = True
+    other: tuple[str, ...] | None = None
     older_than: Owner | None = None
     accounts_read: bool = True
 
@@ -42,6 +44,11 @@ class Future:
         if self.own or self.account is None:
             return self.own
         return self.account.pull_secrets
+
+    @property
+    def account_comes(self) -> bool:
+        """Whether Kubernetes makes the ServiceAccount by itself; in a new namespace that takes a moment."""
+        return self.account_name == DEFAULT_ACCOUNT
 
     @property
     def not_mountable(self) -> tuple[str, ...]:
@@ -59,24 +66,29 @@ _CLASS_BY_CODE = {
     Coverage.MISSING: FindingClass.W_DANGLING,
     Coverage.WRONG_TYPE: FindingClass.W_WRONG_TYPE,
 }
+# With a malformed Secret the kubelet uses no login at all, and one that could not be read may be malformed.
+_NO_LOGIN_OF_NODES = (Coverage.POISONED, Coverage.UNKNOWN_SECRET)
 
 
-def judge_future(future: Future, image: str, cover: Cover, node: str) -> Call:
+def judge_future(
+    future: Future, image: str, cover: Cover, node: str, *, certain: bool = True
+) -> Call:
     """Return the class of the pods to come for one image.
 
-    `node` says who on every node of the cluster is declared to hold a login: "kubelet", "runtime" or "".
+    `node` says who on every node of the cluster is declared to hold a login: "kubelet", "runtime" or "". `certain` is
+    false if the names that it may be instead do not cover it.
     """
-    if future.account is None and future.accounts_read:
+    if future.account is None and future.accounts_read and not future.account_comes:
         return _no_account(future, image)
-    if future.account is None and not future.names:
+    if future.account is None and not (future.names or future.accounts_read):
         return _account_unread(future, image)
     if future.not_mountable:
         return _enforced(future, image)
     if future.refusal:
         return _refused(future, image)
     if cover.covers:
-        return _covered(future, image, cover)
-    if cover.code is not Coverage.POISONED and (
+        return _covered(future, image, cover) if certain else _uncertain(future, image)
+    if cover.code not in _NO_LOGIN_OF_NODES and (
         node == "kubelet" or (node == "runtime" and not cover.matched)
     ):
         return Call(
@@ -108,6 +120,17 @@ def _no_account(future: Future, image: str) -> Call:
         " after the"
         " flip. Once it exists, its first pods need the Secret's name in it.",
         f"{line}, then {again}",
+    )
+
+
+def _account_to_come(future: Future, image: str) -> Call:
+    return Call(
+        FindingClass.W_SA_MISSING,
+        Severity.BLOCKING,
+        f"ServiceAccount '{future.account_name}' does not exist yet. Kubernetes makes it by itself, without the"
+        f" Secret's name, and from then on pods are created that cannot pull {image}.",
+        f"once it exists: {fixes.remediate(future.cluster, future.namespace, future.wanted)}",
+        doubt=True,
     )
 
 
@@ -147,17 +170,24 @@ def _refused(future: Future, image: str) -> Call:
     )
 
 
+def _uncertain(future: Future, image: str) -> Call:
+    owner = f"{future.owner.kind} {future.owner.name}"
+    if future.own:
+        only_if = f"{owner} itself names the Secrets that its pods have"
+        seen = "the ServiceAccount does not list them, but may have when they were made"
+    else:
+        only_if = f"{owner} leaves imagePullSecrets to the ServiceAccount"
+        seen = "its pods are older than the ServiceAccount's present list"
+    return Call(
+        FindingClass.W_OTHER,
+        Severity.BLOCKING,
+        f"New pods with {image} are covered if {only_if}, which cannot be seen: {seen}.",
+        "let it make one pod anew and judge again, or waive this with an owner and a date",
+        doubt=True,
+    )
+
+
 def _covered(future: Future, image: str, cover: Cover) -> Call:
-    if not future.certain:
-        return Call(
-            FindingClass.W_OTHER,
-            Severity.BLOCKING,
-            f"New pods with {image} are covered if {future.owner.kind} {future.owner.name} leaves"
-            " imagePullSecrets to the"
-            " ServiceAccount, which cannot be seen: its pods are older than the ServiceAccount's present list.",
-            "let it make one pod anew and judge again, or waive this with an owner and a date",
-            doubt=True,
-        )
     own = bool(future.own)
     severity = Severity.WARNING if cover.code is Coverage.SHADOWED else Severity.INFO
     where = "its template" if own else f"ServiceAccount '{future.account_name}'"
@@ -169,6 +199,8 @@ def _covered(future: Future, image: str, cover: Cover) -> Call:
 
 
 def _uncovered(future: Future, image: str, cover: Cover) -> Call:
+    if future.account is None and not future.names:
+        return _account_to_come(future, image)
     ours = future.wanted.secret_name
     run = fixes.remediate(future.cluster, future.namespace, future.wanted)
     through_account = not future.own

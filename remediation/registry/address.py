@@ -48,6 +48,12 @@ def is_address(host: str) -> bool:
     return True
 
 
+def is_number(host: str) -> bool:
+    """Tell whether a host is a number that some readers take for an address, like 127.1 or 2130706433."""
+    name = host.rstrip(".")
+    return name.replace(".", "").isdigit() and not is_address(name)
+
+
 def _unwrapped(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
     """Return the IPv4 address that an IPv6 one stands for."""
     if isinstance(address, IPv6Address):

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import zip_longest
 
-from remediation.credential import DockerConfig, Login
+from remediation.docker_config import DockerConfig, Login
 from remediation.image import ImageReference, InvalidReference, parse_image
 from remediation.registry.rules import canonical_host
 from remediation.registry_key import DOCKER_HUB_KEY, effective_key, is_docker_hub, matches

@@ -6,7 +6,7 @@ import json
 from typing import Any
 from urllib.parse import quote, quote_plus
 
-from remediation.credential import Login
+from remediation.docker_config import Login
 
 MOST_SHOWN = 160
 _FIELDS = ("code", "message", "error", "error_description", "details", "detail")

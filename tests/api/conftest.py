@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from remediation.outcome import AccountCounts, Error, NamespaceResult, Outcome, 
 from remediation.readiness.finding import Coverage, Finding, FindingClass, Severity
 from remediation.readiness.verdict import verdict_of
 from remediation.status import RunStatus
+from store.events import Events
 from store.records import Judged
 from store.store import Store
 
@@ -93,8 +95,9 @@ Announce = Callable[..., Announcement]
 
 
 @pytest.fixture
-def announce(store: Store) -> Announce:
-    """Return a function that pretends that a worker lives."""
+def announce(store: Store, monkeypatch: pytest.MonkeyPatch) -> Announce:
+    """Return a function that pretends that a worker lives, for as long as a test takes on any machine."""
+    monkeypatch.setattr("store.inventory.LIFE_SECONDS", 3600)
 
     def announce(
         *clusters: str | AnnouncedCluster,
@@ -150,22 +153,22 @@ class Work:
         for run in remediation.runs:
             if clusters is not None and run.cluster not in clusters:
                 continue
-            claim = self.store.runs.claim(run.id)
+            claim = self.store.claims.take(run.id)
             assert claim is not None
-            self.store.runs.observed(claim, len(rows), self.missing.get(run.cluster, ()))
-            self.store.runs.report(claim, rows)
-            self.store.runs.finish(claim)
-        self.store.remediations.close(remediation_id)
+            self.store.claims.observed(claim, len(rows), self.missing.get(run.cluster, ()))
+            self.store.claims.report(claim, rows)
+            self.store.claims.finish(claim)
+        self.store.closing.close(remediation_id)
 
     def fail(self, remediation_id: str, cluster: str, error: Error) -> None:
         """End the run on a cluster that does not answer."""
         remediation = self.store.remediations.get(remediation_id)
         assert remediation is not None
         run = next(run for run in remediation.runs if run.cluster == cluster)
-        claim = self.store.runs.claim(run.id)
+        claim = self.store.claims.take(run.id)
         assert claim is not None
-        self.store.runs.finish(claim, error, RunStatus.UNREACHABLE)
-        self.store.remediations.close(remediation_id)
+        self.store.claims.finish(claim, error, RunStatus.UNREACHABLE)
+        self.store.closing.close(remediation_id)
 
     def judge(
         self,
@@ -179,7 +182,7 @@ class Work:
         check = self.store.checks.get(check_id)
         assert check is not None
         for run in check.runs:
-            claim = self.store.runs.claim(run.id)
+            claim = self.store.claims.take(run.id)
             assert claim is not None
             now = datetime.now(UTC)
             certificate = {
@@ -199,9 +202,9 @@ class Work:
                 certificate,
             )
             rows = [found.to_row() for found in findings]
-            self.store.checks.report(claim, rows, {"steps": []}, judged)
-            self.store.runs.finish(claim)
-        self.store.remediations.close(check_id)
+            self.store.findings.report(claim, rows, {"steps": []}, judged)
+            self.store.claims.finish(claim)
+        self.store.closing.close(check_id)
 
 
 def a_finding(name: str = "web", **more: Any) -> Finding:
@@ -219,6 +222,20 @@ def a_finding(name: str = "web", **more: Any) -> Finding:
         "fix": "remediate",
     }
     return Finding(**{**usual, **more})
+
+
+@pytest.fixture
+def waited(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Have time pass only where an answer is held back; the value grows by the seconds of each look."""
+    seconds: list[float] = []
+
+    def wait(events: Events, remediation_id: str, last_id: str, most: float) -> bool:
+        seconds.append(most)
+        return False
+
+    monkeypatch.setattr(Events, "wait", wait)
+    monkeypatch.setattr("api.waiting.time", SimpleNamespace(monotonic=lambda: sum(seconds)))
+    return seconds
 
 
 @pytest.fixture

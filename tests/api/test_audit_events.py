@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -85,6 +86,20 @@ def test_refusals_are_noted(client: FlaskClient, anonymous: FlaskClient) -> None
         ("remediation.cancel", "not-found", "client:ci"),
         ("remediation.create", "validation-error", "client:ci"),
     ]
+
+
+def test_what_a_caller_may_not_read_is_noted(client: FlaskClient, access_file: Path) -> None:
+    everything = json.loads(access_file.read_text())
+    viewer = {**everything["bindings"][0], "role": "viewer"}
+    access_file.write_text(json.dumps({**everything, "bindings": [viewer]}))
+    assert client.get(f"{API}/audit-events").status_code == 403
+    access_file.write_text(json.dumps(everything))
+
+    (found,) = events(client, action="access.authorize")
+
+    assert (found["outcome"], found["code"]) == ("refused", "forbidden")
+    assert found["subject"] == "client:ci"
+    assert found["details"] == {"method": "GET", "path": f"{API}/audit-events"}
 
 
 def test_cancel_retry_undo_and_the_pause_are_noted(

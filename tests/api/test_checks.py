@@ -110,13 +110,13 @@ def test_a_cluster_that_could_not_be_judged_makes_it_unknown(
     client: FlaskClient, ask: Callable[..., str], work: Work, store: Store
 ) -> None:
     check = ask("eu-1", "us-1")
-    claim = store.runs.claim(f"{check}-1")
+    claim = store.claims.take(f"{check}-1")
     assert claim
-    store.runs.finish(claim, Error(ErrorCode.UNREACHABLE, "gone"), status=None)
-    only = store.runs.claim(f"{check}-0")
+    store.claims.finish(claim, Error(ErrorCode.UNREACHABLE, "gone"), status=None)
+    only = store.claims.take(f"{check}-0")
     assert only
-    store.runs.finish(only)
-    store.remediations.close(check)
+    store.claims.finish(only)
+    store.closing.close(check)
 
     body = client.get(f"{CHECKS}/{check}").get_json()
 
@@ -179,11 +179,11 @@ def test_nothing_of_a_run_shows_before_it_has_ended(
     other = ask()
     work.judge(other, a_finding())
     judged = store.checks.get(other)
-    claim = store.runs.claim(f"{check}-0")
+    claim = store.claims.take(f"{check}-0")
     assert claim
     assert judged
     assert judged.runs[0].judged
-    store.checks.report(claim, [a_finding().to_row()], {}, judged.runs[0].judged)
+    store.findings.report(claim, [a_finding().to_row()], {}, judged.runs[0].judged)
 
     assert client.get(f"{CHECKS}/{check}/findings").get_json()["items"] == []
     assert client.get(f"{CHECKS}/{check}").get_json()["verdict"] is None

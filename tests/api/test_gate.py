@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 
 from remediation.readiness.finding import Finding, FindingClass, Severity
 from store.store import Store
-from tests.api.conftest import API, Work, a_finding
+from tests.api.conftest import API, CREDENTIAL, Announce, Work, a_finding
 
 CHECKS = f"{API}/readiness-checks"
 
@@ -164,6 +164,28 @@ def test_callers_of_the_same_moment_share_a_look(
     client.get(f"{CHECKS}/{safe}/gate?wait=0")
 
     assert len(store.runs.active()) == 1
+
+
+@pytest.mark.parametrize("when", ["away", "later"])
+def test_a_cluster_that_the_check_passed_over_closes_it(
+    client: FlaskClient, announce: Announce, store: Store, work: Work, when: str
+) -> None:
+    """A glob finds what a worker announces at that moment; one that restarts takes its clusters out of it."""
+    if when == "away":
+        announce("eu-2", pool="second")
+        store.inventory.leave("second-1")
+    announce("eu-1")
+    body = {"clusters": ["eu-*"], "registry": "registry.example.com", "credential": CREDENTIAL}
+    identity = client.post(CHECKS, json=body).get_json()["id"]
+    work.judge(identity)
+    if when == "later":
+        announce("eu-2", pool="second")
+    announce("us-1", pool="third")
+
+    answer = client.get(f"{CHECKS}/{identity}/gate?wait=0")
+
+    assert codes(answer) == ["not_judged"]
+    assert answer.get_json()["errors"][0]["detail"].startswith("eu-2 is among the clusters")
 
 
 def test_another_cluster_under_the_same_name_closes_it(

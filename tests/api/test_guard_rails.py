@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 
 from api.guard_rails import GuardRails, GuardRailsError, Limits, guard_rails
 from remediation.api_key import ENTROPY_BYTES, ApiKey, new_api_key
+from remediation.inventory import AnnouncedCredential
 from store import clock, keys
 from store.recovery import recover
 from store.store import Store
@@ -190,7 +191,7 @@ def test_a_remediation_of_a_protected_cluster_waits(held: dict[str, Any], store:
     assert approval["expires_at"] > clock.later(clock.now(), 200)
     assert "waits for somebody else than client:ci" in held["clusters"][0]["reason"]
     assert store.queue.waiting("default") == 0
-    assert store.runs.claim(f"{held['id']}-0") is None
+    assert store.claims.take(f"{held['id']}-0") is None
 
 
 def test_a_second_person_lets_it_begin(
@@ -205,14 +206,53 @@ def test_a_second_person_lets_it_begin(
     assert approval["comment"] == "CHG-1881"
     assert again.status_code == 200
     assert store.queue.waiting("default") == 2
-    assert store.runs.claim(f"{held['id']}-0")
+    assert store.claims.take(f"{held['id']}-0")
 
 
 def test_who_asked_does_not_decide(held: dict[str, Any], client: FlaskClient, store: Store) -> None:
     problem(decide(client, held, "approve"), 403, "self-approval")
     problem(decide(client, held, "reject"), 403, "self-approval")
 
-    assert store.runs.claim(f"{held['id']}-0") is None
+    assert store.claims.take(f"{held['id']}-0") is None
+
+
+def test_who_asked_does_not_decide_with_another_key_either(
+    held: dict[str, Any],
+    client: FlaskClient,
+    second: FlaskClient,
+    access_file: Path,
+) -> None:
+    access = json.loads(access_file.read_text())
+    for entry in access["keys"]:
+        entry["owner"] = "user:mia"
+    access_file.write_text(json.dumps(access))
+    asked = client.post(f"{API}/remediations", json={**BODY, "namespaces": ["a"]}).get_json()
+
+    assert asked["requested_by"] == "client:ci"
+    assert asked["approval"]["requested_by"] == "user:mia"
+    problem(decide(second, asked, "approve"), 403, "self-approval")
+
+    access["keys"][1]["owner"] = "user:lea"
+    access_file.write_text(json.dumps(access) + " ")
+    answer = decide(second, asked, "approve")
+    assert answer.status_code == 202
+    assert answer.get_json()["approval"]["decided_by"] == "user:lea"
+
+
+@pytest.mark.parametrize(
+    "less", [{"credentials": ["quay"]}, {"clusters": ["prod-eu"]}, {"namespaces": ["team-*"]}]
+)
+def test_who_decides_has_to_be_bound_to_all_of_it(
+    held: dict[str, Any], second: FlaskClient, access_file: Path, less: dict[str, Any]
+) -> None:
+    access = json.loads(access_file.read_text())
+    (both,) = access["bindings"]
+    bob = {**both, "subjects": ["client:bob"], **less}
+    access["bindings"] = [{**both, "subjects": ["client:ci"]}, bob]
+    access_file.write_text(json.dumps(access))
+
+    problem(decide(second, held, "approve"), 403, "forbidden")
+    problem(decide(second, held, "reject"), 403, "forbidden")
 
 
 def test_what_is_rejected_ends_as_cancelled(held: dict[str, Any], second: FlaskClient) -> None:
@@ -241,8 +281,6 @@ def test_what_nobody_decides_on_ends_as_cancelled(
 def test_another_login_has_to_be_looked_at_again(
     held: dict[str, Any], client: FlaskClient, second: FlaskClient, announce: Announce
 ) -> None:
-    from remediation.inventory import AnnouncedCredential
-
     other = AnnouncedCredential(CREDENTIAL, ("registry.example.com",), ("somebody-else",))
     announce("prod-eu", "stage", credentials=[other])
 
@@ -251,6 +289,32 @@ def test_another_login_has_to_be_looked_at_again(
     fresh = client.get(f"{API}/remediations/{held['id']}").get_json()
     assert fresh["approval"]["digest"] != held["approval"]["digest"]
     assert decide(second, fresh, "approve").status_code == 202
+
+
+def test_another_login_in_another_pool_has_to_be_looked_at_again(
+    held: dict[str, Any], second: FlaskClient, announce: Announce
+) -> None:
+    """A run writes what its own worker holds."""
+    other = AnnouncedCredential(CREDENTIAL, ("registry.example.com",), ("somebody-else",))
+    announce("prod-us", pool="zone", credentials=[other])
+
+    problem(decide(second, held, "approve"), 409, "approval-stale")
+
+
+def test_the_same_login_in_another_pool_changes_nothing(
+    held: dict[str, Any], second: FlaskClient, announce: Announce
+) -> None:
+    announce("prod-us", pool="zone")
+
+    assert decide(second, held, "approve").status_code == 202
+
+
+def test_the_workers_are_told_what_is_protected(held: dict[str, Any], store: Store) -> None:
+    assert held["approval"]
+    policy = store.policies.current()
+
+    assert policy is not None
+    assert policy.protected == ("prod-*",)
 
 
 def test_nothing_is_approved_that_nobody_can_look_at(
@@ -292,16 +356,16 @@ def test_retry_and_undo_of_a_protected_cluster_need_somebody_again(
     decide(second, held, "approve")
     failed = a_row("b", Outcome.FAILED, error=Error(ErrorCode.FORBIDDEN, "no"))
     for run in store.remediations.get(held["id"]).runs:  # type: ignore[union-attr]
-        claim = store.runs.claim(run.id)
+        claim = store.claims.take(run.id)
         assert claim
         from remediation.outcome import SecretAction
         from remediation.plan import Intent
 
         store.journal.note(claim, [("a", Intent(SecretAction.CREATED, ("default",)))])
-        store.runs.observed(claim, 2, ())
-        store.runs.report(claim, [a_row("a"), failed])
-        store.runs.finish(claim)
-    store.remediations.close(held["id"])
+        store.claims.observed(claim, 2, ())
+        store.claims.report(claim, [a_row("a"), failed])
+        store.claims.finish(claim)
+    store.closing.close(held["id"])
 
     retried = client.post(f"{API}/remediations/{held['id']}/retry")
     undone = client.post(f"{API}/remediations/{held['id']}/undo")

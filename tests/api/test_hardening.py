@@ -1,10 +1,12 @@
 """Requests that are meant to confuse: refused before anything reads them otherwise than we do."""
 
 import json
+import os
 import socket
 import threading
 import time
 from collections.abc import Iterator
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -161,7 +163,8 @@ def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
 
 def test_a_request_that_drips_in_ends(pair: tuple[socket.socket, socket.socket]) -> None:
     ours, theirs = pair
-    client = PunctualSocket(ours, seconds=0.5)
+    theirs.send(b"x")
+    client = PunctualSocket(ours, seconds=2)
     stop = threading.Event()
 
     def drip() -> None:
@@ -198,9 +201,28 @@ def test_the_patience_of_others_is_left_to_them(pair: tuple[socket.socket, socke
     assert client.gettimeout() == 0.05
 
 
+def served_after_a_while(port: int) -> bytes:
+    """Return what somebody else gets, nothing if that takes too long."""
+    deadline = time.monotonic() + 240
+    while time.monotonic() < deadline:
+        try:
+            with socket.create_connection(("127.0.0.1", port), 60) as other:
+                other.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+                if served := other.recv(100):
+                    return served
+        except TimeoutError:
+            continue
+    return b""
+
+
 def test_many_slow_clients_leave_room_for_others(run: Run, environment: dict[str, str]) -> None:
     """More of them than there are threads: all are gone after a while, and everybody else is served."""
-    process = run(**environment)
+    impatient = (
+        "from api import __main__, slow_clients\n"
+        "slow_clients.REQUEST_SECONDS = 3.0\n"
+        "__main__.main()"
+    )
+    process = run(**environment, command=("-c", impatient))
     head = b"GET /livez HTTP/1.1\r\nHost: x\r\nX-Slow: "
     slow = [
         socket.create_connection(("127.0.0.1", process.port), PATIENCE_SECONDS) for _ in range(150)
@@ -209,19 +231,93 @@ def test_many_slow_clients_leave_room_for_others(run: Run, environment: dict[str
         for connection in slow:
             connection.sendall(head)
 
-        deadline = time.monotonic() + 240
-        served = None
-        while served is None and time.monotonic() < deadline:
-            try:
-                with socket.create_connection(("127.0.0.1", process.port), 60) as other:
-                    other.settimeout(60)
-                    other.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-                    served = other.recv(100) or None
-            except TimeoutError:
-                continue
+        served = served_after_a_while(process.port)
     finally:
         for connection in slow:
             connection.close()
 
-    assert served
     assert served.startswith(b"HTTP/1.1 200")
+
+
+def test_a_client_that_takes_no_answer_ends(pair: tuple[socket.socket, socket.socket]) -> None:
+    client = PunctualSocket(pair[0], seconds=0.1)
+
+    with pytest.raises(BrokenPipeError):  # once the buffers between the two are full
+        list(map(client.sendall, repeat(b"x" * 1024)))
+
+
+def test_a_client_that_takes_its_answer_slowly_gets_it(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    """What counts is how much is taken, not how long it is."""
+    ours, theirs = pair
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    client = PunctualSocket(ours, seconds=30)
+    answer = b"x" * 1_000_000
+    got = bytearray()
+
+    def take() -> None:
+        while len(got) < len(answer):
+            got.extend(theirs.recv(100_000))
+            time.sleep(0.01)
+
+    taking = threading.Thread(target=take)
+    taking.start()
+    client.sendall(answer)
+    taking.join()
+
+    assert got == answer
+
+
+def test_many_clients_that_take_no_answer_leave_room_for_others(
+    run: Run, environment: dict[str, str]
+) -> None:
+    """As above, for who asks for large files without a key and reads nothing of them."""
+    process = run(**environment)
+    large = b"GET /api/v1/docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n"
+    greedy = []
+    try:
+        for _ in range(300):
+            connection = socket.socket()
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+            greedy.append(connection)
+            connection.connect(("127.0.0.1", process.port))
+            connection.sendall(large * 4)  # more than the system takes off our hands
+
+        served = served_after_a_while(process.port)
+    finally:
+        for connection in greedy:
+            connection.close()
+
+    assert served.startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"inline_credential": {"password": "PASSWORD"}}\r\n\r\n',
+        b"5\r\n[1,2]PASSWORD\r\n0\r\n\r\n",
+        b"5\r\n[1,2]\r\n0\r\nno trailer PASSWORD\r\n\r\n",
+    ],
+)
+def test_a_body_in_broken_chunks_is_quoted_nowhere(
+    run: Run, environment: dict[str, str], key: ApiKey, body: bytes
+) -> None:
+    process = run(**environment)
+    password = os.urandom(12).hex().encode()
+    head = (
+        f"POST {API}/remediations HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key.token}\r\n"
+        "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", process.port), PATIENCE_SECONDS) as connection:
+        connection.sendall(head.encode() + body.replace(b"PASSWORD", password))
+        connection.shutdown(socket.SHUT_WR)
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    process.end()
+
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert password not in answer
+    log = process.log.read_bytes()
+    assert b"POST" in log
+    assert password not in log
+    assert b"Traceback" not in log

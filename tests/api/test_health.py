@@ -10,6 +10,7 @@ from api.app import create_app
 from api.services import services_of
 from api.settings import Settings
 from store.store import Store
+from tests.conftest import keep_append_only_file
 
 
 @pytest.fixture
@@ -54,7 +55,7 @@ def test_a_redis_that_forgets_is_a_warning(anonymous: FlaskClient, store: Store)
     try:
         answer = anonymous.get("/readyz?verbose=1")
     finally:
-        store.redis.config_set("appendonly", "yes")
+        keep_append_only_file(store.redis)
 
     assert answer.status_code == 200
     assert "[+]persistence warning: Redis keeps no append-only file" in answer.text

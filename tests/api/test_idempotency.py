@@ -11,9 +11,12 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from api.idempotency import REPLAYED, made_once
+from api.problems import Problem
 from remediation.api_key import ENTROPY_BYTES, new_api_key
 from remediation.outcome import Outcome
 from store import keys
+from store.idempotency import RequestKey
 from store.store import Store
 from tests.api.conftest import API, CREDENTIAL, Announce, Work, a_row, an_entry
 
@@ -215,3 +218,24 @@ def test_what_is_refused_is_not_carried_out(
     assert made(store) == before
     assert client.get(path.rpartition("/")[0]).get_json()["status"] != "cancelled"
     assert "Idempotency-Replayed" not in client.post(path, headers={"Idempotency-Key": KEY}).headers
+
+
+def test_what_its_twin_has_made_is_found_where_that_is_in_the_way(app: Flask, store: Store) -> None:
+    key = RequestKey("client:ci", "POST /x", "key-of-both", "same")
+
+    def overtaken() -> tuple[str, dict[str, str]]:
+        store.idempotency.keep(key, "made")
+        raise Problem("invalid-state", "too many are open")
+
+    with app.app_context():
+        assert made_once(key, overtaken, str.upper) == ("MADE", REPLAYED)
+
+
+def test_a_refusal_stands_where_nothing_was_made(app: Flask) -> None:
+    key = RequestKey("client:ci", "POST /x", "key-of-one", "same")
+
+    def refused() -> tuple[str, dict[str, str]]:
+        raise Problem("invalid-state", "too many are open")
+
+    with app.app_context(), pytest.raises(Problem):
+        made_once(key, refused, str.upper)

@@ -89,6 +89,47 @@ def test_a_login_is_sealed_for_the_workers_and_for_its_remediation(
 
 
 @pytest.mark.usefixtures("opening")
+def test_a_login_of_ones_own_needs_a_binding_to_all_credentials(
+    client: FlaskClient, access_file: Path
+) -> None:
+    access = json.loads(access_file.read_text())
+    for credentials, status in ((["*-registry", "h*"], 403), (["h*", "*"], 202)):
+        access["bindings"][0]["credentials"] = credentials
+        access_file.write_text(json.dumps(access))
+
+        answer = post(client, BODY)
+
+        assert answer.status_code == status
+        if status == 403:
+            assert "a credential of your own" in answer.get_json()["detail"]
+
+
+@pytest.mark.usefixtures("opening")
+@pytest.mark.parametrize(("credentials", "shown"), [(["*"], SHOWN), (["harbor", "h*"], None)])
+def test_whose_login_it_is_is_for_those_who_may_use_any(
+    client: FlaskClient,
+    access_file: Path,
+    credentials: list[str],
+    shown: object,
+) -> None:
+    identity = accepted(post(client, BODY | {"namespaces": ["team-a"]}))["id"]
+    binding = {
+        "subjects": ["client:ci"],
+        "role": "viewer",
+        "clusters": ["eu-*"],
+        "namespaces": ["team-*"],
+        "credentials": credentials,
+    }
+    access = json.loads(access_file.read_text()) | {"bindings": [binding]}
+    access_file.write_text(json.dumps(access))
+
+    answer = client.get(f"{API}/remediations/{identity}")
+
+    assert answer.get_json()["request"]["inline_credential"] == shown
+    assert ("robot" in answer.text) is (shown is not None)
+
+
+@pytest.mark.usefixtures("opening")
 def test_the_password_is_nowhere(
     client: FlaskClient, store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -126,9 +167,9 @@ def end_cancelled(store: Store, work: Work, identity: str) -> None:
 
 def end_without_anybody(store: Store, work: Work, identity: str) -> None:
     """Let the last run end without the remediation being closed, as when the worker dies in between."""
-    claim = store.runs.claim(f"{identity}-0")
+    claim = store.claims.take(f"{identity}-0")
     assert claim
-    store.runs.finish(claim)
+    store.claims.finish(claim)
     assert store.sealed.get(identity)
     recover(store)
 
@@ -328,10 +369,10 @@ def test_an_undo_needs_no_login(client: FlaskClient, store: Store, work: Work, e
 @pytest.mark.usefixtures("opening")
 def test_the_run_shows_which_content_it_used(client: FlaskClient, store: Store) -> None:
     identity = accepted(post(client, BODY))["id"]
-    claim = store.runs.claim(f"{identity}-0")
+    claim = store.claims.take(f"{identity}-0")
     assert claim
 
-    store.runs.uses_credential(claim, "a1b2c3d4e5f60718")
+    store.claims.uses_credential(claim, "a1b2c3d4e5f60718")
 
     shown = client.get(f"{API}/remediations/{identity}").get_json()
     assert shown["clusters"][0]["credential_fingerprint"] == "a1b2c3d4e5f60718"

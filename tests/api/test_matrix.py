@@ -150,7 +150,7 @@ class World:
         places = [(kind.cluster, "default")]
         held = Terms(approval=Approval(_digest(request), owner, "2999-01-01T00:00:00.000Z"))
         terms = held if call.endswith(DECISIONS) else FREE
-        self.store.remediations.create(identity, request, owner, places, terms=terms)
+        self.store.intake.remediation(identity, request, owner, places, terms=terms)
         if call.endswith(("/retry", "/undo")):
             failed = a_row("team-b", Outcome.FAILED, error=Error(ErrorCode.TIMEOUT, "too slow"))
             self.work.run(identity, [a_row("team-a"), failed])
@@ -165,7 +165,7 @@ class World:
             credential=kind.credential,
             namespaces=kind.namespaces,
         )
-        self.store.checks.create(identity, request, kind.owner, [(kind.cluster, "default")])
+        self.store.intake.check(identity, request, kind.owner, [(kind.cluster, "default")])
         return identity
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+from cryptography.hazmat.primitives.asymmetric import ec
 from flask import Flask
 from flask.testing import FlaskClient
 
@@ -221,6 +222,31 @@ def test_a_forgery_stays_out(
     assert answer.get_json()["code"] == "unauthenticated"
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
     assert forged not in answer.text + caplog.text
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("jwk", jwk(rsa_key("one"), "one")),
+        ("jku", "https://issuer.example.com/keys"),
+        ("x5u", "https://issuer.example.com/chain"),
+        ("x5c", ["MIIB"]),
+        ("crit", ["exp"]),
+    ],
+)
+def test_a_token_that_says_where_its_key_is_stays_out_however_it_is_signed(
+    anonymous: FlaskClient, name: str, value: object
+) -> None:
+    assert whoami(anonymous, token(headers={name: value})).status_code == 401
+
+
+def test_a_key_is_for_the_algorithms_of_its_curve_only() -> None:
+    entries = [jwk(ec.generate_private_key(curve()), "a") for curve in (ec.SECP256R1, ec.SECP384R1)]
+    short, long = read_key_set(json.dumps({"keys": entries}).encode())
+
+    assert (short.fits("ES256"), short.fits("ES384")) == (True, False)
+    assert (long.fits("ES256"), long.fits("ES384")) == (False, True)
+    assert not short.fits("RS256")
 
 
 def test_without_an_issuer_no_token_gets_in(app: Flask, access_file: Path) -> None:

@@ -2,18 +2,21 @@
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
+from time import sleep
 from typing import Any
 
 import certifi
 import pytest
 
+from api import token_review
 from api.access_file import Kubernetes
 from api.identity import IdentityUnavailable
 from api.oidc import TokenRefused
-from api.token_review import TokenReviewer
+from api.token_review import MOST_AT_A_TIME, TokenReviewer
 from tests.api.tokens import token
 
 AUDIENCE = "remediator"
@@ -29,6 +32,8 @@ class Server:
         self.body: bytes | None = None
         self.code = 201
         self.asked: list[dict[str, Any]] = []
+        self.free = Event()  # until then it does not answer
+        self.free.set()
         self.url = ""
 
 
@@ -40,6 +45,7 @@ def server() -> Iterator[Server]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             shown.asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            shown.free.wait(60)
             body = json.dumps({"status": shown.status}).encode()
             body = body if shown.body is None else shown.body
             self.send_response(shown.code)
@@ -61,15 +67,31 @@ def server() -> Iterator[Server]:
     thread.join()
 
 
+class Clock:
+    """Tells the time that it is set to."""
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
 @pytest.fixture
-def reviewer(server: Server, tmp_path: Path) -> TokenReviewer:
+def now() -> Clock:
+    """Return the reviewer's clock."""
+    return Clock()
+
+
+@pytest.fixture
+def reviewer(server: Server, tmp_path: Path, now: Clock) -> TokenReviewer:
     """Return who asks the server."""
     token_file = tmp_path / "token"
     token_file.write_text("our-own\n")
     settings = Kubernetes(
         audience=AUDIENCE, server=server.url, ca_file=Path(certifi.where()), token_file=token_file
     )
-    return TokenReviewer(settings)
+    return TokenReviewer(settings, now)
 
 
 def test_it_asks_with_our_audience_and_once_for_each_token(
@@ -85,6 +107,40 @@ def test_it_asks_with_our_audience_and_once_for_each_token(
     assert [review["spec"] for review in server.asked] == [
         {"token": asked, "audiences": [AUDIENCE]}
     ]
+
+
+def test_it_believes_an_answer_for_ten_seconds_only(
+    server: Server, reviewer: TokenReviewer, now: Clock
+) -> None:
+    asked = token()
+    assert reviewer.identify(asked)
+    server.status = {"authenticated": False}  # the ServiceAccount is gone
+    now.seconds += 9.9
+    assert reviewer.identify(asked)
+
+    now.seconds += 0.1
+
+    with pytest.raises(TokenRefused):
+        reviewer.identify(asked)
+
+
+def test_a_slow_server_holds_so_many_calls_only(
+    server: Server, reviewer: TokenReviewer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The threads that are left are for those who hold API keys."""
+    monkeypatch.setattr(token_review, "SECONDS", 60)
+    server.free.clear()
+    with ThreadPoolExecutor(MOST_AT_A_TIME) as pool:
+        waiting = [pool.submit(reviewer.identify, token(jti=f"{n}")) for n in range(MOST_AT_A_TIME)]
+        while len(server.asked) < MOST_AT_A_TIME:
+            sleep(0.01)
+
+        with pytest.raises(IdentityUnavailable, match="too many"):
+            reviewer.identify(token())
+
+        server.free.set()
+        assert all(each.result(60) for each in waiting)
+    assert reviewer.identify(token())
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,10 @@ from flask.testing import FlaskClient
 from remediation.api_key import ENTROPY_BYTES, ApiKey, new_api_key
 from remediation.outcome import Error, ErrorCode, Outcome
 from remediation.permission import Binding, Grant, Policy, Role
+from remediation.registry.check import CheckResult, RegistryReport
+from remediation.registry.verdict import Verdict
 from store.store import Store
-from tests.api.conftest import API, CREDENTIAL, Announce, Work, a_row, an_entry
+from tests.api.conftest import API, CREDENTIAL, Announce, Work, a_finding, a_row, an_entry
 
 SECRET_CLUSTER, SECRET_SPACE, SECRET_CREDENTIAL = "us-hidden", "vault", "hidden-login"
 HIDDEN = (SECRET_CLUSTER, SECRET_SPACE, SECRET_CREDENTIAL)
@@ -123,6 +125,22 @@ def test_a_remediation_shows_what_may_be_seen(
     )
 
 
+@pytest.mark.parametrize(("namespaces", "told"), [(["team-a"], True), (["team-a", "*"], False)])
+def test_what_the_registry_said_is_for_those_who_see_all_namespaces(
+    client: FlaskClient, team: FlaskClient, store: Store, namespaces: list[str], told: bool
+) -> None:
+    identity = made(client, "eu-1", namespaces=namespaces)
+    claim = store.claims.take(f"{identity}-0")
+    assert claim
+    said = RegistryReport("registry.example.com", Verdict.WORKS, "ok", repository="vault/unsealer")
+    store.claims.checked(claim, CheckResult((said,), "2026-01-31T12:00:00.000Z"))
+
+    answer = team.get(f"{API}/remediations/{identity}")
+
+    assert ("vault/unsealer" in answer.text) is told
+    assert "vault/unsealer" in client.get(f"{API}/remediations/{identity}").text
+
+
 @pytest.mark.parametrize("form", ["json", "ndjson", "csv", "table"])
 def test_the_rows_are_those_that_may_be_seen(team: FlaskClient, mixed: str, form: str) -> None:
     answer = team.get(f"{API}/remediations/{mixed}/results?format={form}")
@@ -161,6 +179,56 @@ def test_pages_hold_what_may_be_seen_and_a_cursor_opens_nothing(
     own = team.get(path).get_json()["next_cursor"]
     bind({**TEAM, "namespaces": ["team-c"]})
     assert team.get(f"{path}&cursor={own}").status_code == 422
+
+
+def test_findings_about_namespaces_that_are_hidden_are_not_shown(
+    team: FlaskClient, work: Work
+) -> None:
+    body = {"clusters": ["eu-1"], "namespaces": ["team-a"], "registry": "registry.example.com"}
+    identity = team.post(f"{API}/readiness-checks", json=body).get_json()["id"]
+    work.judge(identity, *(a_finding(namespace=name) for name in ("team-a", SECRET_SPACE, "")))
+    path = f"{API}/readiness-checks/{identity}"
+
+    for form in ("json", "ndjson", "csv", "table"):
+        answer = team.get(f"{path}/findings?format={form}")
+        assert "team-a" in answer.text
+        assert SECRET_SPACE not in answer.text
+    assert len(team.get(f"{path}/findings").get_json()["items"]) == 2
+    closed = team.get(f"{path}/gate")
+    assert closed.status_code == 412
+    assert "team-a" in closed.text
+    assert SECRET_SPACE not in closed.text
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        {"clusters": ["eu-1", SECRET_CLUSTER], "namespaces": ["team-a"]},
+        {"clusters": ["eu-1"], "namespaces": ["team-a", SECRET_SPACE]},
+    ],
+)
+def test_a_readiness_check_is_seen_as_a_whole_or_not_at_all(
+    client: FlaskClient, team: FlaskClient, hidden: dict[str, Any]
+) -> None:
+    body = {"registry": "registry.example.com", **hidden}
+    identity = client.post(f"{API}/readiness-checks", json=body).get_json()["id"]
+
+    for path in ("", "/findings", "/restart-plan", "/gate"):
+        assert team.get(f"{API}/readiness-checks/{identity}{path}").status_code == 404
+    assert team.get(f"{API}/readiness-checks").get_json()["items"] == []
+
+
+def test_a_cursor_of_readiness_checks_opens_nothing(team: FlaskClient, bind: Bind) -> None:
+    body = {"clusters": ["eu-1"], "namespaces": ["team-a"], "registry": "registry.example.com"}
+    for _ in range(2):
+        assert team.post(f"{API}/readiness-checks", json=body).status_code == 202
+    path = f"{API}/readiness-checks?limit=1"
+    cursor = team.get(path).get_json()["next_cursor"]
+    assert team.get(f"{path}&cursor={cursor}").status_code == 200
+
+    bind({**TEAM, "clusters": ["eu-?"]})
+
+    assert team.get(f"{path}&cursor={cursor}").status_code == 422
 
 
 def test_the_list_holds_what_may_be_seen(
@@ -299,6 +367,15 @@ def test_a_retry_needs_todays_permission(team: FlaskClient, bind: Bind, work: Wo
 
     bind(TEAM)
     assert team.post(f"{API}/remediations/{own}/retry").status_code == 202
+
+
+def test_a_retry_needs_the_credential_too(team: FlaskClient, bind: Bind, work: Work) -> None:
+    own = made(team, "eu-1", namespaces=["team-a"])
+    work.run(own, [a_row("team-a", Outcome.FAILED, error=Error(ErrorCode.TIMEOUT, "slow"))])
+
+    bind({**TEAM, "credentials": ["quay"]})
+
+    assert team.post(f"{API}/remediations/{own}/retry").status_code == 403
 
 
 def test_ones_own_may_be_cancelled_whatever_else_is_lost(team: FlaskClient, bind: Bind) -> None:

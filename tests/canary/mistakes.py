@@ -87,7 +87,7 @@ def _unreadable(stage: Stage, canary: Canary) -> Iterator[str]:
     body = json.dumps({"inline_credential": canary.login(stage.registry)})
     yield f"{start}Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{body}\r\n\r\n"
     yield f"{start}Content-Type: application/json\r\nContent-Length: 9999\r\n\r\n{body}"
-    yield f"{start}Transfer-Encoding: chunked\r\n\r\n{body}\r\n\r\n"
+    yield f"{start}Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n{body}\r\n\r\n"
     yield f"{start}Authorization Basic {secret}\r\n\r\n"
     yield f"{start}X-Password: a\r\n {secret}\r\n\r\n"
     yield f"GET /livez?{secret} {secret}\r\n\r\n"

@@ -80,7 +80,7 @@ class Wiretap:
 
 
 class Watch:
-    """Looks at the processes of a service, those that live for a moment only too."""
+    """Looks at the processes of a service, those that live for a moment only too; `looks` counts."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -88,6 +88,7 @@ class Watch:
         self._thread = threading.Thread(target=self._look, daemon=True)
         self.arguments: set[bytes] = set()
         self.environments: set[bytes] = set()
+        self.looks = 0
 
     def __enter__(self) -> Watch:
         self._thread.start()
@@ -107,3 +108,4 @@ class Watch:
             for words, environment in processes_of(self._directory):
                 self.arguments.add(words)
                 self.environments.add(environment)
+            self.looks += 1

@@ -169,7 +169,7 @@ def test_curl_does_the_same(api: StubApi) -> None:
     assert "geheim" not in shown.stdout
     assert shlex.split(shown.stdout)[0] == "curl"
     environment = {"PATH": os.environ["PATH"], "REMEDIATOR_TOKEN": "from-the-shell"}
-    subprocess.run(["sh", "-c", shown.stdout], env=environment, check=True, timeout=30)
+    subprocess.run(["sh", "-c", shown.stdout], env=environment, check=True, timeout=120)
     seen = api.seen[0]
     assert seen.headers["Authorization"] == "Bearer from-the-shell"
     assert seen.headers["Content-Type"] == "application/json"

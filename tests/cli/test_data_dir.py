@@ -3,7 +3,7 @@
 import os
 import stat
 import subprocess
-import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -125,17 +125,24 @@ def test_one_owner_at_a_time(data_dir: DataDir) -> None:
     data_dir.lock().release()
 
 
-def test_waits_for_the_processes_of_a_killed_one(data_dir: DataDir) -> None:
+def test_waits_for_the_processes_of_a_killed_one(
+    data_dir: DataDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """They inherited a lock; it is free when the last of them has ended."""
+    monkeypatch.setattr("cli.data_dir.ORPHAN_SECONDS", 3600.0)
     lock = data_dir.lock()
-    started = time.monotonic()
-    with subprocess.Popen(["sleep", "1"], pass_fds=[lock.inherited]) as orphan:
+    with (
+        subprocess.Popen(["cat"], stdin=subprocess.PIPE, pass_fds=[lock.inherited]) as orphan,
+        ThreadPoolExecutor(1) as threads,
+    ):
         lock.release()
+        locking = threads.submit(data_dir.lock)
+        with pytest.raises(TimeoutError):
+            locking.result(timeout=0.3)
 
-        data_dir.lock().release()
+        orphan.communicate()  # nothing more to read: it ends
 
-        assert time.monotonic() - started > 0.9
-        orphan.wait(10)
+        locking.result().release()
 
 
 def test_does_not_wait_for_ever(data_dir: DataDir, monkeypatch: pytest.MonkeyPatch) -> None:

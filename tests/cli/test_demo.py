@@ -31,7 +31,7 @@ from cli.demo.workloads import (
 )
 from cli.errors import CliError
 from cli.main import remediator
-from remediation.credential import Login
+from remediation.docker_config import Login
 from remediation.registry.rules import canonical_host
 from worker.credentials import CredentialFolder
 from worker.registries import load

@@ -37,7 +37,7 @@ class Terminal:
         )
         os.close(slave)
 
-    def read_until(self, wanted: str, seconds: float = 20.0) -> None:
+    def read_until(self, wanted: str, seconds: float = 90.0) -> None:
         """Read what comes until `wanted` was seen."""
         deadline = time.monotonic() + seconds
         while wanted not in self.text:
@@ -47,12 +47,12 @@ class Terminal:
     def finish(self) -> int:
         """Read to the end and return the exit code."""
         try:
-            while self._read(30):
+            while self._read(90):
                 pass
         except OSError:  # how a terminal says that nobody writes any more
             pass
         os.close(self._master)
-        return self.process.wait(30)
+        return self.process.wait(90)
 
     def _read(self, seconds: float) -> bool:
         if not select.select([self._master], [], [], seconds)[0]:

@@ -12,7 +12,7 @@ from api.sealing import read_public_key
 from cli.errors import CliError
 from cli.main import remediator
 from cli.sealing_keys import ensure_pair
-from remediation.credential import Login
+from remediation.docker_config import Login
 from remediation.request import InlineCredential
 from remediation.sealing import InlineLogin, KeyKind, format_key
 from worker.sealing import SealingKeys

@@ -19,7 +19,7 @@ def test_a_reserved_port_can_be_listened_on_by_the_api_only() -> None:
         api.bind(("127.0.0.1", address.port))
         api.listen()
 
-        with socket.create_connection(("127.0.0.1", address.port), timeout=5):
+        with socket.create_connection(("127.0.0.1", address.port), timeout=90):
             pass
 
 

@@ -114,6 +114,28 @@ def test_what_blocks_is_shown_with_its_fix(api: StubApi, run: Remediator) -> Non
     assert asked == [{"severity": "blocking", "limit": "1000"}]
 
 
+@pytest.mark.parametrize(
+    ("classes", "expected"),
+    [
+        ({"P_COVERED": 4}, None),
+        ({"P_RISK_LOW": 1}, "uncovered: 1 pod that runs; which to make anew"),
+        ({"P_RISK_LOW": 1, "P_RISK_RESTART": 2}, "uncovered: 3 pods that run; which to make anew"),
+    ],
+)
+def test_pods_to_make_anew_are_told_with_the_plan_for_them(
+    api: StubApi, run: Remediator, classes: dict[str, int], expected: str | None
+) -> None:
+    safe = check("safe")
+    safe["summary"] = {"classes": classes}
+    api.on("POST", "/readiness-checks", Reply(safe, 202))
+    api.on("GET", f"/readiness-checks/{ID}/findings", Reply({"items": []}))
+
+    result = run(*ASK)
+
+    assert ("restart-plan" in result.stdout) == bool(expected)
+    assert (expected or "safe") in result.stdout
+
+
 def test_what_is_not_proven_stands_next_to_the_verdict(api: StubApi, run: Remediator) -> None:
     row = finding(
         "registry.example.com/team/app",

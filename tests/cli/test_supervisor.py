@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from cli.child import ChildSpec
+from cli.child import Child, ChildSpec
 from cli.supervisor import StartFailed, Supervisor
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
 
-SLEEP = "import time; time.sleep(60)"
+SLEEP = "import time; time.sleep(300)"
+PATIENCE_SECONDS = 90.0
 
 
 def spec(script: str, name: str = "child") -> ChildSpec:
@@ -71,7 +72,7 @@ def test_passes_on_what_children_say(supervisor: Supervisor, output: io.StringIO
     script = "import sys; print('one', flush=True); print('two', file=sys.stderr)"
     supervisor.start(spec(f"{script}; {SLEEP}", "api"))
 
-    supervisor.run_until(within(10, lambda: "two" in output.getvalue()))
+    supervisor.run_until(within(PATIENCE_SECONDS, lambda: "two" in output.getvalue()))
 
     assert output.getvalue() == "api    | one\napi    | two\n"
 
@@ -84,7 +85,7 @@ def test_starts_a_killed_child_again(supervisor: Supervisor, output: io.StringIO
     assert first
 
     os.kill(first, signal.SIGKILL)
-    supervisor.run_until(within(10, lambda: child.pid not in (None, first)))
+    supervisor.run_until(within(PATIENCE_SECONDS, lambda: child.pid not in (None, first)))
 
     assert output.getvalue() == "child  | was ended by SIGKILL; starting it again\n"
     assert not lives(first)
@@ -96,27 +97,50 @@ def test_a_child_takes_its_own_children_along(supervisor: Supervisor, output: io
     script = (
         "import subprocess, sys, time\n"
         f"inner = subprocess.Popen([sys.executable, '-c', {SLEEP!r}])\n"
-        "print(inner.pid, flush=True); time.sleep(60)"
+        "print(inner.pid, flush=True); time.sleep(300)"
     )
     child = supervisor.start(spec(script))
     supervisor.settle()
-    supervisor.run_until(within(10, lambda: "\n" in output.getvalue()))
+    supervisor.run_until(within(PATIENCE_SECONDS, lambda: "\n" in output.getvalue()))
     inner = int(output.getvalue().split("|")[1])
 
     os.kill(child.pid or 0, signal.SIGKILL)
 
-    supervisor.run_until(within(10, lambda: not runs(inner)))
+    supervisor.run_until(within(PATIENCE_SECONDS, lambda: not runs(inner)))
 
 
-def test_pauses_grow(supervisor: Supervisor, output: io.StringIO) -> None:
+def test_pauses_grow() -> None:
+    child, pauses = Child(spec("raise SystemExit(3)")), []
+    for _ in range(6):
+        child.start(1000.0)
+        soon = within(PATIENCE_SECONDS, lambda: child.poll(1000.0) is not None)
+        while not soon():
+            time.sleep(0.02)
+        pauses.append(round((child.restart_at or 0.0) - 1000.0, 3))
+        child.forget()
+
+    assert pauses == [0.2, 0.4, 0.8, 1.6, 3.2, 5.0]
+
+
+def test_pauses_are_kept(
+    supervisor: Supervisor, output: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A child that dies at once is not started a hundred times a second."""
+    early = []
+    start = Child.start
+
+    def start_and_tell(child: Child, now: float) -> None:
+        early.append(now < (child.restart_at or 0.0))
+        start(child, now)
+
+    monkeypatch.setattr(Child, "start", start_and_tell)
     child = supervisor.start(spec("raise SystemExit(3)"))
     supervisor.settle()
-    end = time.monotonic() + 1.5
 
-    supervisor.run_until(lambda: time.monotonic() > end)
+    supervisor.run_until(within(PATIENCE_SECONDS, lambda: len(early) == 3))
 
-    assert 2 <= child.deaths <= 4
+    assert child.deaths == 2
+    assert not any(early)
     assert "ended with exit code 3; starting it again" in output.getvalue()
 
 
@@ -125,7 +149,7 @@ def test_a_child_that_does_not_come_up_ends_the_start(supervisor: Supervisor) ->
     supervisor.start(spec("print('no port left'); raise SystemExit(1)"))
 
     with pytest.raises(StartFailed, match="exit code 1; it last said:\n  no port left"):
-        supervisor.run_until(within(30, lambda: False))
+        supervisor.run_until(within(PATIENCE_SECONDS, lambda: False))
 
 
 def test_wrong_settings_are_not_tried_again(supervisor: Supervisor) -> None:
@@ -133,7 +157,7 @@ def test_wrong_settings_are_not_tried_again(supervisor: Supervisor) -> None:
     child = supervisor.start(spec("print('REDIS_URL: no such scheme'); raise SystemExit(2)"))
 
     with pytest.raises(StartFailed, match="REDIS_URL"):
-        supervisor.run_until(within(30, lambda: False))
+        supervisor.run_until(within(PATIENCE_SECONDS, lambda: False))
 
     assert child.deaths == 1
 
@@ -182,7 +206,7 @@ def test_a_deaf_child_is_killed(
     monkeypatch.setattr("cli.supervisor.STOP_SECONDS", 0.5)
     script = f"import signal; signal.signal(15, signal.SIG_IGN); print('deaf', flush=True); {SLEEP}"
     child = supervisor.start(spec(script))
-    supervisor.run_until(within(10, lambda: "deaf" in output.getvalue()))
+    supervisor.run_until(within(PATIENCE_SECONDS, lambda: "deaf" in output.getvalue()))
     pid = child.pid
     assert pid
 
@@ -209,13 +233,14 @@ with Supervisor() as supervisor:
     assert parent.stdout
     with parent.stdout:
         pid = int(parent.stdout.readline())
-    time.sleep(0.3)  # the tie is made by the child itself
+    while "tied.py" in Path(f"/proc/{pid}/cmdline").read_text():
+        time.sleep(0.02)  # the tie is made by the child itself, which then becomes the command
     assert runs(pid)
 
     parent.kill()
-    parent.wait(10)
+    parent.wait(PATIENCE_SECONDS)
 
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while runs(pid) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert not runs(pid)

@@ -25,7 +25,7 @@ def test_up_prints_a_kubeconfig_and_ends_on_a_signal(tmp_path: Path, number: int
 
         running.send_signal(number)
 
-        assert running.wait(30) == 0
+        assert running.wait(90) == 0
     assert [context["name"] for context in contexts] == ["cluster-1"]
 
 

@@ -5,7 +5,8 @@ import json
 
 import pytest
 
-from remediation.credential import SECRET_TYPE, Login, credential_from_login
+from remediation.credential import credential_from_login
+from remediation.docker_config import SECRET_TYPE, Login
 from remediation.outcome import Error
 from remediation.plan import Task, plan_secret
 from remediation.request import OnConflict, RemediationRequest

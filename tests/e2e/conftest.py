@@ -51,7 +51,9 @@ def space(clusters: tuple[Cluster, ...]) -> Space:
 
 
 def write_login(entry: Path, registry: str, username: str, password: str) -> None:
-    """Write a credential as three files."""
-    entry.mkdir()
+    """Write a credential as three files. It appears as a whole: a worker may look at any moment."""
+    hidden = entry.with_name(f".{entry.name}")
+    hidden.mkdir()
     for name, value in (("registry", registry), ("username", username), ("password", password)):
-        (entry / name).write_text(value)
+        (hidden / name).write_text(value)
+    hidden.rename(entry)

@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from controlplane.cluster import Cluster, ContextSpec, write_kubeconfig
+from tests.e2e.service import until
 
 ACCESS = Path(__file__).parents[2] / "docs" / "kubernetes-access.yaml"
 READINESS_ACCESS = ACCESS.with_name("kubernetes-access-readiness.yaml")
@@ -53,7 +54,53 @@ def grant_least_privilege(
                 "subjects": [{"kind": "ServiceAccount"} | account],
             },
         )
+    _until_bound(cluster, own_name, ("remediator", *wanted))
     return cluster.service_account_token("default", own_name)
+
+
+def until_allowed(cluster: Cluster, account: str, rule: dict[str, Any]) -> None:
+    """Return when an account of `default` may do all that a rule says: RBAC is told of a change a moment later."""
+    who = f"system:serviceaccount:default:{account}"
+    names = rule.get("resourceNames", [""])[-1:]
+    for group, resource, verb, name in itertools.product(
+        rule["apiGroups"], rule["resources"], rule["verbs"], names
+    ):
+        what = {"group": group, "resource": resource, "verb": verb, "name": name}
+        body = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SubjectAccessReview",
+            "spec": {"user": who, "resourceAttributes": what},
+        }
+
+        def allowed(body: dict[str, Any] = body) -> bool:
+            answer = cluster.http.post(
+                "/apis/authorization.k8s.io/v1/subjectaccessreviews", json=body
+            )
+            return bool(answer.raise_for_status().json()["status"]["allowed"])
+
+        until(allowed, f"right of {who} to {verb} {resource}")
+
+
+def _until_bound(cluster: Cluster, account: str, roles: Iterable[str]) -> None:
+    for role in roles:
+        path = f"/apis/rbac.authorization.k8s.io/v1/clusterroles/{role}"
+        for rule in cluster.http.get(path).raise_for_status().json()["rules"]:
+            until_allowed(cluster, account, rule)
+
+
+def until_admitted_with(cluster: Cluster, namespace: str, account: str = "default") -> None:
+    """Return when new pods get what the ServiceAccount lists now: admission goes by a cache of the API server."""
+    place = f"/api/v1/namespaces/{namespace}"
+    spec = {"serviceAccountName": account, "containers": [{"name": "app", "image": "app"}]}
+    pod = {"metadata": {"generateName": "asked-"}, "spec": spec}
+    listed = cluster.http.get(f"{place}/serviceaccounts/{account}").raise_for_status().json()
+
+    def same() -> bool:
+        answer = cluster.http.post(f"{place}/pods", json=pod, params={"dryRun": "All"})
+        given = answer.raise_for_status().json()["spec"].get("imagePullSecrets", [])
+        return bool(given == listed.get("imagePullSecrets", []))
+
+    until(same, f"pod with the Secrets of {namespace}/{account}")
 
 
 def write_least_privileged(path: Path, clusters: Iterable[Cluster], *optional: str) -> Path:

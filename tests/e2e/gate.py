@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from typing import Self
 
 from aiohttp import web
 
@@ -17,6 +18,10 @@ class Gate(Proxy):
         self.open = threading.Event()
         self.reached = threading.Event()
         self._free = free
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        return self
 
     async def act(self, request: web.BaseRequest, action: str) -> web.StreamResponse:
         """Hold writes back; let everything else pass."""

@@ -15,6 +15,7 @@ import httpx
 
 from controlplane import objects
 from controlplane.cluster import Cluster
+from tests.e2e.fleet import until_admitted_with
 from tests.e2e.random_parts import (
     SECRET_NAMES,
     Ground,
@@ -120,6 +121,8 @@ def recreate(cluster: Cluster, planned: Plan) -> Pods:
         # No kubelet is there to end them.
         place = f"/api/v1/namespaces/{namespace}/pods"
         cluster.http.delete(place, params={"gracePeriodSeconds": "0"}).raise_for_status()
+    for account in planned.accounts:
+        until_admitted_with(cluster, account["metadata"]["namespace"], account["metadata"]["name"])
     bare = [(source(one.body), one.body) for one in planned.pods if one.owner is None]
     made = [(source(body), pod_of(body)) for body in planned.templates]
     return _send(cluster, [(label, body, "Pending", None) for label, body in [*bare, *made]])

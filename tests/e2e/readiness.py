@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tests.e2e.fleet import REGISTRY, Space, docker_config
+from tests.e2e.fleet import REGISTRY, Space, docker_config, until_admitted_with
 from tests.e2e.service import Service
 
 IMAGE = f"{REGISTRY}/team/app:1"
@@ -114,12 +114,14 @@ class Place:
         return self
 
     def patch(self, path: str, body: dict[str, Any]) -> None:
-        """Change an object of the namespace by merge patch."""
+        """Change an object of the namespace by merge patch; pods that are made afterwards heed it."""
         self.cluster.http.patch(
             path.replace("{}", self.name),
             content=json.dumps(body),
             headers={"Content-Type": "application/merge-patch+json"},
         ).raise_for_status()
+        if path.endswith("/serviceaccounts/default"):
+            until_admitted_with(self.cluster, self.name)
 
     def post(self, path: str, body: dict[str, Any]) -> None:
         """Make an object."""
@@ -139,6 +141,10 @@ def judged(service: Service, **body: Any) -> dict[str, Any]:
     answer = service.http.post("/readiness-checks", params={"wait": "60"}, json=wanted)
     assert answer.status_code == 202, answer.text
     check: dict[str, Any] = answer.json()
+    for _ in range(3):
+        if not check["terminal"]:
+            path = f"/readiness-checks/{check['id']}"
+            check = service.http.get(path, params={"wait": "60"}).json()
     assert check["terminal"], check
     rows = service.http.get(f"/readiness-checks/{check['id']}/findings", params={"limit": "1000"})
     return check | {"findings": rows.json()["items"]}

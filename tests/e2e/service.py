@@ -8,7 +8,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ class Service:
             )
         assert self.process.stdout
         # A service that does not come up ends; one that hangs is ended here, and the line stays empty.
-        guard = threading.Timer(60, self.process.kill)
+        guard = threading.Timer(180, self.process.kill)
         guard.start()
         line = self.process.stdout.readline()
         guard.cancel()
@@ -66,24 +67,36 @@ class Service:
 
     def stop(self) -> None:
         """End it as Ctrl-C does."""
+        if hasattr(self, "http"):
+            self.http.close()  # the API lingers over connections that are kept open
         self.process.terminate()
         try:
-            rest, _ = self.process.communicate(timeout=30)
+            rest, _ = self.process.communicate(timeout=90)
         except subprocess.TimeoutExpired:
             self.process.kill()
             rest, _ = self.process.communicate(timeout=10)
-        if hasattr(self, "http"):
+        if hasattr(self, "printed"):
             self.printed += rest
-            self.http.close()
 
     def child(self, module: bytes) -> tuple[int, dict[bytes, bytes]]:
-        """Return the id of a process that `up` started, and its environment."""
+        """Return the id of a process that `up` started, and its environment; one that has ended is started again."""
+        found: list[tuple[int, dict[bytes, bytes]]] = []
+
+        def there() -> bool:
+            found.extend(self._children(module))
+            return bool(found)
+
+        until(there, f"process {module!r} of up")
+        return found[0]
+
+    def _children(self, module: bytes) -> Iterator[tuple[int, dict[bytes, bytes]]]:
         parent = self.process.pid
         for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
-            if Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").endswith(b"\0-m\0" + module):
-                pairs = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-                return int(pid), dict(pair.partition(b"=")[::2] for pair in pairs)
-        raise AssertionError(f"up has no process {module!r}")
+            with suppress(OSError):  # it has ended this moment
+                words = Path(f"/proc/{pid}/cmdline").read_bytes()
+                if words.rstrip(b"\0").endswith(b"\0-m\0" + module):
+                    pairs = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+                    yield int(pid), dict(pair.partition(b"=")[::2] for pair in pairs)
 
     def redis(self) -> Redis:
         """Return a connection to the Redis that `up` started, which replies with bytes."""
@@ -111,6 +124,15 @@ class Service:
                 return Outcome(self, body)
         raise AssertionError(f"not ended: {body}")
 
+    def wait_for_credential(self, name: str) -> None:
+        """Wait until a worker has announced that it can use a credential."""
+
+        def usable() -> bool:
+            items = self.http.get("/credentials").json()["items"]
+            return any((item["name"], item["status"]) == (name, "ready") for item in items)
+
+        until(usable, f"credential {name}")
+
     def cli(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run `remediator` as its user does."""
         own = {"REMEDIATOR_URL": self.url, "REMEDIATOR_TOKEN": self.token, "NO_COLOR": "1"}
@@ -120,7 +142,7 @@ class Service:
             env=own_environment(own | environment),
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=240,
             check=False,
         )
 
@@ -178,16 +200,18 @@ def descendants(pid: int) -> list[int]:
     found = [pid]
     for parent in found:
         for entry in Path(f"/proc/{parent}/task").glob("*/children"):
-            found += [int(child) for child in entry.read_text().split()]
+            with suppress(OSError):  # it has ended this moment
+                found += [int(child) for child in entry.read_text().split()]
     return found
 
 
 def ended(pid: int) -> bool:
-    """Wait until there is no such process; a zombie counts as none."""
-    for _ in range(100):
+    """Wait until there is no such process, for 90 s at most; a zombie counts as none."""
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
         try:
             state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        except FileNotFoundError:
+        except (FileNotFoundError, ProcessLookupError):
             return True
         if state == "Z":
             return True

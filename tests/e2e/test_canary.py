@@ -19,6 +19,7 @@ from tests.canary.canaries import Canary, Haul
 from tests.canary.stage import Stage, stage
 from tests.canary.story import STEPS
 from tests.e2e.fleet import docker_config
+from tests.e2e.service import until
 from tests.leaks import forms_of
 
 
@@ -46,17 +47,25 @@ def plant_in_redis(kind: str, stage: Stage, canary: Canary) -> None:
 
 def plant_in_arguments(stage: Stage, canary: Canary) -> None:
     """Call a process of the service with it."""
-    _call(stage, ["-c", "import time; time.sleep(1)", canary.password], {})
+    _call(stage, [canary.password], {})
 
 
 def plant_in_an_environment(stage: Stage, canary: Canary) -> None:
     """Give it to a process of the service."""
-    _call(stage, ["-c", "import time; time.sleep(1)"], {"PASSWORD": canary.password})
+    _call(stage, [], {"PASSWORD": canary.password})
 
 
 def _call(stage: Stage, arguments: list[str], more: dict[str, str]) -> None:
+    """Run a process that lives until all processes were looked at once more."""
     own = {"PLACE": str(stage.service.directory), **more}
-    subprocess.run([sys.executable, *arguments], env=os.environ | own, check=True)
+    command = [sys.executable, "-c", "input()", *arguments]
+    with subprocess.Popen(command, env=os.environ | own, stdin=subprocess.PIPE) as process:
+        assert process.stdin
+        # The look that is under way may have begun before the process was there.
+        last = stage.watch.looks + 2
+        until(lambda: stage.watch.looks >= last, "look at all processes")
+        process.communicate(b"\n")
+    assert process.returncode == 0
 
 
 def plant_in_an_output(descriptor: int, stage: Stage, canary: Canary) -> None:

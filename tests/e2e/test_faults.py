@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from controlplane.cluster import Cluster, ContextSpec, write_kubeconfig
+from tests.e2e.conftest import write_login
 from tests.e2e.fleet import Space, grant_least_privilege
 from tests.e2e.proxy import Plan, Proxy
 from tests.e2e.service import Service
@@ -93,21 +94,12 @@ def test_clusters_that_are_away_end_unreachable_soon_and_delay_nobody(
     name = space.namespace("n")
     started = time.monotonic()
 
-    answer = service.post(
+    done = service.remediate(
         clusters=["good", "refusing", "silent", "nowhere", "wrong-ca"], namespaces=[name]
     )
-    remediation_id = answer.json()["id"]
-    while True:
-        body = service.http.get(f"/remediations/{remediation_id}").json()
-        by_name = {cluster["name"]: cluster for cluster in body["clusters"]}
-        if by_name["good"]["status"] == "succeeded":
-            good_was_first = not body["terminal"]
-            break
-        time.sleep(0.05)
-    done = service.wait(remediation_id)
     took = time.monotonic() - started
 
-    assert good_was_first
+    assert done.clusters["good"]["finished_at"] < done.clusters["silent"]["finished_at"]
     assert done.status == "partial"
     assert done.clusters["good"]["summary"]["namespaces"]["changed"] == 1
     for away in ("refusing", "silent", "nowhere", "wrong-ca"):
@@ -185,6 +177,32 @@ def test_writes_are_repeated_until_they_are_known_to_be_done(
     for name in names:
         assert space.pull_secrets(name, "default") == ["docker"]
         assert space.pull_secrets(name, "shared") == ["theirs", "docker"]
+
+
+def test_an_undo_takes_back_what_a_failed_namespace_may_have_written(
+    service: Service, bad_way: BadWay, space: Space
+):
+    name = space.namespace("n", ("default", "other"))
+    place = f"/{name}/serviceaccounts/default"
+
+    def lost_and_never_seen(method: str, path: str, before: int) -> str:
+        if not path.endswith(place):
+            return "pass"
+        return "lost" if method == "PATCH" else "403"
+
+    bad_way.behaves(lost_and_never_seen)
+    failed = service.remediate(clusters=["badly-reached"], namespaces=[name])
+    assert failed.status == "failed"
+    assert failed.row(name)["changed_service_accounts"] == ["other"]
+    assert space.pull_secrets(name, "default") == ["docker"]
+    bad_way.behaves(lambda *_: "pass")
+
+    answer = service.http.post(f"/remediations/{failed.body['id']}/undo")
+    undone = service.wait(answer.json()["id"])
+
+    assert undone.status == "succeeded", undone.rows
+    assert space.pull_secrets(name, "default") == space.pull_secrets(name, "other") == []
+    assert not space.exists(f"namespaces/{name}/secrets/docker")
 
 
 @pytest.mark.parametrize("action", ["429", "503", "reset", "500"])
@@ -266,7 +284,7 @@ def test_the_deadline_ends_a_run_and_says_what_is_left(
     )
 
     done = service.remediate(
-        clusters=["badly-reached"], namespaces=[space.pattern], timeout_seconds=3
+        clusters=["badly-reached"], namespaces=[space.pattern], timeout_seconds=10
     )
 
     assert done.status == "partial"
@@ -283,15 +301,9 @@ def test_a_credential_that_the_worker_cannot_use_ends_the_run_before_any_write(
     assert answer.status_code == 422
     assert "must be" in answer.text
 
-    short_lived = credentials / "short-lived"
-    short_lived.mkdir()
-    for part, value in (("registry", "r.example.com"), ("username", "u"), ("password", "p")):
-        (short_lived / part).write_text(value)
-    while not any(
-        item["name"] == "short-lived" for item in service.http.get("/credentials").json()["items"]
-    ):
-        time.sleep(0.1)
-    (short_lived / "password").unlink()
+    write_login(credentials / "short-lived", "r.example.com", "u", "p")
+    service.wait_for_credential("short-lived")
+    (credentials / "short-lived" / "password").unlink()
     done = service.remediate(clusters=["good"], namespaces=[name], credential="short-lived")
 
     assert done.status == "failed"

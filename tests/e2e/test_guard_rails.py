@@ -220,14 +220,17 @@ def test_nothing_begins_while_paused_and_all_goes_on_afterwards(own: Guarded, sp
     eventually(lambda: own.body(running)["summary"]["namespaces"]["changed"])
 
     # A run that has lost its worker waits like one that was never begun.
-    os.kill(worker, signal.SIGKILL)
     held = http.post("/system/pause", json={"reason": "registry is down"})
     assert held.status_code == 200, held.text
+    os.kill(worker, signal.SIGKILL)
     again = own.service.cli("pause", "--reason", "of no interest")
     assert again.returncode == 0, again.stderr
+    # The announcement of the one that was killed lives for a while.
+    eventually(
+        lambda: {worker} != {each["pid"] for each in http.get("/system").json()["workers"]} != set()
+    )
     queued = own.service.post(clusters=["beta"], namespaces=["default"], dry_run=True).json()["id"]
-    eventually(lambda: http.get("/system").json()["workers"])
-    time.sleep(5)  # longer than a lease, a wake-up and the start of a worker take
+    time.sleep(5)  # longer than a lease and a wake-up take
     lost = own.body(running)
     assert lost["clusters"][0]["attempt"] == 1
     assert not lost["terminal"]

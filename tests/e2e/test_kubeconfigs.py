@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import math
 import os
 import tempfile
 from collections.abc import Awaitable, Callable
@@ -14,13 +15,16 @@ from kubernetes.aio.config import incluster_config
 
 from controlplane.cluster import Cluster
 from remediation.request import RemediationRequest
-from tests.e2e.fleet import grant_least_privilege
+from tests.e2e.fleet import Space, grant_least_privilege
 from tests.e2e.service import ended
 from worker import exec_plugin
-from worker.faults import Fault
-from worker.kube import Session, open_session
-from worker.kubeconfigs import Context, Unusable, load
+from worker.faults import Call, Fault
+from worker.kubeconfig_rules import Unusable
+from worker.kubeconfigs import Context, load
 from worker.observe import observe
+from worker.pace import Stopped
+from worker.session import MERGE_PATCH, Session, open_session
+from worker.vigil import Vigil
 
 VERSION = "client.authentication.k8s.io/v1"
 REQUEST = RemediationRequest(clusters=("*",), credential="harbor")
@@ -115,7 +119,7 @@ def test_a_token_file_that_is_replaced_is_read_again(tmp_path: Path, cluster: Cl
     context = a_context(tmp_path, cluster, {"tokenFile": "token"})
 
     async def use(session: Session) -> Any:
-        session._config.api_key["BearerToken"] = "Bearer has-run-out"
+        session._connection._config.api_key["BearerToken"] = "Bearer has-run-out"
         return await observe(session, REQUEST)
 
     assert "default" in used(context, use).present
@@ -199,14 +203,17 @@ def test_a_missing_exec_plugin_is_named(tmp_path: Path, cluster: Cluster):
 def test_an_exec_plugin_that_hangs_is_ended_with_all_that_it_started(
     tmp_path: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch, told_to_stop: bool
 ):
-    monkeypatch.setattr(exec_plugin, "SECONDS", 30 if told_to_stop else 1)
-    plugin = a_plugin(tmp_path, f"sleep 300 & echo $! > '{tmp_path}/pid'; wait")
+    monkeypatch.setattr(exec_plugin, "SECONDS", 3600 if told_to_stop else 3)
+    # The file appears as a whole.
+    told = f"echo $! > '{tmp_path}/new'; mv '{tmp_path}/new' '{tmp_path}/pid'"
+    plugin = a_plugin(tmp_path, f"sleep 300 & {told}; wait")
     context = a_context(tmp_path, cluster, {"exec": plugin})
 
     async def main() -> None:
         opening = asyncio.create_task(open_session(context, "test", 4).__aenter__())
-        await asyncio.sleep(1 if told_to_stop else 0)
         if told_to_stop:
+            while not (tmp_path / "pid").exists():
+                await asyncio.sleep(0.02)
             opening.cancel()
         await opening
 
@@ -228,9 +235,53 @@ def test_an_exec_plugin_is_asked_again_for_a_token_that_has_run_out(
     assert (tmp_path / "runs").read_text() == "x\nx\n"  # for three lists that were refused at once
 
 
-def test_a_server_that_refuses_every_token_does_not_have_the_plugin_run_for_every_call(
-    tmp_path: Path, cluster: Cluster
+@pytest.mark.parametrize("meanwhile", ["cancelled", "taken over"])
+def test_a_write_that_waited_for_a_plugin_is_not_sent_once_the_run_is_over(
+    tmp_path: Path, cluster: Cluster, token: str, space: Space, meanwhile: str
 ):
+    name = space.namespace("n")
+    begun, go = tmp_path / "begun", tmp_path / "go"
+    waits = f"touch '{begun}'; until test -e '{go}'; do sleep 0.02; done"
+    first = (
+        f"if ! test -e '{tmp_path}/first'; then touch '{tmp_path}/first'; {answers(token='old')}"
+    )
+    script = f"{first}; else {waits}; {answers(token=token)}; fi"
+    context = a_context(tmp_path, cluster, {"exec": a_plugin(tmp_path, script)})
+    call = Call("patch", f"serviceaccounts/{name}/default")
+    body = b'{"imagePullSecrets": [{"name": "docker"}]}'
+
+    async def main() -> None:
+        stop, held_until = asyncio.Event(), [math.inf]
+        vigil = Vigil(lambda: held_until[0])
+        async with asyncio.timeout(60), open_session(context, "test", 4, stop, None, vigil) as it:
+            path = f"/api/v1/namespaces/{name}/serviceaccounts/default"
+            writing = asyncio.create_task(it.patch(path, call, body, MERGE_PATCH))
+            while not begun.exists():
+                await asyncio.sleep(0.02)
+            if meanwhile == "cancelled":
+                stop.set()
+            else:
+                held_until[0] = -math.inf
+            go.touch()
+            if meanwhile == "cancelled":
+                with pytest.raises(Stopped):
+                    await writing
+                return
+            while not it._connection.generation:
+                await asyncio.sleep(0.02)
+            assert not (await asyncio.wait([writing], timeout=0.5))[0]
+            assert space.pull_secrets(name, "default") == []
+            held_until[0] = math.inf
+            await writing
+            assert space.pull_secrets(name, "default") == ["docker"]
+
+    asyncio.run(main())
+
+
+def test_a_server_that_refuses_every_token_does_not_have_the_plugin_run_for_every_call(
+    tmp_path: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("worker.kube._RENEWAL_SECONDS", 3600)
     script = f"echo x >> '{tmp_path}/runs'; {answers(token='wrong')}"
     context = a_context(tmp_path, cluster, {"exec": a_plugin(tmp_path, script)})
 
@@ -259,12 +310,12 @@ def test_a_pod_s_own_account(
     async def use(session: Session) -> None:
         assert (await observe(session, REQUEST)).states
         file.write_text("has-run-out")
-        await session._renew(session._generation)
+        await session._connection.renew(session._connection.generation)
         file.write_text(token)
-        session._next_renewal = 0.0
+        session._connection._next_renewal = 0.0
         assert (await observe(session, REQUEST)).states
         file.unlink()
-        loader: Any = session._config.refresh_api_key_hook.__closure__
+        loader: Any = session._connection._config.refresh_api_key_hook.__closure__
         for cell in loader:  # its minute is over: it reads the file again
             cell.cell_contents.token_expires_at = cell.cell_contents.token_expires_at.replace(
                 year=2000

@@ -77,7 +77,7 @@ def test_everything_killed_in_the_middle_goes_on_at_the_next_start(large: Large)
     took = time.monotonic() - killed
 
     assert done.status == "succeeded", done.body
-    assert done.clusters["alpha"]["attempt"] == 2
+    assert done.clusters["alpha"]["attempt"] >= 2
     assert done.outcomes() == dict.fromkeys(large.names, "changed")
     assert len(done.rows) == NAMESPACES
     sums = dict.fromkeys(done.summary["namespaces"], 0)

@@ -15,11 +15,12 @@ from tests.e2e.fleet import (
     REGISTRY,
     Space,
     docker_config,
+    until_allowed,
     write_least_privileged,
 )
 from tests.e2e.readiness import IMAGE, Place, found, judged
 from tests.e2e.registry import known_registry
-from tests.e2e.service import Service
+from tests.e2e.service import Service, until
 
 SERVED = "served.example.com"
 DEEP = ("remediator-readiness-secrets", "remediator-readiness-admission")
@@ -290,14 +291,16 @@ def test_a_custom_resource_that_names_the_registry_needs_somebodys_word(
     }
     crds = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
     http.post(crds, json=definition).raise_for_status()
+    path = f"/apis/example.com/v1/namespaces/{place.name}/{name}"
+    until(lambda: http.get(path).is_success, "kind of custom resource")
     try:
         refused = judged(service, namespaces=[place.name])
         assert found(refused, "C_UNREADABLE")["name"] == "customresources"
         assert refused["verdict"] == "unknown"
-        role = {
+        role: dict[str, Any] = {
             "kind": "ClusterRole",
             "metadata": {"name": name},
-            "rules": [{"apiGroups": ["example.com"], "resources": ["*"], "verbs": ["list"]}],
+            "rules": [{"apiGroups": ["example.com"], "resources": [name], "verbs": ["list"]}],
         }
         subject = {"kind": "ServiceAccount", "name": "remediator", "namespace": "default"}
         reference = {
@@ -308,7 +311,7 @@ def test_a_custom_resource_that_names_the_registry_needs_somebodys_word(
         clusters[0].apply(role)
         binding = {"kind": "ClusterRoleBinding", "metadata": {"name": name}}
         clusters[0].apply(binding | {"roleRef": reference, "subjects": [subject]})
-        path = f"/apis/example.com/v1/namespaces/{place.name}/{name}"
+        until_allowed(clusters[0], "remediator", role["rules"][0])
         body = {
             "apiVersion": "example.com/v1",
             "kind": "Widget",
@@ -400,6 +403,15 @@ def test_admission_is_proven_and_refusals_are_told(deep: Service, space: Space) 
     assert before == [], "nothing was made"
     labels = {"pod-security.kubernetes.io/enforce": "restricted"}
     place.cluster.apply({"kind": "Namespace", "metadata": {"name": place.name, "labels": labels}})
+    pods = f"/api/v1/namespaces/{place.name}/pods"
+    probe = {
+        "metadata": {"name": "probe"},
+        "spec": {"containers": [{"name": "app", "image": IMAGE}]},
+    }
+    until(
+        lambda: place.cluster.http.post(pods, json=probe, params={"dryRun": "All"}).is_error,
+        "effect of the label",
+    )
 
     refused = judged(deep, namespaces=[place.name], evidence="L3")
 
@@ -449,10 +461,11 @@ def test_a_login_that_the_registry_refuses_is_told(
     folder.mkdir()
     entry = folder / "harbor"
     entry.mkdir()
-    for name, value in (("registry", REGISTRY), ("username", "robot"), ("password", "wrong")):
+    password = "mistaken-horse-battery"
+    for name, value in (("registry", REGISTRY), ("username", "robot"), ("password", password)):
         (entry / name).write_text(value)
     kubeconfig = write_least_privileged(tmp_path / "kubeconfig", clusters)
-    wrong = docker_config(password="wrong")
+    wrong = docker_config(password=password)
     with known_registry(tmp_path / "known") as environment:
         running = Service(tmp_path / "service", [kubeconfig], folder, environment)
         try:
@@ -465,7 +478,7 @@ def test_a_login_that_the_registry_refuses_is_told(
     assert found(check, "W_REFUSED")["severity"] == "blocking"
     assert check["verdict"] == "not_safe"
     assert PASSWORD not in json.dumps(check)
-    assert "wrong" not in (tmp_path / "service" / "up.log").read_text()
+    assert password not in (tmp_path / "service" / "up.log").read_text()
 
 
 def test_a_service_account_made_after_the_remediation_is_told(

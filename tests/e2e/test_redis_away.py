@@ -1,4 +1,4 @@
-"""Redis goes away under load and comes back: callers are told to come again, workers go on, nothing is lost.
+"""Redis goes away under load and comes back: callers are told to come again, workers wait, nothing is lost.
 
 REDIS_AWAY_SECONDS says for how long (longer than a lease by default).
 """
@@ -9,7 +9,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from random import Random
 
@@ -50,9 +50,9 @@ class Slow:
         body = self.service.http.get(f"/remediations/{remediation_id}").json()
         return int(body["summary"]["namespaces"]["changed"])
 
-    def writes(self) -> int:
-        """Return how many writes the cluster has seen."""
-        return sum(request.method == "PATCH" for request in self.way.log)
+    def probe(self, path: str) -> httpx.Response:
+        """Ask as a load balancer does, but with patience."""
+        return httpx.get(f"{self.service.url}/{path}", trust_env=False, timeout=90)
 
 
 @pytest.fixture
@@ -114,22 +114,17 @@ def test_redis_is_away_for_a_while_under_load(
     key = {"Idempotency-Key": "while-redis-is-away"}
 
     redis.kill()
-    gone_at, before = time.monotonic(), slow.writes()
+    gone_at = time.monotonic()
     while time.monotonic() < gone_at + AWAY_SECONDS:
         assert is_sent_away(http.post("/remediations", json=other, headers=key))
         assert is_sent_away(http.get(f"/remediations/{remediation_id}"))
         assert is_sent_away(http.post(f"/remediations/{remediation_id}/cancel"))
         assert is_sent_away(http.post(f"/remediations/{remediation_id}/undo"))
-        assert is_sent_away(httpx.get(f"{slow.service.url}/readyz", trust_env=False))
-        assert httpx.get(f"{slow.service.url}/livez", trust_env=False).is_success
-    written = slow.writes() - before
+        assert is_sent_away(slow.probe("readyz"))
+        assert slow.probe("livez").is_success
     redis.start()
 
-    assert written > 0, "the worker went on meanwhile"
-    until(
-        lambda: httpx.get(f"{slow.service.url}/readyz", trust_env=False).is_success,
-        "API that has found Redis again",
-    )
+    until(lambda: slow.probe("readyz").is_success, "API that has found Redis again")
     # Of what was refused nothing was made, and the key is free for it.
     assert [item["id"] for item in http.get("/remediations").json()["items"]] == [remediation_id]
     answer = http.post("/remediations", json=other, headers=key)
@@ -147,27 +142,26 @@ def test_up_starts_its_redis_again(
 
     killed: set[int] = set()
     for _ in range(3):
-        (redis,) = next_redis(slow.service, killed)
+        redis = next_redis(slow.service, killed)
         os.kill(redis, signal.SIGKILL)
         killed.add(redis)
 
     next_redis(slow.service, killed)
-    until(
-        lambda: httpx.get(f"{slow.service.url}/readyz", trust_env=False).is_success,
-        "API that has found Redis again",
-    )
+    until(lambda: slow.probe("readyz").is_success, "API that has found Redis again")
     all_done_once(slow, space, remediation_id)
 
 
-def next_redis(service: Service, killed: set[int]) -> list[int]:
+def next_redis(service: Service, killed: set[int]) -> int:
     """Return the process of Redis that `up` has started last."""
+    found: list[int] = []
 
-    def found() -> list[int]:
-        return [
-            pid
-            for pid in children(service.process.pid)
-            if pid not in killed and "redis" in Path(f"/proc/{pid}/comm").read_text()
-        ]
+    def started() -> bool:
+        for pid in children(service.process.pid):
+            with suppress(OSError):  # it has ended this moment
+                name = Path(f"/proc/{pid}/comm").read_text()
+                if pid not in killed and ("redis" in name or "valkey" in name):
+                    found.append(pid)
+        return bool(found)
 
-    until(lambda: bool(found()), "other Redis")
-    return found()
+    until(started, "other Redis")
+    return found[0]

@@ -2,14 +2,26 @@
 
 import json
 import threading
-import time
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from remediation.credential import parse_docker_config
-from tests.e2e.fleet import PASSWORD, REGISTRY, USERNAME, Space, docker_config
-from tests.e2e.service import Service
+from controlplane.cluster import Cluster, ContextSpec, write_kubeconfig
+from remediation.docker_config import parse_docker_config
+from tests.e2e.conftest import write_login
+from tests.e2e.fleet import (
+    PASSWORD,
+    REGISTRY,
+    USERNAME,
+    Space,
+    docker_config,
+    grant_least_privilege,
+    until_admitted_with,
+)
+from tests.e2e.gate import Gate
+from tests.e2e.service import Service, until
 
 
 def test_s1_every_context_of_the_kubeconfig_is_a_cluster(service: Service):
@@ -192,10 +204,8 @@ def test_s6_ours_from_before_is_updated_in_place_when_the_credential_changed(
 ):
     name = space.namespace("n")
     login = credentials / "rotating"
-    login.mkdir()
-    for part, value in (("registry", REGISTRY), ("username", USERNAME), ("password", "first")):
-        (login / part).write_text(value)
-    _wait_for_credential(service, "rotating")
+    write_login(login, REGISTRY, USERNAME, "first")
+    service.wait_for_credential("rotating")
     service.remediate(clusters=["alpha"], namespaces=[name], credential="rotating")
     uid = space.get(f"namespaces/{name}/secrets/docker")["metadata"]["uid"]
 
@@ -372,7 +382,22 @@ def test_s9_a_denied_service_account_leaves_the_others_their_chance(service: Ser
     assert space.pull_secrets(name, "guarded") == []
 
 
-def test_s10_progress_can_be_followed_while_it_runs(service: Service, space: Space):
+@pytest.fixture
+def half_way(
+    clusters: tuple[Cluster, ...], credentials: Path, tmp_path: Path
+) -> Iterator[tuple[Service, Gate]]:
+    """A service whose way to the cluster is shut when half of 60 namespaces have their Secret."""
+    with Gate(clusters[0], free=30) as gate:
+        context = ContextSpec(gate.server, gate.cluster.ca_file, grant_least_privilege(clusters[0]))
+        write_kubeconfig(tmp_path / "kubeconfig", {"alpha": context})
+        running = Service(tmp_path / "service", [tmp_path / "kubeconfig"], credentials)
+        yield running, gate
+        gate.open.set()
+        running.stop()
+
+
+def test_s10_progress_can_be_followed_while_it_runs(half_way: tuple[Service, Gate], space: Space):
+    service, gate = half_way
     for number in range(60):
         space.namespace(f"n{number:02}", ("default", "web"))
     answer = service.post(clusters=["alpha"], namespaces=[space.pattern])
@@ -380,10 +405,12 @@ def test_s10_progress_can_be_followed_while_it_runs(service: Service, space: Spa
     etag, seen = answer.headers["ETag"], [answer.json()]
 
     while not seen[-1]["terminal"]:
-        changed = service.http.get(path, params={"wait": "10"}, headers={"If-None-Match": etag})
+        changed = service.http.get(path, params={"wait": "60"}, headers={"If-None-Match": etag})
         assert changed.status_code == 200, changed.text
         etag = changed.headers["ETag"]
         seen.append(changed.json())
+        if seen[-1]["summary"]["namespaces"]["done"]:
+            gate.open.set()
 
     done = [body["summary"]["namespaces"]["done"] for body in seen]
     assert done == sorted(done)
@@ -402,6 +429,7 @@ def test_s11_a_pod_that_is_created_later_gets_the_secret_and_a_running_one_is_le
 
     service.remediate(clusters=["alpha"], namespaces=[name])
 
+    until_admitted_with(space.clusters[0], name)
     after = pod | {"metadata": {"name": "after"}}
     created = space.clusters[0].http.post(pods, json=after).json()
     assert created["spec"]["imagePullSecrets"] == [{"name": "docker"}]
@@ -429,7 +457,7 @@ def test_other_writers_lose_no_entry(service: Service, space: Space):
     writers = [threading.Thread(target=write, args=(number,)) for number in range(4)]
     for writer in writers:
         writer.start()
-    time.sleep(0.2)  # let them come into their stride; the outcome does not depend on it
+    until(lambda: added, "entry of another writer")
     done = service.remediate(clusters=["alpha"], namespaces=[space.pattern])
     during = sum(len(entries) for entries in added.values())
     stop.set()
@@ -480,15 +508,6 @@ def test_a_dry_run_says_what_would_be_and_writes_nothing(service: Service, space
         assert would["error"] == did["error"]
 
 
-def _wait_for_credential(service: Service, name: str) -> None:
-    for _ in range(100):
-        items = service.http.get("/credentials").json()["items"]
-        if any(item["name"] == name for item in items):
-            return
-        time.sleep(0.1)
-    raise AssertionError(f"{name} was never announced")
-
-
 def _wait_for_quota(space: Space, namespace: str) -> None:
     """Without a controller nobody fills in the quota's status, which admission goes by."""
     path = f"/api/v1/namespaces/{namespace}/resourcequotas/q/status"
@@ -497,30 +516,30 @@ def _wait_for_quota(space: Space, namespace: str) -> None:
     headers = {"Content-Type": "application/merge-patch+json"}
     http.patch(path, json=body, headers=headers).raise_for_status()
     probe = {"metadata": {"name": "probe"}, "type": "Opaque"}
-    for _ in range(100):
+
+    def refused() -> bool:
         answer = http.post(
             f"/api/v1/namespaces/{namespace}/secrets", json=probe, params={"dryRun": "All"}
         )
-        if answer.status_code == 403:
-            return
-        time.sleep(0.1)
-    raise AssertionError("the quota never took effect")
+        return answer.status_code == 403
+
+    until(refused, "effect of the quota")
 
 
 def _wait_until_denied(space: Space, namespace: str, account: str) -> None:
     path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{account}"
     headers = {"Content-Type": "application/merge-patch+json"}
-    for _ in range(200):
+
+    def denied() -> bool:
         answer = space.clusters[0].http.patch(
             path,
             json={"metadata": {"labels": {"probe": "x"}}},
             params={"dryRun": "All"},
             headers=headers,
         )
-        if answer.status_code == 422:
-            return
-        time.sleep(0.1)
-    raise AssertionError("the policy never took effect")
+        return answer.status_code == 422
+
+    until(denied, "effect of the policy")
 
 
 def _append(http: Any, namespace: str, account: str, entry: str) -> None:
@@ -528,5 +547,7 @@ def _append(http: Any, namespace: str, account: str, entry: str) -> None:
     while True:
         current = http.get(path).json()
         current["imagePullSecrets"] = [*current.get("imagePullSecrets", []), {"name": entry}]
-        if http.put(path, json=current).status_code != 409:
+        answer = http.put(path, json=current)
+        if answer.status_code != 409:
+            answer.raise_for_status()
             return

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -258,7 +257,7 @@ def test_what_was_refused_wrote_nothing_to_undo_and_can_be_retried(
 ) -> None:
     name = namespace_with_pod(space, place.private)
     write_login(place.credentials / "mended", place.private, USERNAME, WRONG)
-    _until_known(place, "mended")
+    place.service.wait_for_credential("mended")
     refused = place.run(space, "mended")
     http = place.service.http
 
@@ -344,13 +343,3 @@ def test_no_password_is_told_anywhere(place: Place, space: Space) -> None:
 
     assert "wrong_credential" in told[0]
     assert not any(secret in text for text in told for secret in (PASSWORD, WRONG))
-
-
-def _until_known(place: Place, credential: str) -> None:
-    """Wait until the worker has announced a credential."""
-    for _ in range(600):
-        listed = place.service.http.get("/credentials").json()["items"]
-        if credential in [item["name"] for item in listed]:
-            return
-        time.sleep(0.1)
-    raise AssertionError(f"{credential} is not announced")

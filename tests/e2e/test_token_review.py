@@ -18,6 +18,7 @@ from api.settings import Settings
 from api.token_review import KEPT_SECONDS, TokenReviewer
 from controlplane.cluster import Cluster
 from store.store import Store
+from tests.e2e.fleet import until_allowed
 
 AUDIENCE = "remediator"
 REVIEWER = {"name": "reviewer", "namespace": "default"}
@@ -43,6 +44,12 @@ def cluster(clusters: tuple[Cluster, ...]) -> Cluster:
             "subjects": [{"kind": "ServiceAccount", **REVIEWER}],
         },
     )
+    reviews = {
+        "apiGroups": ["authentication.k8s.io"],
+        "resources": ["tokenreviews"],
+        "verbs": ["create"],
+    }
+    until_allowed(cluster, REVIEWER["name"], reviews)
     return cluster
 
 

@@ -1,5 +1,6 @@
 """May a run begin?"""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -65,6 +66,32 @@ def test_an_undo_uses_no_credential() -> None:
     policy = a_policy(credentials=("quay",))
 
     assert refusal(policy, PORTAL, "eu-1", REQUEST, undo=True) is None
+
+
+def test_what_nobody_agreed_to_does_not_begin_on_a_cluster_that_is_protected_by_now() -> None:
+    policy = replace(a_policy(), protected=("eu-*",))
+
+    error = refusal(policy, PORTAL, "eu-1", REQUEST, undo=False)
+
+    assert error is not None
+    assert error.code is ErrorCode.NOT_PERMITTED
+    assert "second person" in error.detail
+    assert refusal(policy, PORTAL, "eu-1", REQUEST, undo=True)
+
+
+def test_what_somebody_agreed_to_and_dry_runs_begin_on_a_protected_cluster() -> None:
+    policy = replace(a_policy(), protected=("eu-*",))
+
+    assert refusal(policy, replace(PORTAL, approved=True), "eu-1", REQUEST, undo=False) is None
+    assert refusal(policy, PORTAL, "eu-1", replace(REQUEST, dry_run=True), undo=False) is None
+    others = replace(policy, protected=("us-*",))
+    assert refusal(others, PORTAL, "eu-1", REQUEST, undo=False) is None
+
+
+def test_an_approval_is_no_permission() -> None:
+    policy = replace(a_policy("client:other"), protected=("eu-*",))
+
+    assert refusal(policy, replace(PORTAL, approved=True), "eu-1", REQUEST, undo=False)
 
 
 def test_what_others_asked_for_needs_more() -> None:

@@ -9,15 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from remediation.credential import (
-    InvalidCredential,
-    Login,
     check_registry,
     credential_from_docker_config,
     credential_from_login,
-    holds,
-    merge,
-    parse_docker_config,
 )
+from remediation.docker_config import InvalidCredential, Login, holds, merge, parse_docker_config
 from remediation.registry_key import effective_key
 from tests.remediation.values import LOGIN, PASSWORDS, REGISTRY, auth_of, config_of, document
 

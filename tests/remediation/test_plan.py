@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remediation.credential import Login, holds, parse_docker_config
+from remediation.docker_config import Login, holds, parse_docker_config
 from remediation.outcome import (
     AccountCounts,
     Error,

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remediation.credential import Login
+from remediation.docker_config import Login
 from remediation.request import InlineCredential
 from remediation.sealing import (
     InlineLogin,

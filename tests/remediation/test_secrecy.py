@@ -9,13 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from remediation.credential import (
-    InvalidCredential,
-    Login,
-    credential_from_docker_config,
-    credential_from_login,
-    parse_docker_config,
-)
+from remediation.credential import credential_from_docker_config, credential_from_login
+from remediation.docker_config import InvalidCredential, Login, parse_docker_config
 from remediation.plan import plan_namespace
 from remediation.request import OnConflict
 from tests.remediation.values import (

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remediation.credential import SECRET_TYPE
+from remediation.docker_config import SECRET_TYPE
 from remediation.outcome import NamespaceResult, Outcome, SecretAction
 from remediation.plan import Intent, Task, carry_over, plan_namespace
 from remediation.scope import Scope
@@ -119,15 +119,19 @@ def test_rows_say_what_was_done():
         NamespaceResult("b", Outcome.FAILED, changed_accounts=("x",)),
         NamespaceResult("c", Outcome.FAILED),
         NamespaceResult("d", Outcome.CANCELLED, doubtful=True),
+        NamespaceResult("f", Outcome.FAILED, doubtful=True, doubtful_accounts=("z",)),
+        NamespaceResult("g", Outcome.FAILED, doubtful=True, doubtful_accounts=()),
     ]
-    intents = {name: Intent(SecretAction.CREATED, ("y",)) for name in "abcde"}
+    intents = {name: Intent(SecretAction.CREATED, ("y", "z")) for name in "abcdefg"}
 
     done = what_was_done(rows, intents, unreported=False)
 
     assert done == {
         "a": Done((), SecretAction.CREATED, ("u", "1")),
         "b": Done(("x",), SecretAction.NONE),
-        "d": Done(("y",), SecretAction.CREATED),
+        "d": Done(("y", "z"), SecretAction.CREATED),
+        "f": Done(("z",), SecretAction.CREATED),
+        "g": Done((), SecretAction.CREATED),
     }
     assert "e" in what_was_done(rows, intents, unreported=True)
 

@@ -7,12 +7,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from remediation.credential import (
-    SECRET_TYPE,
-    Credential,
-    Login,
-    credential_from_login,
-)
+from remediation.credential import Credential, credential_from_login
+from remediation.docker_config import SECRET_TYPE, Login
 from remediation.plan import Task
 from remediation.request import OnConflict, RemediationRequest
 from remediation.state import Namespace, NamespaceState, Secret, ServiceAccount

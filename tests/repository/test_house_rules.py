@@ -1,5 +1,6 @@
 """The rules that hold for every file of the repository, whoever writes it."""
 
+import ast
 import os
 import re
 import subprocess
@@ -143,6 +144,69 @@ def test_make_help_lists_every_target() -> None:
 @pytest.mark.parametrize("go_mod", GO_MODULES, ids=lambda path: path.parent.name)
 def test_every_go_module_has_its_checksums(go_mod: Path) -> None:
     assert go_mod.with_name("go.sum").stat().st_size > 0
+
+
+CLOCKS = {"monotonic", "perf_counter", "time", "process_time", "thread_time"}
+
+
+def _is_timed(node: ast.AST) -> bool:
+    """Tell whether a clock is read and something taken from it, or it from something."""
+    return any(
+        isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Attribute)
+        and call.func.attr in CLOCKS
+        and isinstance(call.func.value, ast.Name)
+        and call.func.value.id == "time"
+        for part in ast.walk(node)
+        if isinstance(part, ast.BinOp) and isinstance(part.op, ast.Sub)
+        for call in ast.walk(part)
+    )
+
+
+def _asserts_on_a_clock(text: str) -> list[int]:
+    """Return the lines whose claim is about how long something took; a deadline that was set before is none."""
+    nodes = list(ast.walk(ast.parse(text)))
+    timed = {
+        target.id
+        for node in nodes
+        if isinstance(node, ast.Assign) and _is_timed(node.value)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    return [
+        node.lineno
+        for node in nodes
+        if isinstance(node, ast.Assert)
+        and (
+            _is_timed(node.test)
+            or any(isinstance(part, ast.Name) and part.id in timed for part in ast.walk(node.test))
+        )
+    ]
+
+
+def test_no_test_asserts_on_a_clock() -> None:
+    """A loaded machine is late for all of them."""
+    found = [
+        f"{path.relative_to(ROOT)}:{line}"
+        for path in sorted((ROOT / "tests").rglob("*.py"))
+        for line in _asserts_on_a_clock(path.read_text())
+    ]
+
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("assert time.monotonic() - began < 5", [1]),
+        ("assert 1 <= time.time() - began", [1]),
+        ("took = time.perf_counter() - began\nassert other\nassert took < 8", [3]),
+        ("deadline = time.monotonic() + 5\nassert time.monotonic() < deadline", []),
+        ("took = time.monotonic() - began\nprint(took)", []),
+    ],
+)
+def test_an_assertion_on_a_clock_would_be_noticed(text: str, lines: list[int]) -> None:
+    assert _asserts_on_a_clock(text) == lines
 
 
 @pytest.mark.parametrize("script", [".ci/run", "tools/setup"])

@@ -30,11 +30,11 @@ from remediation.outcome import (
 from remediation.plan import Intent
 from remediation.request import RemediationRequest
 from remediation.status import RemediationStatus, RunStatus
-from store import keys, lineage, recovery
+from store import ending, keys, lineage, recovery
+from store.claims import MAX_ATTEMPTS, Claim, Hold, LeaseLost
+from store.intake import AlreadyUndone
 from store.lines import place
 from store.records import NEW, Origin, Remediation, Run
-from store.remediations import AlreadyUndone
-from store.runs import MAX_ATTEMPTS, Claim, Hold, LeaseLost
 from store.store import Store
 from tests.store.model import LEFT_OVER, Model, Ran
 from tests.store.values import counted
@@ -116,6 +116,7 @@ class Records(RuleBasedStateMachine):
         for new, old in zip(made, leaving, strict=True):
             self.model.runs[new].parents = (*self.model.runs[old.id].parents, old.id)
             scope = lineage.scope_of(self.store, self._run(new))
+            assert scope
             for name in SPACES:
                 in_scope = name not in scope.without and (scope.only is None or name in scope.only)
                 assert in_scope == self.model.in_scope(new, name), (name, scope)
@@ -183,7 +184,7 @@ class Records(RuleBasedStateMachine):
         free = not self.redis.exists(keys.lease(run_id))
         deaths = before.attempt - before.handed_back
         first = not before.line or self.redis.lindex(before.line, 0) == run_id
-        claim = self.store.runs.claim(run_id)
+        claim = self.store.claims.take(run_id)
         assert (claim is not None) == (free and first and deaths < MAX_ATTEMPTS)
         if claim:
             assert claim.attempt == before.attempt + 1
@@ -195,7 +196,7 @@ class Records(RuleBasedStateMachine):
         claim = self._claimed(pick)
         mine = self._has(claim)
         before = self.redis.get(keys.lease(claim.run.id))
-        hold = self.store.runs.look(claim) if only_look else self.store.runs.renew(claim)
+        hold = self.store.claims.look(claim) if only_look else self.store.claims.renew(claim)
         cancelling = self._remediation(claim.run.id).status is RemediationStatus.CANCELLING
         assert hold is ((Hold.CANCELLED if cancelling else Hold.HELD) if mine else Hold.LOST)
         after = str(claim.attempt) if mine and not only_look else before
@@ -207,7 +208,7 @@ class Records(RuleBasedStateMachine):
         claim = self._claimed(pick)
         mine, before = self._has(claim), self._run(claim.run.id)
         held = self.redis.exists(keys.lease(claim.run.id))
-        self.store.runs.hand_back(claim)
+        self.store.claims.hand_back(claim)
         after = self._run(claim.run.id)
         assert after.handed_back - before.handed_back == (1 if mine and held else 0)
         assert not mine or not self.redis.exists(keys.lease(claim.run.id))
@@ -216,7 +217,7 @@ class Records(RuleBasedStateMachine):
     @rule(pick=PICK, total=st.integers(0, 9))
     def observe(self, pick: int, total: int) -> None:
         claim = self._claimed(pick)
-        if self._heeded(claim, lambda: self.store.runs.observed(claim, total, ())):
+        if self._heeded(claim, lambda: self.store.claims.observed(claim, total, ())):
             assert self._run(claim.run.id).summary.total == total
 
     @precondition(lambda self: self.claims)
@@ -237,7 +238,7 @@ class Records(RuleBasedStateMachine):
         known = self.model.runs[claim.run.id].rows
         fresh = set(about) - known.keys()
         for expected in (len(fresh), 0):  # what is sent again counts once
-            added = self._heeded(claim, lambda: self.store.runs.report(claim, rows))
+            added = self._heeded(claim, lambda: self.store.claims.report(claim, rows))
             if added:
                 assert added == [expected]
                 known |= dict.fromkeys(fresh, outcome)
@@ -256,7 +257,7 @@ class Records(RuleBasedStateMachine):
         run = self._run(claim.run.id)
         error, status = (BROKEN, RunStatus.FAILED) if failed else (None, None)
         try:
-            left = self.store.runs.finish(claim, error, status)
+            left = self.store.claims.finish(claim, error, status)
         except LeaseLost:
             assert run.attempt != claim.attempt
             return
@@ -264,9 +265,9 @@ class Records(RuleBasedStateMachine):
         ended = 0 if run.status.terminal else 1
         assert left == sum(not each.status.terminal for each in before.runs) - ended
         if close and left == 0:
-            self.store.remediations.close(before.id)
+            self.store.closing.close(before.id)
         if follow:
-            recovery.wake_next(self.store, run)
+            ending.wake_next(self.store, run)
 
     # Recovery
 
@@ -289,7 +290,7 @@ class Records(RuleBasedStateMachine):
     def die_until_given_up(self, pick: int) -> None:
         claim = self._claimed(pick)
         run_id = claim.run.id
-        while self.redis.delete(keys.lease(run_id)) + bool(self.store.runs.claim(run_id)):
+        while self.redis.delete(keys.lease(run_id)) + bool(self.store.claims.take(run_id)):
             pass
         spent = self._run(run_id)
         if run_id in self.model.ready:
@@ -328,8 +329,8 @@ class Records(RuleBasedStateMachine):
         for _ in range(len(self.model.runs) + 1):
             for run in self.store.runs.active():
                 self.redis.delete(keys.lease(run.id))
-                if claim := self.store.runs.claim(run.id):
-                    self.store.runs.finish(claim)
+                if claim := self.store.claims.take(run.id):
+                    self.store.claims.finish(claim)
             self.redis.delete(keys.REAPER)
             recovery.recover(self.store)
         assert self.store.runs.active() == []
@@ -349,11 +350,11 @@ class Records(RuleBasedStateMachine):
         names = clusters or list(request.clusters)
         places = [(cluster, POOL) for cluster in names]
         remediation_id = f"rem_01JD{len(self.ids):022d}"
-        made = self.store.remediations.create(
+        made = self.store.intake.remediation(
             remediation_id, request, "alice", places, origin=origin
         )
         # The client of Redis sends again what got no answer.
-        again = self.store.remediations.create(
+        again = self.store.intake.remediation(
             remediation_id, request, "alice", places, origin=origin
         )
         assert [run.id for run in again] == [run.id for run in made]

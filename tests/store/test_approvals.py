@@ -20,7 +20,7 @@ def held(store: Store, seconds: float = 600) -> str:
     """Record a remediation that needs a second person; return the id of its run."""
     approval = Approval(DIGEST, "alice", clock.later(clock.now(), seconds))
     terms = Terms(approval=approval)
-    (run,) = store.remediations.create(ID, REQUEST, "alice", [("eu-1", "main")], terms=terms)
+    (run,) = store.intake.remediation(ID, REQUEST, "alice", [("eu-1", "main")], terms=terms)
     return run.id
 
 
@@ -40,7 +40,7 @@ def state_of(store: Store) -> tuple[RemediationStatus, ApprovalState]:
 def test_nothing_begins_before_somebody_approves(store: Store) -> None:
     run_id = held(store)
 
-    assert store.runs.claim(run_id) is None
+    assert store.claims.take(run_id) is None
     assert turn(store) == []
     assert state_of(store) == (RemediationStatus.QUEUED, ApprovalState.PENDING)
 
@@ -71,8 +71,8 @@ def test_who_waits_for_a_second_person_makes_nobody_wait(store: Store) -> None:
     claim = a_claim(store, other)
     store.approvals.decide(ID, YES)
 
-    assert store.runs.claim(run_id) is None  # one cluster, one writer
-    store.runs.finish(claim)
+    assert store.claims.take(run_id) is None  # one cluster, one writer
+    store.claims.finish(claim)
     assert a_claim(store, run_id)
 
 
@@ -81,7 +81,7 @@ def test_what_is_rejected_ends_without_having_begun(store: Store) -> None:
 
     store.approvals.decide(ID, NO)
 
-    assert store.runs.claim(run_id) is None
+    assert store.claims.take(run_id) is None
     end_unbegun(store, store.runs.without_lease(store.runs.active()))
     assert state_of(store) == (RemediationStatus.CANCELLED, ApprovalState.REJECTED)
 
@@ -92,7 +92,7 @@ def test_what_nobody_decides_on_ends_in_time(store: Store) -> None:
     turn(store)
 
     assert state_of(store) == (RemediationStatus.CANCELLED, ApprovalState.EXPIRED)
-    assert store.runs.claim(run_id) is None
+    assert store.claims.take(run_id) is None
     assert store.approvals.decide(ID, YES) == (Refusal.EXPIRED, False)
     assert store.redis.exists(keys.APPROVALS) == 0
     kinds = [event.type for event in store.events.after(ID)]
@@ -127,7 +127,7 @@ def test_what_does_not_count_changes_nothing(
     run_id = held(store)
 
     assert store.approvals.decide(ID, verdict) == (refusal, False)
-    assert store.runs.claim(run_id) is None
+    assert store.claims.take(run_id) is None
     assert state_of(store) == (RemediationStatus.QUEUED, ApprovalState.PENDING)
 
 
@@ -135,7 +135,7 @@ def test_what_was_cancelled_waits_for_nobody(store: Store) -> None:
     run_id = held(store)
     store.remediations.cancel(ID)
 
-    assert store.runs.claim(run_id) is None
+    assert store.claims.take(run_id) is None
     assert store.approvals.decide(ID, YES) == (Refusal.ENDED, False)
     turn(store)
     found = store.remediations.get(ID)
@@ -173,6 +173,6 @@ def test_not_even_the_first_in_line_begins_before_somebody_approves(store: Store
     assert run.line
     store.redis.rpush(run.line, run_id)
 
-    assert store.runs.claim(run_id) is None
+    assert store.claims.take(run_id) is None
     store.remediations.cancel(ID)
-    assert store.runs.claim(run_id) is None
+    assert store.claims.take(run_id) is None

@@ -4,9 +4,9 @@ import pytest
 
 from remediation.outcome import Outcome
 from remediation.status import RemediationStatus, RunStatus
+from store.claims import Hold
 from store.idempotency import KeyTaken, Known, RequestKey
 from store.recovery import end_unbegun, recover
-from store.runs import Hold
 from store.store import Store
 from tests.store.test_recovery import later
 from tests.store.values import ID, a_claim, a_remediation, a_row, let_go
@@ -27,11 +27,11 @@ def runs(store: Store) -> list[RunStatus]:
 def test_the_worker_hears_of_it_when_it_renews_its_lease(store: Store) -> None:
     a_remediation(store)
     claim = a_claim(store)
-    assert store.runs.renew(claim) is Hold.HELD
+    assert store.claims.renew(claim) is Hold.HELD
 
     assert store.remediations.cancel(ID) is RemediationStatus.CANCELLING
 
-    assert store.runs.renew(claim) is Hold.CANCELLED
+    assert store.claims.renew(claim) is Hold.CANCELLED
     assert status(store) is RemediationStatus.CANCELLING
 
 
@@ -39,10 +39,10 @@ def test_the_rows_of_a_cancelled_run_make_the_remediation_cancelled(store: Store
     a_remediation(store)
     claim = a_claim(store)
     store.remediations.cancel(ID)
-    store.runs.report(claim, [a_row("a"), a_row("b", Outcome.CANCELLED)])
+    store.claims.report(claim, [a_row("a"), a_row("b", Outcome.CANCELLED)])
 
-    store.runs.finish(claim)
-    store.remediations.close(ID)
+    store.claims.finish(claim)
+    store.closing.close(ID)
 
     assert status(store) is RemediationStatus.CANCELLED
 
@@ -55,8 +55,8 @@ def test_runs_that_no_worker_has_begun_end_at_once(store: Store) -> None:
     assert end_unbegun(store, store.runs.without_lease(store.runs.active())) == []
 
     assert runs(store) == [RunStatus.RUNNING, RunStatus.CANCELLED]
-    store.runs.finish(claim)
-    store.remediations.close(ID)
+    store.claims.finish(claim)
+    store.closing.close(ID)
     assert status(store) is RemediationStatus.CANCELLED
 
 
@@ -80,13 +80,13 @@ def test_a_run_that_lost_its_worker_is_ended_by_another_worker(store: Store) -> 
     later(store)
 
     assert [run.id for run in recover(store)] == [run_id]
-    assert store.runs.renew(a_claim(store)) is Hold.CANCELLED
+    assert store.claims.renew(a_claim(store)) is Hold.CANCELLED
 
 
 def test_what_has_ended_stays_as_it_is(store: Store) -> None:
     a_remediation(store)
-    store.runs.finish(a_claim(store))
-    store.remediations.close(ID)
+    store.claims.finish(a_claim(store))
+    store.closing.close(ID)
 
     assert store.remediations.cancel(ID) is RemediationStatus.SUCCEEDED
     assert status(store) is RemediationStatus.SUCCEEDED
@@ -120,8 +120,8 @@ def test_under_one_key_it_is_cancelled_once(store: Store, same: bool) -> None:
 
 def test_what_had_ended_leaves_the_key_free(store: Store) -> None:
     a_remediation(store)
-    store.runs.finish(a_claim(store))
-    store.remediations.close(ID)
+    store.claims.finish(a_claim(store))
+    store.closing.close(ID)
 
     assert store.remediations.cancel(ID, a_key()) is RemediationStatus.SUCCEEDED
     assert store.idempotency.known(a_key()) is None

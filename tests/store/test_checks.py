@@ -12,10 +12,10 @@ from remediation.readiness.verdict import Verdict
 from remediation.request import RemediationRequest
 from remediation.status import RemediationStatus, RunStatus
 from store import keys
-from store.checks import check_after, is_check
+from store.claims import MAX_ATTEMPTS, Claim, LeaseLost
+from store.ids import check_after, is_check
 from store.records import Check, Judged, Origin
-from store.recovery import last_remediation_of, recover
-from store.runs import MAX_ATTEMPTS, Claim, LeaseLost
+from store.recovery import recover
 from store.store import Store
 from tests.store.values import ID as REMEDIATION
 from tests.store.values import a_row
@@ -35,12 +35,12 @@ FOLLOWED = RemediationRequest(clusters=("*",), credential="reg", readiness=True)
 
 def a_check(store: Store, identity: str = ID, **more: Any) -> None:
     """Record a check of one cluster."""
-    store.checks.create(identity, REQUEST, "alice", [("eu-1", "main")], **more)
+    store.intake.check(identity, REQUEST, "alice", [("eu-1", "main")], **more)
 
 
 def a_claim(store: Store, identity: str = ID) -> Claim:
     """Take the run of a check."""
-    claim = store.runs.claim(f"{identity}-0")
+    claim = store.claims.take(f"{identity}-0")
     assert claim
     return claim
 
@@ -61,9 +61,9 @@ def finish(store: Store, identity: str = ID, verdict: Verdict = Verdict.SAFE) ->
     """Carry a check out."""
     claim = a_claim(store, identity)
     rows = [{"n": number} for number in range(1200)]
-    store.checks.report(claim, rows, {"steps": []}, judged(verdict))
-    store.runs.finish(claim)
-    store.remediations.close(identity)
+    store.findings.report(claim, rows, {"steps": []}, judged(verdict))
+    store.claims.finish(claim)
+    store.closing.close(identity)
 
 
 def test_a_check_is_read_back_as_it_was_asked(store: Store) -> None:
@@ -81,10 +81,10 @@ def test_a_check_is_read_back_as_it_was_asked(store: Store) -> None:
 
 
 def test_a_check_waits_for_no_writer(store: Store) -> None:
-    store.remediations.create(REMEDIATION, FOLLOWED, "alice", [("eu-1", "main")])
+    store.intake.remediation(REMEDIATION, FOLLOWED, "alice", [("eu-1", "main")])
     a_check(store)
 
-    assert store.runs.claim(f"{ID}-0") is not None
+    assert store.claims.take(f"{ID}-0") is not None
 
 
 def test_findings_come_back_in_order_from_any_place(store: Store) -> None:
@@ -92,59 +92,65 @@ def test_findings_come_back_in_order_from_any_place(store: Store) -> None:
     finish(store)
     runs = stored(store).runs
 
-    every = list(store.checks.findings(runs))
+    every = list(store.findings.rows(runs))
 
     assert [row["n"] for _, row in every] == list(range(1200))
-    later = store.checks.findings(runs, after=every[600][0])
+    later = store.findings.rows(runs, after=every[600][0])
     assert next(later)[1]["n"] == 601
-    assert store.checks.restarts(runs[0]) == {"steps": []}
+    assert store.findings.restarts(runs[0]) == {"steps": []}
 
 
 def test_a_second_attempt_replaces_what_the_first_had_stored(store: Store) -> None:
     a_check(store)
     first = a_claim(store)
-    store.checks.report(first, [{"n": 1}, {"n": 2}], {}, judged())
-    store.runs.hand_back(first)
+    store.findings.report(first, [{"n": 1}, {"n": 2}], {}, judged())
+    store.claims.hand_back(first)
     second = a_claim(store)
 
     with pytest.raises(LeaseLost):
-        store.checks.report(first, [{"n": 3}], {}, judged(Verdict.NOT_SAFE))
-    store.checks.report(second, [{"n": 4}], {}, judged())
-    store.runs.finish(second)
+        store.findings.report(first, [{"n": 3}], {}, judged(Verdict.NOT_SAFE))
+    store.findings.report(second, [{"n": 4}], {}, judged())
+    store.claims.finish(second)
+    with pytest.raises(LeaseLost):
+        store.findings.report(second, [{"n": 5}], {}, judged())
 
-    assert [row["n"] for _, row in store.checks.findings(stored(store).runs)] == [4]
+    assert [row["n"] for _, row in store.findings.rows(stored(store).runs)] == [4]
 
 
 def test_what_a_lost_attempt_came_to_counts_no_more(store: Store) -> None:
     a_check(store)
     first = a_claim(store)
-    store.checks.report(first, [{"n": 1}], {}, judged())
-    store.runs.hand_back(first)
+    store.findings.report(first, [{"n": 1}], {}, judged())
+    store.claims.hand_back(first)
 
-    store.runs.finish(a_claim(store), Error(ErrorCode.INTERNAL, "no credential"), RunStatus.FAILED)
-    store.remediations.close(ID)
+    store.claims.finish(
+        a_claim(store), Error(ErrorCode.INTERNAL, "no credential"), RunStatus.FAILED
+    )
+    store.closing.close(ID)
 
     assert stored(store).runs[0].judged is None
     assert stored(store).verdict is Verdict.UNKNOWN
-    assert list(store.checks.findings(stored(store).runs)) == []
+    assert list(store.findings.rows(stored(store).runs)) == []
 
 
 def test_a_run_that_did_not_end_well_is_never_safe(store: Store) -> None:
     a_check(store)
     claim = a_claim(store)
-    store.checks.report(claim, [], {}, judged())
+    store.findings.report(claim, [], {}, judged())
 
-    store.runs.finish(claim, Error(ErrorCode.INTERNAL, "it was tried too often"), RunStatus.FAILED)
-    store.remediations.close(ID)
+    store.claims.finish(
+        claim, Error(ErrorCode.INTERNAL, "it was tried too often"), RunStatus.FAILED
+    )
+    store.closing.close(ID)
 
     assert stored(store).verdict is Verdict.UNKNOWN
 
 
 def test_nothing_shows_before_the_run_has_ended(store: Store) -> None:
     a_check(store)
-    store.checks.report(a_claim(store), [{"n": 1}], {}, judged())
+    store.findings.report(a_claim(store), [{"n": 1}], {}, judged())
 
-    assert list(store.checks.findings(stored(store).runs)) == []
+    assert list(store.findings.rows(stored(store).runs)) == []
     assert stored(store).verdict is None
 
 
@@ -178,12 +184,12 @@ def test_a_lost_check_is_woken_and_given_up_in_the_end(store: Store) -> None:
 
 
 def test_the_check_after_a_remediation_comes_once(store: Store) -> None:
-    store.remediations.create(REMEDIATION, FOLLOWED, "alice", [("eu-1", "main")], groups=("sre",))
-    claim = store.runs.claim(f"{REMEDIATION}-0")
+    store.intake.remediation(REMEDIATION, FOLLOWED, "alice", [("eu-1", "main")], groups=("sre",))
+    claim = store.claims.take(f"{REMEDIATION}-0")
     assert claim
-    store.runs.report(claim, [a_row("a", Outcome.CHANGED)])
-    store.runs.finish(claim)
-    store.remediations.close(REMEDIATION)
+    store.claims.report(claim, [a_row("a", Outcome.CHANGED)])
+    store.claims.finish(claim)
+    store.closing.close(REMEDIATION)
     assert store.checks.due() == [REMEDIATION]
     follower = check_after(REMEDIATION)
     ended = store.remediations.get(REMEDIATION)
@@ -213,6 +219,19 @@ def test_the_check_after_a_remediation_comes_once(store: Store) -> None:
     assert after.verdict is Verdict.NOT_SAFE
     assert after.revision != before.revision
     assert after.status is RemediationStatus.SUCCEEDED
+    assert not store.closing.close(follower)  # as recovery does, which looked a moment before
+    told = [event.type for event in store.events.after(REMEDIATION)]
+    assert told.count("readiness.finished") == 1
+
+
+def test_a_check_that_outlives_what_it_followed_leaves_nothing_of_that(store: Store) -> None:
+    a_check(store, remediation_id=REMEDIATION)
+    store.redis.delete(keys.remediation(REMEDIATION), keys.events(REMEDIATION))
+
+    finish(store)
+
+    assert stored(store).status.terminal
+    assert not store.redis.exists(keys.remediation(REMEDIATION), keys.events(REMEDIATION))
 
 
 @pytest.mark.parametrize(
@@ -230,34 +249,34 @@ def test_no_check_follows_where_nothing_was_put_in_place(
     store: Store, request_: RemediationRequest, origin: Origin
 ) -> None:
     places = [("eu-1", "main")]
-    store.remediations.create(REMEDIATION, request_, "alice", places, origin=origin)
-    claim = store.runs.claim(f"{REMEDIATION}-0")
+    store.intake.remediation(REMEDIATION, request_, "alice", places, origin=origin)
+    claim = store.claims.take(f"{REMEDIATION}-0")
     assert claim
-    store.runs.finish(claim)
-    store.remediations.close(REMEDIATION)
+    store.claims.finish(claim)
+    store.closing.close(REMEDIATION)
 
     assert store.checks.due() == []
 
 
 def test_no_check_follows_what_was_cancelled(store: Store) -> None:
-    store.remediations.create(REMEDIATION, FOLLOWED, "alice", [("eu-1", "main")])
-    claim = store.runs.claim(f"{REMEDIATION}-0")
+    store.intake.remediation(REMEDIATION, FOLLOWED, "alice", [("eu-1", "main")])
+    claim = store.claims.take(f"{REMEDIATION}-0")
     assert claim
-    store.runs.finish(claim, status=RunStatus.CANCELLED)
-    store.remediations.close(REMEDIATION)
+    store.claims.finish(claim, status=RunStatus.CANCELLED)
+    store.closing.close(REMEDIATION)
 
     assert store.checks.due() == []
 
 
 def test_the_last_remediation_of_a_cluster_is_known(store: Store) -> None:
-    assert last_remediation_of(store, "eu-1") is None
-    store.remediations.create(REMEDIATION, FOLLOWED, "alice", [("eu-1", "main")])
-    claim = store.runs.claim(f"{REMEDIATION}-0")
+    assert store.remediations.last_written("eu-1") is None
+    store.intake.remediation(REMEDIATION, FOLLOWED, "alice", [("eu-1", "main")])
+    claim = store.claims.take(f"{REMEDIATION}-0")
     assert claim
-    store.runs.finish(claim)
+    store.claims.finish(claim)
 
-    assert last_remediation_of(store, "eu-1") is not None
-    assert last_remediation_of(store, "us-1") is None
+    assert store.remediations.last_written("eu-1") is not None
+    assert store.remediations.last_written("us-1") is None
 
 
 def test_a_confirmation_is_known_to_its_check_and_in_no_list(store: Store) -> None:

@@ -1,8 +1,15 @@
 """Which workers live and what they announce."""
 
-from remediation.inventory import AnnouncedCluster, AnnouncedCredential
+import time
+
+from remediation.inventory import (
+    AnnouncedCluster,
+    AnnouncedCredential,
+    known_clusters,
+    known_credentials,
+)
 from store import keys
-from store.inventory import LIFE_SECONDS, known_clusters, known_credentials
+from store.inventory import LIFE_SECONDS, REMEMBERED_SECONDS
 from store.store import Store
 from tests.store.values import all_keys, an_announcement
 
@@ -107,3 +114,15 @@ def test_without_workers_nothing_is_known(store: Store) -> None:
     assert store.inventory.workers() == []
     assert known_clusters([]) == {}
     assert known_credentials([]) == {}
+
+
+def test_clusters_are_remembered_for_a_day_after_their_last_worker(store: Store) -> None:
+    store.inventory.announce(an_announcement("w1", clusters=[BROKEN]))
+    store.inventory.leave("w1")
+    store.redis.zadd(keys.CLUSTERS, {"older": time.time() - REMEMBERED_SECONDS - 1})
+
+    assert store.inventory.lately() == ["eu-1"]
+
+    store.inventory.announce(an_announcement("w2"))
+
+    assert store.redis.zrange(keys.CLUSTERS, 0, -1) == ["eu-1"]

@@ -8,11 +8,20 @@ from remediation.outcome import Error, ErrorCode, NamespaceResult, Outcome, Secr
 from remediation.plan import Intent
 from remediation.scope import Scope
 from remediation.status import RunStatus
-from store import lineage
-from store.records import Origin, Run
-from store.remediations import AlreadyUndone
-from store.store import Store
-from tests.store.values import ID, REQUEST, a_claim, a_remediation, a_row
+from store import keys, lineage, recovery
+from store.claims import MAX_ATTEMPTS
+from store.intake import AlreadyUndone
+from store.records import NEW, Origin, Run
+from store.store import DEFAULT_RETENTION_SECONDS, Store
+from tests.store.values import (
+    ID,
+    REQUEST,
+    a_claim,
+    a_later_claim,
+    a_remediation,
+    a_row,
+    let_go,
+)
 
 LATER = "rem_01JD0000000000000000000002"
 LAST = "rem_01JD0000000000000000000003"
@@ -30,12 +39,12 @@ def carried_out(
     """Carry a run out to its end."""
     claim = a_claim(store, run_id)
     if not error:
-        store.runs.observed(claim, len(rows), ())
+        store.claims.observed(claim, len(rows), ())
     if note:
         intents = [(row.namespace, Intent(SecretAction.CREATED, ("default",))) for row in rows]
         store.journal.note(claim, intents)
-    store.runs.report(claim, rows)
-    store.runs.finish(claim, error, RunStatus.FAILED if error else None)
+    store.claims.report(claim, rows)
+    store.claims.finish(claim, error, RunStatus.FAILED if error else None)
     run = store.runs.get(run_id)
     assert run
     return run
@@ -43,7 +52,7 @@ def carried_out(
 
 def follow(store: Store, remediation_id: str, origin: Origin) -> Run:
     """Record a remediation that follows on another; return its run."""
-    (run,) = store.remediations.create(
+    (run,) = store.intake.remediation(
         remediation_id, REQUEST, "alice", [("eu-1", "main")], origin=origin
     )
     return run
@@ -129,7 +138,7 @@ def test_what_a_lost_run_was_about_to_write_counts_as_written(store: Store) -> N
     a_remediation(store)
     claim = a_claim(store)
     store.journal.note(claim, [("a", Intent(SecretAction.CREATED, ("default",)))])
-    store.runs.finish(claim, LOST, RunStatus.FAILED)
+    store.claims.finish(claim, LOST, RunStatus.FAILED)
     run = store.runs.get(f"{ID}-0")
     assert run
 
@@ -148,7 +157,7 @@ def test_where_a_lost_run_says_that_it_wrote_nothing_nothing_is_taken_back(store
 
 def test_a_dry_run_wrote_nothing(store: Store) -> None:
     request = replace(REQUEST, dry_run=True)
-    store.remediations.create(ID, request, "alice", [("eu-1", "main")])
+    store.intake.remediation(ID, request, "alice", [("eu-1", "main")])
     run = carried_out(store, f"{ID}-0", [a_row("a", Outcome.WOULD_CHANGE)], note=False)
 
     assert not lineage.wrote(store, run)
@@ -172,10 +181,62 @@ def test_a_remediation_is_undone_once(store: Store) -> None:
 def test_what_a_new_one_goes_on_from_is_kept_as_long(store: Store) -> None:
     a_remediation(store)
     first = carried_out(store, f"{ID}-0", [a_row("a", Outcome.FAILED)])
-    store.remediations.close(ID)
+    store.closing.close(ID)
     kept = f"rmd:run:{first.id}:rows:failed"
     store.redis.expire(kept, 60)
 
     follow(store, LATER, Origin(retry_of=ID, parents={"eu-1": (first.id,)}))
 
     assert store.redis.ttl(kept) > 60
+
+
+def test_the_past_of_a_line_is_kept_for_a_time_and_up_to_a_number(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("store.claims.MOST_PAST", 2)
+    a_remediation(store)
+    first = carried_out(store, f"{ID}-0", [a_row("a")])
+    later = [follow(store, each, NEW) for each in (LATER, LAST)]
+
+    for run in later:
+        carried_out(store, run.id, [a_row("a")])
+
+    assert first.line
+    past = keys.past(first.line)
+    assert store.redis.lrange(past, 0, -1) == [run.id for run in later]
+    assert 0 < store.redis.ttl(past) <= DEFAULT_RETENTION_SECONDS
+    # It has dropped out, so all that are there came after it.
+    assert {run.id for run, _ in lineage.standing_on(store, first)} == {run.id for run in later}
+
+
+def test_all_is_left_of_a_run_that_was_cancelled_before_it_began(store: Store) -> None:
+    a_remediation(store)
+    store.remediations.cancel(ID)
+    recovery.end_unbegun(store, store.runs.active())
+
+    run = store.runs.get(f"{ID}-0")
+
+    assert run
+    assert run.status is RunStatus.CANCELLED
+    assert lineage.leaves_something(run)
+    assert lineage.parents_for_retry(run) == ()
+
+
+def test_what_is_left_of_a_run_that_was_given_up_is_not_known(store: Store) -> None:
+    """Its total says how far it came, and so its rows add up: that does not make it complete."""
+    a_remediation(store)
+    claim = a_claim(store)
+    store.claims.observed(claim, 3, ())
+    store.claims.report(claim, [a_row("done")])
+    for _ in range(MAX_ATTEMPTS - 1):
+        a_later_claim(store)
+    let_go(store)
+
+    recovery.recover(store)
+
+    run = store.runs.get(claim.run.id)
+    assert run
+    assert run.summary.total == run.summary.done == 1
+    assert lineage.leaves_something(run)
+    again = follow(store, LATER, Origin(retry_of=ID, parents={"eu-1": (run.id,)}))
+    assert lineage.scope_of(store, again) == Scope(without=frozenset({"done"}))

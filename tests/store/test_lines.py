@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 
-from store.recovery import recover, wake_next
-from store.runs import Claim
+from store.claims import Claim
+from store.ending import wake_next
+from store.recovery import end_unbegun, recover
 from store.store import Store
 from tests.store.test_recovery import later
 from tests.store.values import REQUEST
@@ -14,11 +15,11 @@ FIRST, SECOND, THIRD = (f"rem_01JD000000000000000000000{number}" for number in (
 def asked(store: Store, remediation_id: str, cluster: str = "eu-1", **fields: object) -> str:
     """Record a remediation of one cluster; return its run."""
     request = replace(REQUEST, **fields)  # type: ignore[arg-type]
-    return store.remediations.create(remediation_id, request, "alice", [(cluster, "main")])[0].id
+    return store.intake.remediation(remediation_id, request, "alice", [(cluster, "main")])[0].id
 
 
 def claimed(store: Store, run_id: str) -> Claim:
-    claim = store.runs.claim(run_id)
+    claim = store.claims.take(run_id)
     assert claim
     return claim
 
@@ -32,21 +33,24 @@ def behind(store: Store, remediation_id: str) -> str | None:
 def test_the_second_waits_until_the_first_has_ended(store: Store) -> None:
     first, second, third = (asked(store, each) for each in (FIRST, SECOND, THIRD))
 
-    assert store.runs.claim(second) is None
+    assert store.claims.take(second) is None
+    waiting = store.runs.get(second)
+    assert waiting
+    assert [run.id for run in store.runs.others_in_line(waiting)] == [first, third]
     assert behind(store, SECOND) == behind(store, THIRD) == FIRST
     assert behind(store, FIRST) is None
-    store.runs.finish(claimed(store, first))
+    store.claims.finish(claimed(store, first))
 
-    assert store.runs.claim(third) is None
+    assert store.claims.take(third) is None
     assert behind(store, THIRD) == SECOND
-    store.runs.finish(claimed(store, second))
+    store.claims.finish(claimed(store, second))
     assert claimed(store, third)
 
 
 def test_the_end_of_one_wakes_the_next(store: Store) -> None:
     first, second = asked(store, FIRST), asked(store, SECOND)
     claim = claimed(store, first)
-    store.runs.finish(claim)
+    store.claims.finish(claim)
 
     wake_next(store, claim.run)
 
@@ -59,7 +63,7 @@ def test_recovery_wakes_none_that_waits_and_the_next_if_its_wake_up_was_lost(sto
     later(store)
     assert recover(store) == []
 
-    store.runs.finish(claim)
+    store.claims.finish(claim)
     later(store)
 
     assert [run.id for run in recover(store)] == [second]
@@ -86,20 +90,30 @@ def test_one_that_waits_beyond_its_deadline_ends_and_leaves_the_line(store: Stor
     assert ended.status.terminal
     assert ended.runs[0].error
     assert FIRST in ended.runs[0].error.detail
-    store.runs.finish(first)
+    store.claims.finish(first)
     assert claimed(store, third)
 
 
 def test_a_run_that_lost_its_worker_keeps_its_place(store: Store) -> None:
     first, second = asked(store, FIRST), asked(store, SECOND)
-    store.runs.hand_back(claimed(store, first))
+    store.claims.hand_back(claimed(store, first))
 
-    assert store.runs.claim(second) is None
+    assert store.claims.take(second) is None
     assert claimed(store, first)
 
 
 def test_no_line_is_left_behind(store: Store) -> None:
     for each in (FIRST, SECOND):
-        store.runs.finish(claimed(store, asked(store, each)))
+        store.claims.finish(claimed(store, asked(store, each)))
 
     assert not list(store.redis.scan_iter(match="*line*"))
+
+
+def test_who_waited_for_one_that_is_cancelled_unbegun_is_woken_at_once(store: Store) -> None:
+    first, second = (asked(store, each) for each in (FIRST, SECOND))
+    store.remediations.cancel(FIRST)
+    assert second not in store.queue.waiting_runs("main")
+
+    end_unbegun(store, store.runs.get_many([first]))
+
+    assert second in store.queue.waiting_runs("main")

@@ -23,7 +23,7 @@ def test_no_run_begins_while_the_service_is_paused(store: Store) -> None:
 
     assert began
     assert store.pause.current() == held
-    assert store.runs.claim(run_id) is None
+    assert store.claims.take(run_id) is None
     assert turn(store) == []
 
 
@@ -38,10 +38,10 @@ def test_a_run_at_work_goes_on(store: Store) -> None:
     claim = a_claim(store)
     store.pause.begin("storm", "alice")
 
-    store.runs.observed(claim, 0, ())
-    store.runs.finish(claim)
+    store.claims.observed(claim, 0, ())
+    store.claims.finish(claim)
 
-    assert store.remediations.close(ID)
+    assert store.closing.close(ID)
 
 
 def test_a_run_lost_meanwhile_waits_and_goes_on_afterwards(store: Store) -> None:
@@ -50,7 +50,7 @@ def test_a_run_lost_meanwhile_waits_and_goes_on_afterwards(store: Store) -> None
     store.pause.begin("storm", "alice")
     let_go(store)
     assert turn(store) == []
-    assert store.runs.claim(run_id) is None
+    assert store.claims.take(run_id) is None
 
     assert store.pause.end("bob")
 
@@ -97,7 +97,7 @@ def test_a_pause_before_the_request_gives_it_no_more_time_than_it_lost(store: St
 def test_an_approval_in_a_pause_gives_no_more_time_than_was_lost_after_it(store: Store) -> None:
     approval = Approval("sha256:" + 64 * "a", "alice", clock.later(clock.now(), 600))
     terms = Terms(approval=approval)
-    (run,) = store.remediations.create(ID, REQUEST, "alice", [("eu-1", "main")], terms=terms)
+    (run,) = store.intake.remediation(ID, REQUEST, "alice", [("eu-1", "main")], terms=terms)
     store.pause.begin("storm", "alice")
     an_hour_ago = clock.later(clock.now(), -3600)
     store.redis.hset(keys.PAUSE, "since", an_hour_ago)

@@ -1,14 +1,18 @@
 """The policy that the API hands to the workers."""
 
+from remediation.approval import Approval, ApprovalState, Verdict
 from remediation.permission import Binding, Grant, Permission, Policy, Requester, Role, Warrant
-from store import keys
+from store import clock, keys
+from store.records import Terms
 from store.store import Store
 from tests.store.values import REQUEST
 
 GRANT = Grant(
     role=Role.OPERATOR, clusters=("eu-*", "us-1"), namespaces=("*",), credentials=("harbor",)
 )
-POLICY = Policy((Binding(("client:portal", "group:sre"), GRANT), Binding(("*",), GRANT)))
+POLICY = Policy(
+    (Binding(("client:portal", "group:sre"), GRANT), Binding(("*",), GRANT)), ("prod-*", "eu-1")
+)
 ID = "rem_01J8Z5Q0000000000000000000"
 
 
@@ -44,13 +48,13 @@ def test_a_role_that_is_not_known_gives_nothing(store: Store) -> None:
     text = str(store.redis.get(keys.POLICY))
     store.redis.set(keys.POLICY, text.replace("operator", "emperor", 1))
 
-    assert store.policies.current() == Policy(POLICY.bindings[1:])
+    assert store.policies.current() == Policy(POLICY.bindings[1:], POLICY.protected)
 
 
 def test_the_warrant_of_a_remediation(store: Store) -> None:
     assert store.remediations.warrant(ID) is None
 
-    store.remediations.create(
+    store.intake.remediation(
         ID,
         REQUEST,
         "user:mia",
@@ -60,4 +64,20 @@ def test_the_warrant_of_a_remediation(store: Store) -> None:
     )
 
     requester = Requester("user:mia", ("sre", "dev"))
-    assert store.remediations.warrant(ID) == Warrant(requester, Permission.MANAGE_REMEDIATIONS)
+    warrant = Warrant(requester, Permission.MANAGE_REMEDIATIONS)
+    assert store.remediations.warrant(ID) == warrant
+
+
+def test_a_warrant_says_whether_a_second_person_agreed(store: Store) -> None:
+    waiting = Approval("sha256:0", "user:mia", clock.later(clock.now(), 60))
+    terms = Terms(approval=waiting)
+    store.intake.remediation(ID, REQUEST, "user:mia", [("eu-1", "main")], terms=terms)
+    before = store.remediations.warrant(ID)
+
+    verdict = Verdict(ApprovalState.APPROVED, "user:bob", waiting.digest)
+    assert store.approvals.decide(ID, verdict)[1]
+
+    after = store.remediations.warrant(ID)
+    assert before is not None
+    assert after is not None
+    assert (before.approved, after.approved) == (False, True)

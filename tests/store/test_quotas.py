@@ -7,9 +7,9 @@ import pytest
 from remediation.request import RemediationRequest
 from store import codec, keys
 from store.connection import PROMPT
+from store.intake import TooManyActive
 from store.quotas import REMEDIATIONS
 from store.records import Orders, Terms
-from store.remediations import TooManyActive
 from store.store import Store
 from tests.conftest import STORE_DATABASE
 from tests.store.values import ID, REQUEST, a_claim, all_keys
@@ -18,7 +18,7 @@ from tests.store.values import ID, REQUEST, a_claim, all_keys
 def ask(store: Store, number: int, most: int | None = 2, caller: str = "alice") -> None:
     identity = f"{ID[:-2]}{number:02}"
     places = [(f"cluster-{number}", "main")]
-    store.remediations.create(identity, REQUEST, caller, places, terms=Terms(most_active=most))
+    store.intake.remediation(identity, REQUEST, caller, places, terms=Terms(most_active=most))
 
 
 def test_a_minute_holds_so_many_requests_of_each_caller(store: Store) -> None:
@@ -57,8 +57,8 @@ def test_one_that_has_ended_makes_room(store: Store) -> None:
     ask(store, 1)
     ask(store, 2)
     identity = f"{ID[:-2]}01"
-    store.runs.finish(a_claim(store, f"{identity}-0"))
-    assert store.remediations.close(identity)
+    store.claims.finish(a_claim(store, f"{identity}-0"))
+    assert store.closing.close(identity)
 
     ask(store, 3)
 
@@ -81,7 +81,7 @@ def test_what_a_worker_has_to_keep_to_is_recorded(store: Store) -> None:
     request = RemediationRequest(clusters=("*",), credential="reg")
     terms = Terms(request_id="req-1", most_namespaces=7)
 
-    store.remediations.create(ID, request, "alice", [("eu-1", "main")], terms=terms)
+    store.intake.remediation(ID, request, "alice", [("eu-1", "main")], terms=terms)
 
     assert store.remediations.orders(ID) == Orders("alice", "req-1", 7)
 

@@ -7,10 +7,10 @@ import pytest
 
 from remediation.outcome import ErrorCode
 from remediation.status import RemediationStatus, RunStatus
-from store import keys
+from store import clock, keys
+from store.claims import MAX_ATTEMPTS
 from store.records import Run
 from store.recovery import PERIOD_SECONDS, recover, until_next_turn
-from store.runs import MAX_ATTEMPTS
 from store.store import Store
 from tests.store.values import (
     ID,
@@ -38,27 +38,37 @@ def recovered(store: Store) -> list[str]:
     return [run.id for run in recover(store)]
 
 
-def test_the_next_look_is_when_a_lease_ends(store: Store) -> None:
+@pytest.fixture
+def _slowly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give whoever looks a turn of half an hour, so that it does not matter how fast a test is."""
+    monkeypatch.setattr("store.recovery._TURN_MS", 1_800_000)
+
+
+@pytest.mark.usefixtures("_slowly")
+def test_the_next_look_is_when_a_lease_ends(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("store.recovery.PERIOD_SECONDS", 1800.0)
     a_remediation(store)
     a_claim(store)
     later(store)
-    store.redis.pexpire(keys.lease(RUN), 200)
+    store.redis.pexpire(keys.lease(RUN), 900_000)
 
     recover(store)
 
-    assert store.redis.pttl(keys.REAPER) <= 200
-    assert until_next_turn(store) <= 0.201
+    assert store.redis.pttl(keys.REAPER) <= 900_000
+    assert until_next_turn(store) <= 900.001
 
 
+@pytest.mark.usefixtures("_slowly")
 def test_leases_that_are_held_hurry_nobody(store: Store) -> None:
     a_remediation(store)
     a_claim(store)
     later(store)
+    store.redis.pexpire(keys.lease(RUN), 3_600_000)
 
     recover(store)
 
     assert store.runs.next_lease_end(store.runs.active())
-    assert store.redis.pttl(keys.REAPER) > 200
+    assert store.redis.pttl(keys.REAPER) > 900_000
     store.redis.pexpire(keys.REAPER, 60_000)
     assert until_next_turn(store) == PERIOD_SECONDS  # whoever has the turn may die
     store.redis.delete(keys.REAPER)
@@ -158,8 +168,8 @@ def test_a_run_that_kills_its_workers_is_given_up(store: Store) -> None:
     for _ in range(MAX_ATTEMPTS - 1):
         a_later_claim(store)
     last = a_later_claim(store)
-    store.runs.observed(last, 10, ["tpyo"])
-    store.runs.report(last, [a_row("a"), a_row("b")])
+    store.claims.observed(last, 10, ["tpyo"])
+    store.claims.report(last, [a_row("a"), a_row("b")])
     let_go(store)
 
     assert recovered(store) == []
@@ -196,13 +206,13 @@ def test_rows_that_come_while_a_run_is_being_given_up_are_in_the_total(
     a_remediation(store)
     for _ in range(MAX_ATTEMPTS):
         last = a_later_claim(store)
-    store.runs.observed(last, 10, ())
+    store.claims.observed(last, 10, ())
     let_go(store)
     look = type(store.runs).without_lease
 
     def look_and_be_overtaken(runs: object, open_runs: Sequence[Run]) -> list[Run]:
         found = look(store.runs, open_runs)
-        store.runs.report(last, [a_row("a")])
+        store.claims.report(last, [a_row("a")])
         return found
 
     monkeypatch.setattr(type(store.runs), "without_lease", look_and_be_overtaken)
@@ -216,7 +226,7 @@ def test_rows_that_come_while_a_run_is_being_given_up_are_in_the_total(
 
 def test_a_remediation_whose_last_worker_died_before_closing_it_is_closed(store: Store) -> None:
     a_remediation(store)
-    store.runs.finish(a_claim(store))
+    store.claims.finish(a_claim(store))
 
     recovered(store)
 
@@ -235,7 +245,7 @@ def test_a_run_that_was_handed_back_often_is_not_given_up(store: Store) -> None:
     a_remediation(store)
 
     for _ in range(2 * MAX_ATTEMPTS):
-        store.runs.hand_back(a_claim(store))
+        store.claims.hand_back(a_claim(store))
         taken(store)
         assert recovered(store) == [RUN]
 
@@ -244,7 +254,7 @@ def test_a_run_that_was_handed_back_often_is_not_given_up(store: Store) -> None:
 
 def test_a_run_that_nobody_begins_ends_with_its_deadline(store: Store) -> None:
     request = replace(REQUEST, timeout_seconds=-1)
-    store.remediations.create(ID, request, "alice", [("eu-1", "main")])
+    store.intake.remediation(ID, request, "alice", [("eu-1", "main")])
 
     assert recovered(store) == []
 
@@ -258,7 +268,7 @@ def test_a_run_that_nobody_begins_ends_with_its_deadline(store: Store) -> None:
 
 def test_a_run_at_work_is_left_to_its_worker_after_the_deadline(store: Store) -> None:
     request = replace(REQUEST, timeout_seconds=-1)
-    store.remediations.create(ID, request, "alice", [("eu-1", "main")])
+    store.intake.remediation(ID, request, "alice", [("eu-1", "main")])
     a_claim(store)
 
     recovered(store)
@@ -270,3 +280,32 @@ def _status(store: Store) -> RemediationStatus:
     remediation = store.remediations.get(ID)
     assert remediation
     return remediation.status
+
+
+def test_a_machine_whose_clock_is_wrong_ends_nothing(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would end every run of the fleet that nobody has begun."""
+    a_remediation(store)
+    tomorrow = clock.later(clock.now(), 24 * 3600)
+    monkeypatch.setattr("store.clock.now", lambda: tomorrow)
+
+    recover(store)
+
+    run = store.runs.get(f"{ID}-0")
+    assert run
+    assert run.status is RunStatus.QUEUED
+
+
+def test_a_machine_whose_clock_is_wrong_sets_the_same_deadline(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    yesterday = clock.later(clock.now(), -24 * 3600)
+    monkeypatch.setattr("store.clock.now", lambda: yesterday)
+    a_remediation(store)
+
+    recover(store)
+
+    run = store.runs.get(f"{ID}-0")
+    assert run
+    assert run.status is RunStatus.QUEUED

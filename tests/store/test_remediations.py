@@ -10,9 +10,9 @@ from remediation.outcome import Outcome
 from remediation.request import OnConflict, RegistryCheck, RemediationRequest
 from remediation.status import RemediationStatus, RunStatus
 from store import keys
+from store.claims import LeaseLost
 from store.connection import PROMPT
-from store.remediations import run_id
-from store.runs import LeaseLost
+from store.ids import caller_digest, run_id
 from store.store import DEFAULT_RETENTION_SECONDS, Store
 from tests.store.values import (
     ID,
@@ -64,7 +64,7 @@ def test_keeps_every_field_of_a_request(store: Store) -> None:
         labels={"ticket": "OPS-1"},
     )
 
-    store.remediations.create(ID, request, "alice", [("eu-1", "main")])
+    store.intake.remediation(ID, request, "alice", [("eu-1", "main")])
 
     found = store.remediations.request(ID)
     assert found
@@ -87,7 +87,7 @@ def test_a_request_from_before_there_was_a_check_asks_for_none(store: Store) -> 
 def test_is_recorded_whole_or_not_at_all(store: Store) -> None:
     """Redis refuses one of the commands here; the others must not have been carried out."""
     with pytest.raises(RedisError):
-        store.remediations.create(ID, REQUEST, "alice", [])
+        store.intake.remediation(ID, REQUEST, "alice", [])
 
     assert all_keys(store) == {}
 
@@ -96,17 +96,17 @@ def test_a_request_that_is_sent_again_after_a_lost_answer_changes_nothing(store:
     """The client repeats what got no answer; a worker may have begun by then, or ended."""
     a_remediation(store, clusters=["eu-1", "us-1"])
     end(store)
-    store.runs.report(a_claim(store, f"{ID}-1"), [a_row("a")])
+    store.claims.report(a_claim(store, f"{ID}-1"), [a_row("a")])
     before = store.remediations.get(ID)
 
-    runs = store.remediations.create(ID, REQUEST, "alice", [("eu-1", "main"), ("us-1", "main")])
+    runs = store.intake.remediation(ID, REQUEST, "alice", [("eu-1", "main"), ("us-1", "main")])
 
     after = store.remediations.get(ID)
     assert after == before
     assert after
     assert tuple(runs) == after.runs
     assert [run.id for run in store.runs.active()] == [f"{ID}-1"]
-    assert store.runs.claim(f"{ID}-1") is None
+    assert store.claims.take(f"{ID}-1") is None
 
 
 def test_what_is_not_there_is_none(store: Store) -> None:
@@ -134,6 +134,19 @@ def test_a_remediation_that_is_just_running_out_is_gone(store: Store) -> None:
     assert [each.id for each in store.remediations.newest_first()] == [OTHER]
 
 
+def test_what_has_run_out_leaves_the_list_though_nobody_reads_on_to_it(store: Store) -> None:
+    a_remediation(store)
+    end(store)
+    store.closing.close(ID)
+    store.redis.delete(keys.remediation(ID))
+    a_remediation(store, OTHER)
+    end(store, f"{OTHER}-0")
+
+    assert store.closing.close(OTHER)
+
+    assert store.redis.zrange(keys.REMEDIATIONS, 0, -1) == [OTHER]
+
+
 def test_the_revision_changes_with_every_change(store: Store) -> None:
     def revision() -> str:
         remediation = store.remediations.get(ID)
@@ -144,15 +157,15 @@ def test_the_revision_changes_with_every_change(store: Store) -> None:
     revisions = [revision()]
     claim = a_claim(store)
     revisions.append(revision())
-    store.runs.observed(claim, 1, ())
+    store.claims.observed(claim, 1, ())
     revisions.append(revision())
-    store.runs.report(claim, [a_row("a")])
+    store.claims.report(claim, [a_row("a")])
     revisions.append(revision())
-    store.runs.report(claim, [a_row("a")])
+    store.claims.report(claim, [a_row("a")])
     assert revision() == revisions[-1]  # nothing was new
-    store.runs.finish(claim)
+    store.claims.finish(claim)
     revisions.append(revision())
-    store.remediations.close(ID)
+    store.closing.close(ID)
     revisions.append(revision())
 
     assert len(set(revisions)) == len(revisions)
@@ -176,10 +189,10 @@ def test_is_running_from_the_first_claim_on(store: Store) -> None:
 
 def test_is_not_closed_before_all_its_runs_have_ended(store: Store) -> None:
     a_remediation(store, clusters=["eu-1", "us-1"])
-    assert not store.remediations.close(ID)
+    assert not store.closing.close(ID)
     end(store)
 
-    assert not store.remediations.close(ID)
+    assert not store.closing.close(ID)
     remediation = store.remediations.get(ID)
     assert remediation
     assert remediation.status is RemediationStatus.RUNNING
@@ -191,11 +204,11 @@ def test_is_not_closed_before_all_its_runs_have_ended(store: Store) -> None:
 def test_is_closed_once_with_the_status_of_its_runs(store: Store) -> None:
     a_remediation(store, clusters=["eu-1", "us-1"])
     end(store)
-    store.runs.finish(a_claim(store, f"{ID}-1"), status=RunStatus.UNREACHABLE)
+    store.claims.finish(a_claim(store, f"{ID}-1"), status=RunStatus.UNREACHABLE)
 
-    assert store.remediations.close(ID)
+    assert store.closing.close(ID)
     closed = store.remediations.get(ID)
-    assert not store.remediations.close(ID)
+    assert not store.closing.close(ID)
 
     assert closed == store.remediations.get(ID)
     assert closed
@@ -207,20 +220,41 @@ def test_is_closed_once_with_the_status_of_its_runs(store: Store) -> None:
     assert types[-1] == "remediation.finished"
 
 
+def test_is_not_closed_while_one_is_counted_as_open(store: Store) -> None:
+    """The script asks again: between the look at the runs and the end something may have happened."""
+    a_remediation(store)
+    end(store)
+    store.redis.hset(keys.remediation(ID), "open", 1)
+
+    assert not store.closing.close(ID)
+    assert store.remediations.open_ids() == [ID]
+
+
+def test_a_closed_one_is_no_longer_among_those_of_its_caller(store: Store) -> None:
+    a_remediation(store)
+    mine = keys.open_of(caller_digest("alice"))
+    assert store.redis.smembers(mine) == {ID}
+    end(store)
+
+    store.closing.close(ID)
+
+    assert not store.redis.exists(mine)
+
+
 def test_a_closed_one_that_is_listed_as_open_is_taken_off_the_list(store: Store) -> None:
     a_remediation(store)
     end(store)
-    store.remediations.close(ID)
+    store.closing.close(ID)
     store.redis.sadd(keys.OPEN, ID)
 
-    assert not store.remediations.close(ID)
+    assert not store.closing.close(ID)
     assert store.remediations.open_ids() == []
 
 
 def test_closing_what_is_not_there_forgets_it(store: Store) -> None:
     store.redis.sadd(keys.OPEN, ID)
 
-    assert not store.remediations.close(ID)
+    assert not store.closing.close(ID)
     assert store.remediations.open_ids() == []
 
 
@@ -229,13 +263,13 @@ def test_all_its_keys_run_out_after_the_end_and_no_others(store: Store) -> None:
         a_remediation(store, remediation_id, clusters=["eu-1", "us-1"])
         for run in (f"{remediation_id}-0", f"{remediation_id}-1"):
             claim = a_claim(store, run)
-            store.runs.observed(claim, len(Outcome), ())
-            store.runs.report(claim, [a_row(f"ns-{o}", o) for o in Outcome])
+            store.claims.observed(claim, len(Outcome), ())
+            store.claims.report(claim, [a_row(f"ns-{o}", o) for o in Outcome])
             store.redis.hset(keys.journal(run), "a", "[]")
             if remediation_id == ID:
-                store.runs.finish(claim)
+                store.claims.finish(claim)
 
-    store.remediations.close(ID)
+    store.closing.close(ID)
 
     lives = all_keys(store)
     own = {key for key in lives if ID in key}
@@ -252,19 +286,19 @@ def test_all_its_keys_run_out_after_the_end_and_no_others(store: Store) -> None:
 def test_nothing_that_a_late_worker_does_outlives_the_remediation(store: Store) -> None:
     a_remediation(store)
     late = a_claim(store)
-    store.runs.finish(late)
-    store.remediations.close(ID)
+    store.claims.finish(late)
+    store.closing.close(ID)
 
     for write in (
-        lambda: store.runs.report(late, [a_row("a")]),
-        lambda: store.runs.observed(late, 1, ()),
+        lambda: store.claims.report(late, [a_row("a")]),
+        lambda: store.claims.observed(late, 1, ()),
         lambda: store.journal.note(late, []),
     ):
         with pytest.raises(LeaseLost):
             write()
-    store.runs.renew(late)
-    store.runs.hand_back(late)
-    store.runs.finish(late)
+    store.claims.renew(late)
+    store.claims.hand_back(late)
+    store.claims.finish(late)
 
     assert -1 not in [life for key, life in all_keys(store).items() if ID in key]
     assert stored(store) == []
@@ -275,7 +309,7 @@ def test_the_retention_can_be_set(redis_server: str, store: Store) -> None:
     a_remediation(shorter)
     end(shorter)
 
-    shorter.remediations.close(ID)
+    shorter.closing.close(ID)
 
     assert 90 <= shorter.redis.ttl(keys.remediation(ID)) <= 100
     assert 90 <= shorter.redis.ttl(keys.run(f"{ID}-0")) <= 100
@@ -322,7 +356,7 @@ def test_the_list_forgets_what_has_run_out(store: Store) -> None:
 def test_keys_are_under_one_prefix(store: Store, redis_server: str) -> None:
     """Redis may be shared; only the queue's names are RQ's own."""
     a_remediation(store)
-    store.runs.report(a_claim(store), [a_row("a")])
+    store.claims.report(a_claim(store), [a_row("a")])
     let_go(store)
 
     with Redis.from_url(f"{redis_server}?db=1", decode_responses=True) as redis:

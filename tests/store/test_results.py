@@ -18,8 +18,8 @@ from remediation.outcome import (
 )
 from remediation.patterns import matcher
 from store import keys
+from store.claims import Claim, LeaseLost
 from store.records import Row
-from store.runs import Claim, LeaseLost
 from store.store import Store
 from tests.store.values import (
     ID,
@@ -94,9 +94,9 @@ def test_counters_are_the_sums_of_the_rows(
             claims.append(a_later_claim(store))
         if by_a_late_one and len(claims) > 1:
             with pytest.raises(LeaseLost):
-                store.runs.report(claims[0], batch)
+                store.claims.report(claims[0], batch)
             continue
-        new = store.runs.report(claims[-1], batch)
+        new = store.claims.report(claims[-1], batch)
         before = len(accepted)
         for row in batch:
             accepted.setdefault(row.namespace, row)
@@ -128,7 +128,7 @@ def test_pages_hold_every_matching_row_once_and_in_order(
 ) -> None:
     fresh(store, CLUSTERS)
     for index, rows in enumerate(by_run):
-        store.runs.report(a_claim(store, f"{ID}-{index}"), rows)
+        store.claims.report(a_claim(store, f"{ID}-{index}"), rows)
 
     taken = pages(store, size, outcomes, namespaces)
 
@@ -152,7 +152,7 @@ def test_pages_are_complete_beyond_what_is_read_at_once(
     names = [f"ns-{number:04d}" for number in range(1201 if size > 1 else 40)]
     outcomes = list(Outcome)
     claim = a_claim(store)
-    store.runs.report(claim, [a_row(name, outcomes[at % 3]) for at, name in enumerate(names)])
+    store.claims.report(claim, [a_row(name, outcomes[at % 3]) for at, name in enumerate(names)])
 
     taken = pages(store, size, outcomes, namespaces)
 
@@ -163,15 +163,15 @@ def test_pages_are_complete_beyond_what_is_read_at_once(
 def test_one_outcome_of_many_rows_is_read_in_chunks(store: Store) -> None:
     a_remediation(store)
     names = [f"ns-{number:04d}" for number in range(1000)]  # twice a chunk, and not one more
-    store.runs.report(a_claim(store), [a_row(name) for name in names])
+    store.claims.report(a_claim(store), [a_row(name) for name in names])
 
     assert _names(stored(store)) == names
 
 
 def test_a_place_between_rows_is_a_place_too(store: Store) -> None:
     a_remediation(store, clusters=["eu-1", "us-1"])
-    store.runs.report(a_claim(store), [a_row("a"), a_row("c")])
-    store.runs.report(a_claim(store, f"{ID}-1"), [a_row("a")])
+    store.claims.report(a_claim(store), [a_row("a"), a_row("c")])
+    store.claims.report(a_claim(store, f"{ID}-1"), [a_row("a")])
     remediation = store.remediations.get(ID)
     assert remediation
 
@@ -191,14 +191,14 @@ def test_a_place_between_rows_is_a_place_too(store: Store) -> None:
 def test_a_row_is_read_back_as_it_was(store: Store, row: NamespaceResult) -> None:
     fresh(store, ["eu-1"])
 
-    store.runs.report(a_claim(store), [row])
+    store.claims.report(a_claim(store), [row])
 
     assert stored(store) == [row]
 
 
 def test_rows_are_read_no_further_than_they_are_taken(store: Store) -> None:
     a_remediation(store)
-    store.runs.report(a_claim(store), [a_row(f"ns-{number:05d}") for number in range(5000)])
+    store.claims.report(a_claim(store), [a_row(f"ns-{number:05d}") for number in range(5000)])
     remediation = store.remediations.get(ID)
     assert remediation
     before = _commands(store)
@@ -224,7 +224,7 @@ def test_a_row_takes_little_memory(
     rows = [_realistic(number) for number in range(count)]
 
     for start in range(0, count, 500):
-        store.runs.report(claim, rows[start : start + 500])
+        store.claims.report(claim, rows[start : start + 500])
 
     row_keys = [key for key in all_keys(store) if ":rows:" in key]
     used = sum(int(store.redis.memory_usage(key, samples=0) or 0) for key in row_keys)

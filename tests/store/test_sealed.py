@@ -5,13 +5,12 @@ from dataclasses import replace
 import pytest
 
 from remediation.approval import Approval, ApprovalState, Verdict
-from remediation.inventory import AnnouncedCredential
+from remediation.inventory import AnnouncedCredential, known_credentials, pools_that_open
 from remediation.request import InlineCredential
-from store import clock, codec, keys
-from store.inventory import known_credentials, pools_that_open
+from store import clock, codec, inventory, keys
+from store.claims import LeaseLost
 from store.records import Terms
 from store.recovery import recover
-from store.runs import LeaseLost
 from store.sealed import MARGIN_SECONDS
 from store.store import Store
 from tests.store.values import ID, REQUEST, a_claim, a_later_claim, an_announcement, end
@@ -25,7 +24,7 @@ INLINE = replace(REQUEST, credential=None, inline_credential=InlineCredential("r
 def sealed(store: Store) -> None:
     """Record a remediation on two clusters with a sealed login."""
     places = [("eu-1", "main"), ("us-1", "main")]
-    store.remediations.create(ID, INLINE, "alice", places, sealed="key:ciphertext")
+    store.intake.remediation(ID, INLINE, "alice", places, sealed="key:ciphertext")
 
 
 @pytest.mark.usefixtures("sealed")
@@ -40,7 +39,7 @@ def test_is_kept_with_its_remediation_and_never_for_ever(store: Store) -> None:
 
 
 def test_there_is_none_for_a_named_credential(store: Store) -> None:
-    store.remediations.create(ID, REQUEST, "alice", [("eu-1", "main")])
+    store.intake.remediation(ID, REQUEST, "alice", [("eu-1", "main")])
 
     assert store.sealed.get(ID) is None
 
@@ -48,7 +47,7 @@ def test_there_is_none_for_a_named_credential(store: Store) -> None:
 @pytest.mark.usefixtures("sealed")
 def test_stays_while_a_run_is_open_or_is_taken_up_again(store: Store) -> None:
     end(store)
-    store.remediations.close(ID)
+    store.closing.close(ID)
     a_claim(store, f"{ID}-1")
     a_later_claim(store, f"{ID}-1")  # as after a crash
 
@@ -61,7 +60,7 @@ def test_goes_when_the_last_run_has_ended(store: Store) -> None:
     end(store, f"{ID}-1")
     assert store.sealed.get(ID), "the remediation is not closed yet"
 
-    assert store.remediations.close(ID)
+    assert store.closing.close(ID)
 
     assert store.sealed.get(ID) is None
 
@@ -79,7 +78,7 @@ def test_goes_when_recovery_closes_the_remediation(store: Store) -> None:
 def test_goes_where_the_remediation_itself_is_gone(store: Store) -> None:
     store.redis.delete(keys.remediation(ID))
 
-    store.remediations.close(ID)
+    store.closing.close(ID)
 
     assert store.sealed.get(ID) is None
 
@@ -88,9 +87,9 @@ def test_goes_where_the_remediation_itself_is_gone(store: Store) -> None:
 def test_a_request_that_is_sent_again_does_not_bring_it_back(store: Store) -> None:
     end(store)
     end(store, f"{ID}-1")
-    store.remediations.close(ID)
+    store.closing.close(ID)
 
-    store.remediations.create(ID, INLINE, "alice", [("eu-1", "main")], sealed="key:ciphertext")
+    store.intake.remediation(ID, INLINE, "alice", [("eu-1", "main")], sealed="key:ciphertext")
 
     assert store.sealed.get(ID) is None
 
@@ -98,10 +97,10 @@ def test_a_request_that_is_sent_again_does_not_bring_it_back(store: Store) -> No
 @pytest.mark.usefixtures("sealed")
 def test_a_late_worker_does_not_say_which_credential_it_used(store: Store) -> None:
     late = a_claim(store)
-    store.runs.uses_credential(a_later_claim(store), "fingerprint-2")
+    store.claims.uses_credential(a_later_claim(store), "fingerprint-2")
 
     with pytest.raises(LeaseLost):
-        store.runs.uses_credential(late, "fingerprint-1")
+        store.claims.uses_credential(late, "fingerprint-1")
 
     run = store.runs.get(f"{ID}-0")
     assert run
@@ -111,7 +110,7 @@ def test_a_late_worker_does_not_say_which_credential_it_used(store: Store) -> No
 def held(store: Store, hours: float) -> None:
     """Record a remediation with a sealed login that a second person has so many hours for."""
     approval = Approval(DIGEST, "alice", clock.later(clock.now(), hours * HOUR))
-    store.remediations.create(
+    store.intake.remediation(
         ID, INLINE, "alice", [("eu-1", "main")], terms=Terms(approval=approval), sealed="key:text"
     )
 
@@ -173,7 +172,7 @@ def test_what_waits_through_a_pause_keeps_it(store: Store) -> None:
 
 def test_what_comes_during_a_pause_keeps_it_until_the_pause_ends(store: Store) -> None:
     store.pause.begin("storm", "alice")
-    store.remediations.create(ID, INLINE, "alice", [("eu-1", "main")], sealed="key:ciphertext")
+    store.intake.remediation(ID, INLINE, "alice", [("eu-1", "main")], sealed="key:ciphertext")
     assert life(store) == -1
 
     store.pause.end("alice")
@@ -210,10 +209,10 @@ def test_an_announcement_keeps_its_keys_and_fingerprints(store: Store) -> None:
 
 def test_an_announcement_of_an_older_worker_is_read(store: Store) -> None:
     announcement = an_announcement(credentials=[AnnouncedCredential("reg")])
-    raw = codec.loads(codec.encode_announcement(announcement))
+    raw = codec.loads(inventory.encode(announcement))
     del raw["sealing_keys"], raw["credentials"][0]["fingerprint"]
 
-    assert codec.decode_announcement(codec.dumps(raw)) == announcement
+    assert inventory.decode(codec.dumps(raw)) == announcement
 
 
 def test_workers_of_one_pool_that_hold_different_contents_are_told_apart() -> None:

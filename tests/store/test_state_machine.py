@@ -16,7 +16,7 @@ FOR_EVER_MS = 3_600_000
 def test_the_records_hold_under_any_order_of_events(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("store.runs.LEASE_MS", FOR_EVER_MS)  # steps end leases, no clock does
+    monkeypatch.setattr("store.claims.LEASE_MS", FOR_EVER_MS)  # steps end leases, no clock does
     machine = type("OnThisStore", (Records,), {"store": store})
 
     run_state_machine_as_test(

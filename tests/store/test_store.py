@@ -10,6 +10,7 @@ from redis.exceptions import RedisError
 from store import connection, keys
 from store.connection import PATIENT, PROMPT, StoreUnavailable, connect, safe_url
 from store.store import Store
+from tests.conftest import keep_append_only_file
 
 
 def test_the_probe_writes_and_leaves_nothing_for_long(store: Store) -> None:
@@ -32,10 +33,7 @@ def test_durability_is_the_append_only_file(store: Store) -> None:
             store.redis.config_set("appendonly", value)
             assert store.durable() is durable
     finally:
-        store.redis.config_set("appendonly", "yes")  # as the fixture starts it
-        # Redis writes the file anew then, and does not end before it has.
-        while store.redis.info("persistence")["aof_rewrite_in_progress"]:
-            time.sleep(0.02)
+        keep_append_only_file(store.redis)  # as the fixture starts it
 
 
 @pytest.mark.parametrize("url", ["", "localhost:6379", "http://localhost"])

@@ -19,7 +19,7 @@ from remediation.registry.check import CheckResult, RegistryReport
 from remediation.registry.verdict import LoginAnswer, Verdict
 from remediation.request import RemediationRequest
 from store import keys
-from store.runs import Claim
+from store.claims import Claim
 from store.store import Store
 
 ID = "rem_01JD0000000000000000000001"
@@ -58,6 +58,7 @@ ROWS = st.builds(
     error=ERRORS,
     secret_version=st.none() | st.just(("a-uid", "17")),
     doubtful=st.booleans(),
+    doubtful_accounts=st.none() | st.lists(st.just("default"), max_size=1).map(tuple),
 )
 
 
@@ -66,11 +67,11 @@ def a_remediation(
 ) -> list[str]:
     """Record a remediation; return the ids of its runs."""
     places = [(cluster, pool) for cluster in clusters]
-    return [run.id for run in store.remediations.create(remediation_id, REQUEST, "alice", places)]
+    return [run.id for run in store.intake.remediation(remediation_id, REQUEST, "alice", places)]
 
 
 def a_claim(store: Store, run_id: str = f"{ID}-0") -> Claim:
-    claim = store.runs.claim(run_id)
+    claim = store.claims.take(run_id)
     assert claim
     return claim
 
@@ -109,7 +110,7 @@ def counted(rows: Sequence[NamespaceResult]) -> Summary:
 
 def end(store: Store, run_id: str = f"{ID}-0") -> None:
     """Carry a run out to its end, without a namespace."""
-    store.runs.finish(a_claim(store, run_id))
+    store.claims.finish(a_claim(store, run_id))
 
 
 def an_announcement(

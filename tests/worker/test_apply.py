@@ -7,7 +7,8 @@ from typing import Any
 import orjson
 import pytest
 
-from remediation.credential import SECRET_TYPE, Login, credential_from_login
+from remediation.credential import credential_from_login
+from remediation.docker_config import SECRET_TYPE, Login
 from remediation.outcome import Error, ErrorCode, Outcome, SecretAction
 from remediation.plan import (
     Intent,
@@ -22,8 +23,8 @@ from remediation.state import Namespace, NamespaceState, Secret, ServiceAccount
 from remediation.undo import Done, UndoTask
 from worker.apply import carry_out_plan
 from worker.faults import Fault, Gone, Retry
-from worker.kube import Written
 from worker.pace import Pace
+from worker.session import Written
 
 WANTED = credential_from_login("harbor", "registry.example.com", Login("robot", "password"))
 OTHER = credential_from_login("other", "registry.example.com", Login("robot", "an-older-one"))
@@ -199,6 +200,44 @@ def test_a_lost_answer_of_a_write_that_was_done_counts_as_changed():
     assert (row.outcome, row.secret_action) == (Outcome.CHANGED, SecretAction.CREATED)
     assert row.changed_accounts == ("default",)
     assert len(session.written) == 2
+
+
+def test_a_lost_answer_that_nobody_can_look_into_leaves_a_doubt_about_that_object_alone():
+    session, task = FakeSession(), a_task()
+    refused = Fault(Error(ErrorCode.FORBIDDEN, "not allowed"), Retry.NO)
+    session.script[account("lost")] = [LOST, refused]
+    session.script[account("refused")] = [refused]
+    lost = {"name": "lost", "uid": "uid-lost", "resourceVersion": "3"}
+    session.objects[account("lost")] = {"metadata": lost}
+
+    row = applied(session, task, a_plan(task, accounts=("done", "lost", "refused")))
+
+    assert row.outcome is Outcome.FAILED
+    assert row.changed_accounts == ("done",)
+    assert (row.doubtful, row.doubtful_accounts) == (True, ("lost",))
+
+
+def test_a_doubt_about_the_secret_is_none_about_the_accounts_that_were_left_alone():
+    session, task = FakeSession(), a_task()
+    refused = Fault(Error(ErrorCode.FORBIDDEN, "not allowed"), Retry.NO)
+    session.script[SECRET] = [LOST, refused]
+
+    row = applied(session, task, a_plan(task))
+
+    assert row.outcome is Outcome.FAILED
+    assert (row.doubtful, row.doubtful_accounts) == (True, ())
+
+
+def test_a_refusal_leaves_no_doubt():
+    session, task = FakeSession(), a_task()
+    session.script[account("default")] = [
+        Fault(Error(ErrorCode.FORBIDDEN, "not allowed"), Retry.NO)
+    ]
+
+    row = applied(session, task, a_plan(task))
+
+    assert row.outcome is Outcome.FAILED
+    assert (row.doubtful, row.doubtful_accounts) == (False, None)
 
 
 def test_an_entry_that_another_writer_added_meanwhile_survives():

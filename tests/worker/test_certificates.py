@@ -21,8 +21,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from worker.faults import Call, Fault
-from worker.kube import Session, open_session
 from worker.kubeconfigs import Context, load
+from worker.session import Session, open_session
 
 CALL = Call("list", "namespaces")
 OK = {"kind": "NamespaceList", "items": []}
@@ -173,8 +173,10 @@ def test_a_certificate_that_ran_out_is_renewed_in_the_middle_of_a_run(
 
 
 def test_a_certificate_that_nobody_takes_is_not_asked_for_again_and_again(
-    tmp_path: Path, server: Server, context: Context
+    tmp_path: Path, server: Server, context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("worker.kube._RENEWAL_SECONDS", 3600)
+
     async def main() -> None:
         async with open_session(context, "test", 4) as session:
             for _ in range(5):

@@ -265,6 +265,8 @@ def test_a_folder_that_may_not_be_read_is_one_bad_credential_among_good_ones():
         (root / name).mkdir()
         for part, value in (("registry", "r.example.com"), ("username", "u"), ("password", "p")):
             (root / name / part).write_text(value)
+            (root / name / part).chmod(0o644)
+        (root / name).chmod(0o755)  # whatever the umask is
     root.chmod(0o755)
     (root / "hidden").chmod(0)
     was = os.geteuid()

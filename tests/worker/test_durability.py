@@ -11,7 +11,7 @@ import pytest
 from redis import Redis
 
 from store import keys
-from tests.conftest import STORE_DATABASE
+from tests.conftest import STORE_DATABASE, keep_append_only_file
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 60.0
@@ -45,7 +45,7 @@ def without_file(redis_server: str) -> Iterator[None]:
     with Redis.from_url(redis_server) as redis:
         redis.config_set("appendonly", "no")
         yield
-        redis.config_set("appendonly", "yes")
+        keep_append_only_file(redis)
 
 
 def until_at_work(redis_server: str) -> None:

@@ -7,7 +7,8 @@ import aiohttp
 import pytest
 
 from remediation.outcome import ErrorCode
-from worker.faults import Call, Fault, Gone, Retry, answer_fault, transport_fault
+from worker.faults import Call, Fault, Gone, Retry, transport_fault
+from worker.refusals import answer_fault
 
 SECRET = Call("patch", "secrets/team/docker")
 ACCOUNT = Call("patch", "serviceaccounts/team/default")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from remediation.credential import Login
+from remediation.docker_config import Login
 from remediation.registry.check import RepositoryProof
 from remediation.registry.rules import RegistryRules
 from remediation.registry.verdict import Verdict
@@ -333,10 +333,19 @@ class TestAnswer:
             return Reply(401, [("WWW-Authenticate", "Basic"), ("Set-Cookie", "a=b; Path=/")])
 
         with Server(answer) as server:
-            prove(server.host)
+            prove(server.host.replace("127.0.0.1", "localhost"))  # an address gets none anyway
 
             assert len(server.requests) > 1
             assert not any("Cookie" in request.headers for request in server.requests)
+
+
+@pytest.mark.parametrize("host", ["127.1", "2130706433", "017700000001", "127.0.1", "0", "127.1."])
+def test_a_number_is_no_way_to_this_machine(host: str) -> None:
+    with Server(lambda _: Reply(401, [("WWW-Authenticate", "Basic")])) as server:
+        why = refused(prove(server.host.replace("127.0.0.1", host)))
+
+    assert "could mean any address" in why
+    assert not server.requests
 
 
 def test_nothing_is_taken_from_the_environment(

@@ -1,5 +1,6 @@
 """Which credential a run works with, before it says a word to its cluster."""
 
+import logging
 import socket
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,7 +10,7 @@ import pytest
 from nacl.public import PrivateKey
 
 from api.sealing import SealingKey
-from remediation.credential import Login
+from remediation.docker_config import Login
 from remediation.outcome import ErrorCode
 from remediation.permission import Binding, Grant, Policy, Role
 from remediation.registry.rules import Registries
@@ -17,9 +18,11 @@ from remediation.request import InlineCredential, RemediationRequest
 from remediation.sealing import InlineLogin, KeyKind, format_key
 from remediation.status import RemediationStatus, RunStatus
 from store import keys
-from store.records import Run
+from store.records import Origin, Run
 from store.store import Store
 from tests.conftest import STORE_DATABASE
+from tests.store.values import a_claim
+from worker import preparation
 from worker.job import execute
 from worker.kubeconfigs import Context, Contexts
 from worker.settings import Settings
@@ -72,7 +75,7 @@ def carried_out(
     sealed: str | None = None,
 ) -> Run:
     """Have the worker carry a run out; return it as it has ended."""
-    store.remediations.create(ID, request, "alice", [("eu-1", "main")], sealed=sealed)
+    store.intake.remediation(ID, request, "alice", [("eu-1", "main")], sealed=sealed)
     server = f"http://127.0.0.1:{cluster.getsockname()[1]}"
     context = Context("eu-1", server, {"server": server}, {"token": "t"})
     store.policies.publish(Policy((Binding(("alice",), EVERYTHING),)))
@@ -81,6 +84,12 @@ def carried_out(
     assert run
     assert run.status.terminal
     return run
+
+
+@pytest.fixture
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give a cluster that says nothing up sooner."""
+    monkeypatch.setattr("worker.planning.REACH_SECONDS", 2.0)
 
 
 def called(cluster: socket.socket) -> bool:
@@ -152,6 +161,7 @@ def test_a_request_whose_login_was_changed_ends_the_run(store, settings, cluster
     assert "belongs to another request" in detail
 
 
+@pytest.mark.usefixtures("_impatient")
 def test_a_login_that_opens_goes_on_to_the_cluster(store, settings, cluster, private, caplog):
     run = carried_out(store, settings, cluster, INLINE, sealed_for(private))
 
@@ -160,6 +170,7 @@ def test_a_login_that_opens_goes_on_to_the_cluster(store, settings, cluster, pri
     assert PASSWORD not in caplog.text
 
 
+@pytest.mark.usefixtures("_impatient")
 def test_a_key_that_broke_later_does_not_touch_named_credentials(store, settings, cluster):
     folder = settings.credentials_dir / "harbor"
     folder.mkdir()
@@ -171,3 +182,39 @@ def test_a_key_that_broke_later_does_not_touch_named_credentials(store, settings
 
     assert called(cluster)
     assert run.credential_fingerprint is None
+
+
+def test_the_text_of_a_foreign_exception_is_repeated_nowhere(
+    store, settings, cluster, private, monkeypatch, caplog
+):
+    def broken(*_: object) -> None:
+        raise RuntimeError(f"cannot make anything of {PASSWORD}")
+
+    monkeypatch.setattr(preparation, "credential_from_login", broken)
+    caplog.set_level(logging.DEBUG)
+
+    run = carried_out(store, settings, cluster, INLINE, sealed_for(private))
+
+    assert run.error
+    assert run.error.code is ErrorCode.INTERNAL
+    assert "RuntimeError" in run.error.detail
+    assert "RuntimeError" in caplog.text
+    assert PASSWORD not in f"{run.error}"
+    assert PASSWORD not in caplog.text
+
+
+def test_a_retry_whose_parent_is_no_longer_recorded_touches_nothing(store, settings, cluster):
+    """Taken for a new request it would be about every namespace that the patterns match."""
+    request = RemediationRequest(clusters=("*",), credential="harbor")
+    (parent,) = store.intake.remediation(OTHER, request, "alice", [("eu-1", "main")])
+    origin = Origin(retry_of=OTHER, parents={"eu-1": (parent.id,)})
+    store.intake.remediation(ID, request, "alice", [("eu-1", "main")], origin=origin)
+    store.claims.finish(a_claim(store, parent.id))
+    store.redis.delete(keys.run(parent.id))
+
+    run = carried_out(store, settings, cluster, request)
+
+    assert run.error
+    assert (run.status, run.error.code) == (RunStatus.FAILED, ErrorCode.INTERNAL)
+    assert "gone" in run.error.detail
+    assert not called(cluster)

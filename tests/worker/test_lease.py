@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from store import keys
-from store.runs import Claim
+from store.claims import Claim
 from store.store import Store
 from tests.store.values import ID, a_claim, a_later_claim, a_remediation
 from worker import lease
@@ -29,7 +29,7 @@ def test_it_is_renewed_for_as_long_as_it_is_held(store: Store) -> None:
     claim = a_claim(store)
     store.redis.delete(keys.lease(claim.run.id))
 
-    with Lease(store.runs, claim, nothing, nothing):
+    with Lease(store.claims, claim, nothing, nothing):
         for _ in range(3):
             while not store.redis.exists(keys.lease(claim.run.id)):
                 pass
@@ -43,14 +43,14 @@ def test_whether_to_cancel_is_asked_between_two_renewals(
     a_remediation(store)
     heard = threading.Event()
     looked = threading.Event()
-    look = store.runs.look
+    look = store.claims.look
 
     def look_and_tell(claim: Claim) -> object:
         looked.set()
         return look(claim)
 
-    monkeypatch.setattr(type(store.runs), "look", lambda _, claim: look_and_tell(claim))
-    with Lease(store.runs, a_claim(store), nothing, heard.set):
+    monkeypatch.setattr(type(store.claims), "look", lambda _, claim: look_and_tell(claim))
+    with Lease(store.claims, a_claim(store), nothing, heard.set):
         assert looked.wait(PATIENCE_SECONDS)
         store.remediations.cancel(ID)
 
@@ -63,7 +63,7 @@ def test_it_ends_when_somebody_else_has_the_run(store: Store) -> None:
     other = a_later_claim(store)
     lost = threading.Event()
 
-    with Lease(store.runs, first, lost.set, nothing):
+    with Lease(store.claims, first, lost.set, nothing):
         assert lost.wait(PATIENCE_SECONDS)
 
     assert store.redis.get(keys.lease(other.run.id)) == str(other.attempt)

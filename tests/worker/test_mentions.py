@@ -90,6 +90,30 @@ def test_a_kind_that_only_another_version_has_is_read() -> None:
     assert (mention.kind, mention.field, mention.text) == ("Pull", "spec.image", IMAGE)
 
 
+def test_groups_of_others_that_end_as_those_of_kubernetes_do_are_read() -> None:
+    group = "sparkoperator.k8s.io"
+    version = {"groupVersion": f"{group}/v1beta2"}
+    own = {"groupVersion": "networking.k8s.io/v1"}
+    answers = {
+        "/apis": {
+            "groups": [
+                {"name": group, "versions": [version]},
+                {"name": "networking.k8s.io", "versions": [own]},
+            ]
+        },
+        f"/apis/{group}/v1beta2": {
+            "resources": [resource("sparkapplications", "SparkApplication")]
+        },
+        f"/apis/{group}/v1beta2/sparkapplications": listed({"image": IMAGE}),
+    }
+    lists = Answers(answers)
+
+    (mention,) = found(answers, lists)
+
+    assert (mention.kind, mention.text) == ("SparkApplication", IMAGE)
+    assert lists.refused == {}  # and nobody asked for the others
+
+
 def test_a_text_counts_however_many_stand_before_it_and_however_deep() -> None:
     deep: Any = IMAGE
     for _ in range(60):

@@ -1,5 +1,7 @@
 """A run whose requester has lost the right to it does not begin."""
 
+from dataclasses import replace
+
 import pytest
 from ulid import ULID
 
@@ -8,7 +10,7 @@ from remediation.permission import Binding, Grant, Policy, Role
 from remediation.registry.rules import Registries
 from remediation.request import RemediationRequest
 from remediation.status import RemediationStatus
-from store.remediations import run_id
+from store.ids import run_id
 from store.store import Store
 from tests.conftest import STORE_DATABASE
 from worker.job import execute
@@ -29,7 +31,7 @@ def carried_out(store: Store, redis_server: str, policy: Policy | None) -> Error
     """Have a worker take up a run; return why it failed."""
     identity = f"rem_{ULID()}"
     request = RemediationRequest(clusters=("eu-1",), credential="harbor")
-    store.remediations.create(
+    store.intake.remediation(
         identity, request, "user:mia", [("eu-1", "default")], groups=("apps", "eu")
     )
     if policy:
@@ -52,3 +54,9 @@ def test_it_ends_and_says_why(store: Store, redis_server: str, policy: Policy | 
 def test_with_the_right_it_goes_on(store: Store, redis_server: str) -> None:
     # As far as the cluster, which this worker does not serve.
     assert carried_out(store, redis_server, policy_for("eu-*")) is ErrorCode.UNREACHABLE
+
+
+def test_it_ends_on_a_cluster_that_became_protected(store: Store, redis_server: str) -> None:
+    policy = replace(policy_for("eu-*"), protected=("eu-1",))
+
+    assert carried_out(store, redis_server, policy) is ErrorCode.NOT_PERMITTED

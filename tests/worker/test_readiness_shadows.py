@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from remediation.credential import Credential, Login, credential_from_docker_config
+from remediation.credential import Credential, credential_from_docker_config
+from remediation.docker_config import Login
 from tests.remediation.readiness.cluster import content
 from worker.readiness.registry import shadows_of
 

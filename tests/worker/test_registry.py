@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from remediation.credential import Login
+from remediation.docker_config import Login
 from remediation.registry.check import RepositoryProof
 from remediation.registry.rules import RegistryRules
 from remediation.registry.verdict import LoginAnswer, Verdict

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from remediation.credential import Login, credential_from_docker_config, credential_from_login
+from remediation.credential import credential_from_docker_config, credential_from_login
+from remediation.docker_config import Login
 from remediation.outcome import ErrorCode, SecretAction
 from remediation.plan import NamespacePlan, SecretWrite, Task
 from remediation.registry.check import CheckResult, RegistryReport
@@ -22,8 +23,9 @@ from store.store import Store
 from tests.store.values import A_CHECK, ID, a_claim, a_later_claim, a_remediation
 from tests.worker.registry_lab import Reply, Server
 from worker import registry_check
+from worker.execution import Execution, RunFailed
 from worker.kubeconfigs import Context
-from worker.run import Execution, RunFailed, _prove
+from worker.planning import prove
 from worker.vigil import Vigil
 
 PLANS = [NamespacePlan("shop", secret=SecretWrite(SecretAction.CREATED, b""))]
@@ -36,7 +38,7 @@ NO_CLUSTER: Any = None  # asking it for its images would fail
 def resumed(store: Store, check: CheckResult, wanted: RegistryCheck) -> Execution:
     """Return the second attempt of a run whose first was told `check`."""
     a_remediation(store)
-    store.runs.checked(a_claim(store), check)
+    store.claims.checked(a_claim(store), check)
     request = RemediationRequest(clusters=("eu-1",), credential="reg", registry_check=wanted)
     credential = credential_from_login("reg", "r.example", Login("robot", "made-up"))
     task = Task.of(ID, request, credential)
@@ -55,14 +57,14 @@ def resumed(store: Store, check: CheckResult, wanted: RegistryCheck) -> Executio
 def test_it_is_not_asked_for_again(store: Store) -> None:
     execution = resumed(store, A_CHECK, RegistryCheck.REQUIRE)
 
-    asyncio.run(_prove(execution, NO_CLUSTER, PLANS))
+    asyncio.run(prove(execution, NO_CLUSTER, PLANS))
 
 
 def test_nor_is_a_refusal(store: Store) -> None:
     execution = resumed(store, REFUSED, RegistryCheck.REQUIRE)
 
     with pytest.raises(RunFailed) as caught:
-        asyncio.run(_prove(execution, NO_CLUSTER, PLANS))
+        asyncio.run(prove(execution, NO_CLUSTER, PLANS))
 
     assert caught.value.error.code is ErrorCode.CREDENTIAL_REJECTED
 
@@ -70,13 +72,13 @@ def test_nor_is_a_refusal(store: Store) -> None:
 def test_a_warning_goes_on(store: Store) -> None:
     execution = resumed(store, REFUSED, RegistryCheck.WARN)
 
-    asyncio.run(_prove(execution, NO_CLUSTER, PLANS))
+    asyncio.run(prove(execution, NO_CLUSTER, PLANS))
 
 
 def test_without_anything_to_write_nobody_is_asked(store: Store) -> None:
     execution = resumed(store, REFUSED, RegistryCheck.REQUIRE)
 
-    asyncio.run(_prove(execution, NO_CLUSTER, []))
+    asyncio.run(prove(execution, NO_CLUSTER, []))
 
 
 def test_a_run_that_is_cancelled_meanwhile_does_not_wait(store: Store) -> None:
@@ -93,7 +95,7 @@ def test_a_run_that_is_cancelled_meanwhile_does_not_wait(store: Store) -> None:
     async def cancelled() -> None:
         hanging: Any = Hanging()
         asyncio.get_running_loop().call_later(0.05, execution.cancelled.set)
-        await _prove(replace(execution, claim=fresh), hanging, PLANS)
+        await prove(replace(execution, claim=fresh), hanging, PLANS)
 
     asyncio.run(asyncio.wait_for(cancelled(), 60))
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from remediation.outcome import NamespaceResult, Outcome
+from store.claims import LeaseLost
 from store.connection import StoreUnavailable
-from store.runs import LeaseLost
 from worker.reporter import Reporter
 
 
@@ -39,8 +39,9 @@ def test_an_outage_of_redis_is_a_pause_not_the_end_of_reporting():
         runs = FakeRuns(StoreUnavailable("away"), StoreUnavailable("away"))
         sink = reporter(runs)
         sink.add(a_row("a"))
-        await asyncio.sleep(0.5)
-        assert runs.stored == ["a"], "nobody follows the run any more"
+        async with asyncio.timeout(60):  # or nobody follows the run any more
+            while runs.stored != ["a"]:
+                await asyncio.sleep(0.01)
         sink.add(a_row("b"))
         await sink.close()
         return runs
@@ -67,7 +68,9 @@ def test_a_lost_lease_is_told_at_once():
         told: list[str] = []
         sink = reporter(FakeRuns(LeaseLost(), LeaseLost()), lambda: told.append("lost"))
         sink.add(a_row("a"))
-        await asyncio.sleep(0.2)
+        async with asyncio.timeout(60):
+            while not told:
+                await asyncio.sleep(0.01)
         with pytest.raises(LeaseLost):
             await sink.close()
         return told

@@ -6,7 +6,7 @@ import pytest
 from nacl.public import PrivateKey
 
 from api.sealing import SealingKey
-from remediation.credential import Login
+from remediation.docker_config import Login
 from remediation.request import InlineCredential
 from remediation.sealing import InlineLogin, KeyKind, SealedValueError, SealingKeyError, format_key
 from worker.sealing import SealingKeys

@@ -9,9 +9,9 @@ import orjson
 from remediation.outcome import ErrorCode
 from remediation.readiness.proof import AdmissionProof
 from worker.faults import Call, Fault, Gone
-from worker.kube import Session
 from worker.observe import decode
 from worker.readiness.wire_pod import WirePod
+from worker.session import Session
 
 Place = tuple[str, str, str]
 _DECODER = msgspec.json.Decoder(WirePod)

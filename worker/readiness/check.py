@@ -28,21 +28,21 @@ from remediation.request import RemediationRequest
 from remediation.selection import NamespaceSelection
 from remediation.status import RunStatus
 from store import clock
+from store.claims import Claim
 from store.records import Judged
-from store.runs import Claim
 from store.store import Store
+from worker.execution import NO_ANSWER, REACH_SECONDS, RunFailed
 from worker.faults import Fault, Retry
-from worker.kube import Session, open_session
-from worker.kubeconfigs import Context, Unusable
+from worker.kubeconfig_rules import Unusable
+from worker.kubeconfigs import Context
 from worker.readiness.admission import ask_admission
 from worker.readiness.lists import ListExpired, Lists
 from worker.readiness.reading import Found, Reading
 from worker.readiness.registry import ask_registries, shadows_of
-from worker.run import REACH_SECONDS, RunFailed
+from worker.session import Session, open_session
 
 VALID = timedelta(minutes=10)
 _MOST_READINGS = 3
-_NO_ANSWER = (ErrorCode.UNREACHABLE, ErrorCode.TIMEOUT)
 
 log = logging.getLogger(__name__)
 
@@ -112,13 +112,13 @@ async def carry_out_check(execution: CheckExecution) -> None:
         detail = f"the kubeconfig cannot be used: {error}"
         await _fail(execution, Error(ErrorCode.UNREACHABLE, detail), RunStatus.UNREACHABLE)
     except Fault as fault:
-        status = RunStatus.UNREACHABLE if fault.error.code in _NO_ANSWER else RunStatus.FAILED
+        status = RunStatus.UNREACHABLE if fault.error.code in NO_ANSWER else RunStatus.FAILED
         await _fail(execution, fault.error, status)
     except ExceptionGroup as group:
         found = next((error for error in group.exceptions if isinstance(error, Fault)), None)
         if found is None:
             raise
-        status = RunStatus.UNREACHABLE if found.error.code in _NO_ANSWER else RunStatus.FAILED
+        status = RunStatus.UNREACHABLE if found.error.code in NO_ANSWER else RunStatus.FAILED
         await _fail(execution, found.error, status)
 
 
@@ -160,7 +160,7 @@ async def _read(execution: CheckExecution, session: Session) -> tuple[list[Judge
             judges,
             selection,
             request.secret_name,
-            [target.registry for target in execution.targets],
+            [trace for target in execution.targets for trace in target.traces],
             templates=request.required.includes(Level.ADMISSION),
         )
         try:
@@ -205,7 +205,7 @@ async def _conclude(
     plan = asdict(plan_restarts(judgement, found.budgets))
     if found.no_budgets:
         plan["note"] = f"PodDisruptionBudgets are not respected here: {found.no_budgets}"
-    await asyncio.to_thread(execution.store.checks.report, execution.claim, rows, plan, judged)
+    await asyncio.to_thread(execution.store.findings.report, execution.claim, rows, plan, judged)
 
 
 async def _fail(execution: CheckExecution, error: Error, status: RunStatus) -> NoReturn:

@@ -7,9 +7,9 @@ import msgspec
 
 from remediation.outcome import ErrorCode
 from worker.faults import Call, Fault, Gone, Retry
-from worker.kube import Session
 from worker.observe import decode
 from worker.pace import Stopped
+from worker.session import Session
 from worker.wire import Page
 
 _PAGE = 500

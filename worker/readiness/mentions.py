@@ -13,12 +13,40 @@ from worker.observe import decode
 from worker.readiness.lists import Lists
 from worker.readiness.wire_meta import kind_of
 
-# Groups of the API server itself: what runs pods among them is read as such, the rest names no image to pull.
-_OWN_GROUPS = ("", "apps", "batch", "autoscaling", "policy", "events.k8s.io", "extensions")
-_OWN_SUFFIX = ".k8s.io"
+# Groups of the API server itself and of metrics: what runs pods among them is read as such, the rest names no image to
+# pull. Others end in .k8s.io as well, such as Spark's sparkoperator.k8s.io, and run pods.
+_OWN_GROUPS = (
+    "",
+    "admissionregistration.k8s.io",
+    "apiextensions.k8s.io",
+    "apiregistration.k8s.io",
+    "apps",
+    "authentication.k8s.io",
+    "authorization.k8s.io",
+    "autoscaling",
+    "batch",
+    "certificates.k8s.io",
+    "coordination.k8s.io",
+    "custom.metrics.k8s.io",
+    "discovery.k8s.io",
+    "events.k8s.io",
+    "extensions",
+    "external.metrics.k8s.io",
+    "flowcontrol.apiserver.k8s.io",
+    "internal.apiserver.k8s.io",
+    "metrics.k8s.io",
+    "networking.k8s.io",
+    "node.k8s.io",
+    "policy",
+    "rbac.authorization.k8s.io",
+    "resource.k8s.io",
+    "scheduling.k8s.io",
+    "storage.k8s.io",
+    "storagemigration.k8s.io",
+)
 _MOST_KINDS = 300
 _MOST_TOLD = 10
-_MOST_TEXTS = 2000  # with a host, in one object: it is named by the first of them
+_MOST_TEXTS = 2000  # with a trace, in one object: it is named by the first of them
 
 
 class _Resource(msgspec.Struct, gc=False):
@@ -47,12 +75,12 @@ class _GroupList(msgspec.Struct, gc=False):
 _Found = TypeVar("_Found")
 
 
-async def mentions(lists: Lists, hosts: Collection[str]) -> AsyncIterator[Mention]:
-    """Yield the texts of the custom resources in which one of the hosts stands. Raises Fault and ListExpired.
+async def mentions(lists: Lists, traces: Collection[str]) -> AsyncIterator[Mention]:
+    """Yield the texts of custom resources in which a trace of a registry stands. Raises Fault and ListExpired.
 
     Kinds that cannot be listed are in `lists.refused` as one, `customresources`, for the word of somebody who knows.
     """
-    sought = [host.encode() for host in hosts]
+    sought = [trace.encode() for trace in traces]
     kinds = await _kinds(lists)
     for path, name, kind in kinds[:_MOST_KINDS]:
         try:
@@ -60,8 +88,8 @@ async def mentions(lists: Lists, hosts: Collection[str]) -> AsyncIterator[Mentio
                 for raw in page:
                     # Most name no registry: their text alone says so, undecoded.
                     lowered = bytes(raw).lower()
-                    if any(host in lowered for host in sought):
-                        for mention in _of_object(kind, msgspec.json.decode(raw), hosts):
+                    if any(trace in lowered for trace in sought):
+                        for mention in _of_object(kind, msgspec.json.decode(raw), traces):
                             yield mention
         except Fault as fault:
             # One kind whose conversion or server is broken; a cluster that is away says so to the next question.
@@ -79,7 +107,7 @@ async def _kinds(lists: Lists) -> list[tuple[str, str, str]]:
     found = []
     groups = await _discover(lists, "/apis", _GroupList)
     for group in groups.groups if groups else ():
-        if group.name in _OWN_GROUPS or group.name.endswith(_OWN_SUFFIX):
+        if group.name in _OWN_GROUPS:
             continue
         known: set[str] = set()
         # All versions: a kind that is young, or old, is not in the preferred one.
@@ -110,12 +138,14 @@ async def _discover(lists: Lists, path: str, kind: type[_Found]) -> _Found | Non
     return None
 
 
-def _of_object(kind: str, document: dict[str, Any], hosts: Collection[str]) -> Iterator[Mention]:
+def _of_object(kind: str, document: dict[str, Any], traces: Collection[str]) -> Iterator[Mention]:
     meta = document.get("metadata") or {}
     namespace, name = str(meta.get("namespace", "")), str(meta.get("name", ""))
     told = {key: value for key, value in document.items() if key not in ("metadata", "status")}
     named = (
-        (place, text) for place, text in _texts(told) if any(host in text.lower() for host in hosts)
+        (place, text)
+        for place, text in _texts(told)
+        if any(trace in text.lower() for trace in traces)
     )
     for place, text in islice(named, _MOST_TEXTS):
         yield Mention(namespace, kind, name, place, text)

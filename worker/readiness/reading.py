@@ -76,7 +76,7 @@ class Reading:
         judges: Sequence[Judge],
         selection: NamespaceSelection,
         secret_name: str,
-        hosts: Collection[str],
+        traces: Collection[str],
         *,
         templates: bool,
     ) -> None:
@@ -84,7 +84,7 @@ class Reading:
         self._judges = judges
         self._selection = selection
         self._secret_name = secret_name
-        self._hosts = hosts
+        self._traces = traces
         self._templates = templates
         self._judged: set[str] = set()
         self._found = Found(versions=lists.versions)
@@ -178,17 +178,16 @@ class Reading:
 
     def _workload(self, kind: str, wire: WireWorkload) -> None:
         workload = wire.to_domain(kind)
+        key = (workload.namespace, kind, workload.name)
         for judge in self._judges:
             judge.add_workload(workload)
-        controlled = workload.controller and workload.controller.kind in WORKLOAD_KINDS
-        if self._templates and not controlled and workload.namespace in self._judged:
-            template = bytes(wire.spec.pods)
-            if any(host.encode() in template.lower() for host in self._hosts):
-                key = (workload.namespace, kind, workload.name)
-                self._found.templates[key] = template
+        if self._templates and workload.namespace in self._judged:
+            kept = (judge.workloads.get(key) for judge in self._judges)
+            if any(reduced and reduced.images for reduced in kept):
+                self._found.templates[key] = bytes(wire.spec.pods)
 
     async def _custom_resources(self) -> None:
-        async for mention in mentions(self._lists, self._hosts):
+        async for mention in mentions(self._lists, self._traces):
             for judge in self._judges:
                 judge.add_mention(mention)
 

@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import Iterable, Mapping
 
-from remediation.credential import Credential, Login
+from remediation.credential import Credential
+from remediation.docker_config import Login
 from remediation.image import parse_image
 from remediation.readiness.proof import Question, RegistryProof
 from remediation.registry.check import RepositoryProof

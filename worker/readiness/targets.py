@@ -7,7 +7,7 @@ from remediation.outcome import Error, ErrorCode
 from remediation.readiness.request import CheckRequest
 from remediation.readiness.target import InvalidTarget, Target, parse_target
 from remediation.registry_key import effective_key
-from worker.run import RunFailed
+from worker.execution import RunFailed
 
 
 def targets_of(request: CheckRequest, credential: Credential | None) -> tuple[Target, ...]:

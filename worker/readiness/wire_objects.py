@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from remediation.credential import SECRET_KEY, SECRET_TYPE
+from remediation.docker_config import SECRET_KEY, SECRET_TYPE
 from remediation.readiness.drift import signals_of
 from remediation.readiness.observation import Account, DisruptionBudget, Node, PullSecret
 from worker.readiness.wire_meta import WireMeta

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from remediation.credential import Login, credential_from_login
+from remediation.credential import credential_from_login
+from remediation.docker_config import Login
 from remediation.readiness.coverage import Wanted
 from remediation.readiness.finding import Finding, FindingClass
 from remediation.readiness.judge import Judge

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from remediation.credential import Login
+from remediation.docker_config import Login
 from tests.remediation.readiness.cases import Case
 
 

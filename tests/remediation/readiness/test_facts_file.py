@@ -127,6 +127,14 @@ def test_a_waiver_ends_at_a_day_or_a_time(written: str, ends: datetime) -> None:
             "clusters: [{names: [a], node_credentials: [{registry: r.io, nodes: [x]}]}]",
             "clusters[0].node_credentials[0].nodes: must be a label selector",
         ),
+        (
+            "clusters: [{names: [a], node_credentials: [{registry: r.io, nodes: }]}]",
+            "clusters[0].node_credentials[0].nodes: must be a label selector; leave it out for all",
+        ),
+        (
+            "clusters: [{names: [a], runtime_credentials: [{registry: r.io, nodes: ''}]}]",
+            "clusters[0].runtime_credentials[0].nodes: must be a label selector; leave it out",
+        ),
         ("waivers: [{owner: a}]", "waivers[0].reason: must be given: why it is accepted"),
         ("waivers: [{reason: a}]", "waivers[0].owner: must be given: who answers for it"),
         ("waivers: [{owner: a}]", "waivers[0].expires_at: must be given: a day or a time"),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from remediation.credential import Login
+from remediation.docker_config import Login
 from remediation.readiness.keyring import SecretState, lookup, read_secret
 from tests.remediation.readiness.cluster import CONFIG, content
 

@@ -10,12 +10,14 @@ import pytest
 from remediation.label_selector import parse_selector
 from remediation.readiness.facts import ClusterFacts, Facts, NodeLogin
 from remediation.readiness.finding import Coverage, FindingClass, Severity
+from remediation.readiness.judge import Judge
 from remediation.readiness.observation import (
     Container,
     ContainerKind,
     ContainerState,
     Node,
     Owner,
+    Pod,
     PullSecret,
 )
 from remediation.readiness.target import parse_target
@@ -23,6 +25,7 @@ from tests.remediation.readiness.cluster import (
     CONFIG,
     IMAGE,
     LOGIN,
+    NOW,
     OTHER_IMAGE,
     REGISTRY,
     RUNNING,
@@ -314,6 +317,9 @@ ELSEWHERE = (NodeLogin(parse_target("quay.io")),)
         ({"kubelet_logins": LOGINS}, "a", ("bad",), FindingClass.P_POISONED),
         ({"runtime_logins": LOGINS}, "a", (), FindingClass.P_NODE),
         ({"runtime_logins": LOGINS}, "a", ("quay",), FindingClass.P_NODE),
+        ({"runtime_logins": LOGINS}, "b", (), R),
+        # Who knows whether it is malformed: then no login of the node would be used.
+        ({"kubelet_logins": LOGINS}, "a", ("theirs",), FindingClass.P_UNKNOWN),
         # The kubelet hands the stale login over, and the runtime's own is never used.
         ({"runtime_logins": LOGINS}, "a", ("docker",), R),
     ],
@@ -331,13 +337,38 @@ def test_a_login_on_the_node_counts_where_it_would_be_used(
     assert only(cluster.found(), "P_").finding_class is expected
 
 
+def test_an_image_volume_is_looked_after_whenever_a_container_is_started() -> None:
+    """The kubelet does it at each start; with restartPolicy Never that is over once all have started."""
+    volume = Container("data", IMAGE, ContainerKind.VOLUME, "Always")
+    mesh = replace(OTHER, kind=ContainerKind.SIDECAR)
+    retried = replace(OTHER, restarts=True)
+    preparing = replace(OTHER, kind=ContainerKind.INIT)
+    for containers, expected in (
+        ((volume, OTHER), N),
+        ((volume, mesh, OTHER), R),
+        ((volume, retried), R),
+        ((volume, preparing, WAITING_OTHER), R),
+    ):
+        cluster = Cluster().account("docker").secrets(docker="ours").workload()
+        cluster.pod(containers=containers, restart_policy="Never")
+
+        assert only(cluster.found(), "P_").finding_class is expected
+
+
 @pytest.mark.parametrize(
-    ("declared", "severity"), [((), Severity.BLOCKING), (LOGINS, Severity.INFO)]
+    ("declared", "severity"),
+    [
+        ({}, Severity.BLOCKING),
+        ({"kubelet_logins": LOGINS}, Severity.INFO),
+        ({"runtime_logins": LOGINS}, Severity.INFO),
+        ({"kubelet_logins": ELSEWHERE}, Severity.BLOCKING),
+    ],
+    ids=str,
 )
 def test_a_static_pod_needs_a_login_on_its_node(
-    declared: tuple[NodeLogin, ...], severity: Severity
+    declared: dict[str, Any], severity: Severity
 ) -> None:
-    cluster = Cluster(facts=facts(kubelet_logins=declared))
+    cluster = Cluster(facts=facts(**declared))
     cluster.judge.add_node(Node("n", {"pool": "a"}))
     cluster.pod(controller=Owner("Node", "n"), name="static-n", mirror=True, node="n")
 
@@ -370,6 +401,23 @@ def test_a_kubelet_that_verifies_asks_for_images_it_has(
     cluster.secrets(docker="ours").pod(containers=(container,), node="n")
 
     assert only(cluster.found(), "P_").finding_class is expected
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "ErrImagePull",
+        "ImagePullBackOff",
+        "ErrImageNeverPull",
+        "ImageInspectError",
+        "RegistryUnavailable",
+    ],
+)
+def test_an_image_that_does_not_come_is_not_there_whatever_ran_before(reason: str) -> None:
+    cluster = Cluster().account("docker").secrets(docker="ours").workload()
+    cluster.pod(containers=(replace(FAILING, reason=reason, pull_policy="IfNotPresent"),))
+
+    assert only(cluster.found(), "P_").finding_class is B
 
 
 def test_a_cluster_that_always_pulls_makes_every_restart_a_risk() -> None:
@@ -475,10 +523,35 @@ def test_a_covered_pod_that_nobody_makes_again_is_told_with_its_account() -> Non
     assert "web-1" in told.explanation
 
 
-def test_a_covered_pod_whose_account_covers_too_is_not() -> None:
-    cluster = Cluster().account("docker").secrets(docker="ours").pod("docker", controller=None)
+@pytest.mark.parametrize("account", ["", "team"])
+def test_a_covered_pod_whose_account_covers_too_is_not(account: str) -> None:
+    for names, told in ((("docker",), 0), ((), 1)):
+        cluster = Cluster().secrets(docker="ours")
+        cluster.account("docker", name="other").account(*names, name=account or "default")
+        cluster.pod("docker", controller=None, account=account)
 
-    assert not [f for f in cluster.found() if f.finding_class.startswith("SA_")]
+        found = [f.name for f in cluster.found() if f.finding_class.startswith("SA_")]
+
+        assert found == [account or "default"] * told
+
+
+def test_all_images_of_a_pod_have_to_be_covered_by_its_account_too() -> None:
+    solo = replace(RUNNING, name="second", image=f"{REGISTRY}/solo/app:1")
+    cluster = Cluster().account("narrow").secrets(docker="ours")
+    narrow = content((f"{REGISTRY}/team", LOGIN))
+    cluster.judge.add_secret(PullSecret("team", "narrow", CONFIG, narrow))
+    cluster.pod("docker", controller=None, containers=(RUNNING, solo))
+
+    assert only(cluster.found(), "SA_").severity is Severity.WARNING
+
+
+def test_secrets_that_could_not_be_listed_are_not_missing() -> None:
+    """Such a one may be malformed, and keep the node's login from being used."""
+    unread = Judge(replace(Cluster().options, facts=facts(kubelet_logins=LOGINS)))
+    unread.add_node(Node("n", {"pool": "a"}, "v1.36.0"))
+    unread.add_pod(Pod("team", "web-1", (ALWAYS,), ("docker",), node="n"))
+
+    assert only(unread.conclude(NOW).findings, "P_").finding_class is FindingClass.P_UNKNOWN
 
 
 def test_a_login_that_no_node_can_send_is_not_asked_about_and_covers_nothing() -> None:

@@ -82,7 +82,18 @@ def test_images_of_the_registry_are_known(target: str, image: str, expected: boo
         ("r.io/team", "r.io/teams", False),
         ("docker.io", "https://index.docker.io/v1/", True),
         ("docker.io", "registry-1.docker.io/library/nginx", True),
+        ("docker.io/team", "team/app:1", True),
+        ("docker.io/team", "docker run --rm TEAM/app", True),
+        ("docker.io/team/app", "team/app", True),
+        ("docker.io/team/app", "team/app@sha256:12", True),
+        ("docker.io/team/app", "team/app-debug", False),
+        ("docker.io/team", "team", False),
+        ("docker.io/team", "https://example.com/team/app", False),
+        ("docker.io/team", "quay.io/team/app", False),
+        ("docker.io/team", "my-team/app", False),
+        ("r.io/team", "team/app", False),
     ],
 )
 def test_mentions_of_the_registry_are_found(target: str, text: str, expected: bool) -> None:
     assert parse_target(target).mentioned_in(text) is expected
+    assert not expected or any(trace in text.lower() for trace in parse_target(target).traces)

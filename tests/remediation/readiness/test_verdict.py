@@ -1,17 +1,20 @@
 """The verdict, and what it makes of the registry's answers, of waivers and of what could not be read."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from remediation.credential import Login, parse_docker_config
+from remediation.docker_config import Login, parse_docker_config
 from remediation.readiness.coverage import Wanted
-from remediation.readiness.facts import Facts, WaiverRule
+from remediation.readiness.facts import ClusterFacts, Facts, NodeLogin, WaiverRule
 from remediation.readiness.finding import Coverage, FindingClass, Severity, Waiver
-from remediation.readiness.observation import Container, ContainerState
+from remediation.readiness.observation import Container, ContainerState, Owner
 from remediation.readiness.proof import Level, RegistryProof
+from remediation.readiness.request import overall
+from remediation.readiness.target import parse_target
 from remediation.readiness.verdict import Verdict, summarise, verdict_of
 from remediation.registry.verdict import LoginAnswer
 from remediation.registry.verdict import Verdict as RegistryVerdict
@@ -20,6 +23,7 @@ from tests.remediation.readiness.cluster import (
     LOGIN,
     NOW,
     REGISTRY,
+    RUNNING,
     Cluster,
     classes,
     content,
@@ -117,6 +121,25 @@ def test_a_credential_that_the_registry_refuses_covers_nothing() -> None:
     assert only(findings, "W_").coverage is Coverage.REFUSED
 
 
+@pytest.mark.parametrize("answer", [V.WRONG_CREDENTIAL, V.ACCEPTED_NO_RIGHT, V.DENIED])
+def test_a_refusal_blocks_whatever_is_said_of_pods_and_templates(answer: RegistryVerdict) -> None:
+    declared = ClusterFacts(kubelet_logins=(NodeLogin(parse_target(REGISTRY)),))
+    cluster = good(facts=Facts((declared,)))
+
+    found = cluster.found(proofs=cluster.proofs(answer))
+
+    assert [each.finding_class for each in found if each.blocks] == [FindingClass.R_REFUSED]
+    assert not only(found, "R_").doubt
+
+
+def test_an_image_that_does_not_exist_is_no_matter_of_reaching_the_registry() -> None:
+    cluster = good(evidence=Level.RIGHT)
+
+    found = only(cluster.found(proofs=cluster.proofs(V.ACCEPTED_NO_SUCH_IMAGE)), "R_")
+
+    assert found.fix.startswith("push the image, or mend its name")
+
+
 def test_repositories_with_the_same_answer_are_one_finding() -> None:
     cluster = good()
     containers = tuple(Container(n, f"{REGISTRY}/team/{n}:1") for n in "abcd")
@@ -126,6 +149,16 @@ def test_repositories_with_the_same_answer_are_one_finding() -> None:
 
     assert (found.finding_class, found.count) == (FindingClass.R_UNPROVEN, 5)
     assert found.examples[0] == f"{REGISTRY}/team/a"
+
+
+def test_repositories_that_only_pods_use_have_to_be_proven_too() -> None:
+    cluster = good()
+    image = replace(RUNNING, image=f"{REGISTRY}/solo/app:1")
+    cluster.pod("docker", name="alone", controller=None, containers=(image,))
+    proofs = [proof for proof in cluster.proofs() if proof.repository != f"{REGISTRY}/solo/app"]
+
+    assert verdict_of(cluster.found()) is Verdict.SAFE
+    assert verdict_of(cluster.found(proofs=proofs)) is Verdict.UNKNOWN
 
 
 def test_another_credential_covers_once_it_is_proven() -> None:
@@ -194,6 +227,29 @@ def test_what_is_wrong_outweighs_what_is_not_known() -> None:
         "1 x W_SA_UNPATCHED",
         "1 x W_UNKNOWN",
     ]
+
+
+@pytest.mark.parametrize(
+    ("clusters", "expected"),
+    [
+        ([], Verdict.UNKNOWN),
+        ([Verdict.SAFE], Verdict.SAFE),
+        ([Verdict.SAFE, None], Verdict.UNKNOWN),
+        ([Verdict.SAFE, Verdict.UNKNOWN], Verdict.UNKNOWN),
+        ([Verdict.SAFE, Verdict.NOT_SAFE, None], Verdict.NOT_SAFE),
+    ],
+)
+def test_the_worst_cluster_decides(clusters: list[Verdict | None], expected: Verdict) -> None:
+    assert overall(clusters) is expected
+
+
+def test_a_list_that_cannot_be_read_can_be_accepted() -> None:
+    waiver = Waiver("ops", "no jobs there", NOW + timedelta(1))
+    rule = WaiverRule(waiver, (FindingClass.C_UNREADABLE,), names=("jobs",))
+    cluster = good(facts=Facts((), (rule,)))
+    cluster.judge.add_problem("jobs", "forbidden")
+
+    assert verdict_of(cluster.found()) is Verdict.SAFE
 
 
 def test_warnings_do_not_keep_it_from_being_safe() -> None:
@@ -275,8 +331,11 @@ def test_secrets_to_be_read_are_those_that_pods_in_question_name() -> None:
     cluster = Cluster().secrets(quay="elsewhere").account("a", "docker", "quay").workload()
     cluster.workload("b", name="api").pod("c").pod("d", containers=(Container("x", "quay.io/a"),))
     cluster.account("unused", name="unused")
+    # Of a foreign controller nobody knows whether its pods get their own or those of the ServiceAccount.
+    cluster.account("e", name="builder")
+    cluster.pod("f", account="builder", controller=Owner("TaskRun", "build"))
 
-    assert cluster.judge.wanted_secrets() == (("team", "a"), ("team", "b"), ("team", "c"))
+    assert cluster.judge.wanted_secrets() == tuple(("team", name) for name in "abcef")
 
 
 def test_no_password_is_in_what_comes_out() -> None:
@@ -335,6 +394,20 @@ def test_each_login_for_a_repository_has_to_be_proven() -> None:
 
     assert verdict_of(cluster.found(proofs=[works])) is Verdict.UNKNOWN
     assert verdict_of(cluster.found(proofs=[works, away])) is Verdict.UNKNOWN
+
+
+def test_a_login_for_the_whole_registry_does_not_stand_for_that_for_a_part() -> None:
+    """The credential has one for team/ because the other does not do; a Secret that lacks it is stale, or proven."""
+    broad = Login("robot", "yesterday")
+    wanted = parse_docker_config(content((f"{REGISTRY}/team", LOGIN), (REGISTRY, broad)))
+    cluster = Cluster(wanted=Wanted("docker", wanted, "reg")).account("docker").workload()
+    cluster.secrets(docker="stale").pod("docker")
+    works = RegistryProof(f"{REGISTRY}/team/app", broad, V.WORKS)
+
+    assert FindingClass.W_STALE in {found.finding_class for found in cluster.found(proofs=[])}
+    assert FindingClass.W_COVERED_SA in {
+        found.finding_class for found in cluster.found(proofs=[works])
+    }
 
 
 def test_nobody_answers_for_a_cluster_that_was_not_seen() -> None:

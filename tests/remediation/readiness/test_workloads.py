@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from remediation.label_selector import parse_selector
 from remediation.readiness.facts import ClusterFacts, Facts, NodeLogin
 from remediation.readiness.finding import Coverage, FindingClass, Severity
 from remediation.readiness.observation import (
@@ -17,18 +18,23 @@ from remediation.readiness.observation import (
     LastApplied,
     Mention,
     Namespace,
+    Node,
     Owner,
+    PullSecret,
     Scope,
 )
 from remediation.readiness.proof import AdmissionProof, Level
 from remediation.readiness.target import parse_target
 from tests.remediation.readiness.cluster import (
+    CONFIG,
     IMAGE,
+    LOGIN,
     NOW,
     OTHER_IMAGE,
     REGISTRY,
     Cluster,
     classes,
+    content,
     only,
 )
 
@@ -198,6 +204,22 @@ def test_a_service_account_that_does_not_exist_is_told_and_does_not_block() -> N
     assert "kubectl --context prod -n team create serviceaccount nobody" in found.fix
 
 
+def test_the_account_of_a_new_namespace_comes_by_itself_and_unpatched() -> None:
+    cluster = Cluster().secrets(docker="ours").workload()
+
+    found = only(cluster.found(), "W_")
+
+    assert (found.finding_class, found.severity) == (W.W_SA_MISSING, Severity.BLOCKING)
+    assert found.doubt
+    assert found.fix.startswith("once it exists: remediator run")
+
+
+def test_a_template_with_its_own_secrets_needs_no_account_for_them() -> None:
+    cluster = Cluster().secrets(docker="ours").workload("docker")
+
+    assert only(cluster.found(), "W_").finding_class is W.W_COVERED_TEMPLATE
+
+
 @pytest.mark.parametrize(
     ("own", "listed", "expected"),
     [
@@ -212,7 +234,9 @@ def test_an_account_that_enforces_its_list_refuses_other_names(
 ) -> None:
     cluster = Cluster().secrets(**SECRETS).account(*listed, enforces=True).workload(*own)
 
-    assert only(cluster.found(), "W_").finding_class is expected
+    found = only(cluster.found(), "W_")
+
+    assert (found.finding_class, found.blocks) == (expected, expected is W.W_ENFORCED)
 
 
 def test_a_dormant_template_warns() -> None:
@@ -277,6 +301,7 @@ def test_another_tag_in_an_old_pod_is_not_the_templates() -> None:
         ("kubelet_logins", (), W.W_NODE),
         ("kubelet_logins", ("docker",), W.W_NODE),
         ("kubelet_logins", ("bad",), W.W_POISONED),
+        ("kubelet_logins", ("theirs",), W.W_UNKNOWN),
         ("runtime_logins", (), W.W_NODE),
         ("runtime_logins", ("docker",), W.W_STALE),
     ],
@@ -287,6 +312,16 @@ def test_a_login_on_every_node_covers_pods_to_come(
     declared = ClusterFacts(**{logins: (NodeLogin(parse_target(REGISTRY)),)})  # type: ignore[arg-type]
     cluster = Cluster(facts=Facts((declared,))).account(*names).workload()
     cluster.secrets(docker="stale", bad="malformed")
+
+    assert only(cluster.found(), "W_").finding_class is expected
+
+
+@pytest.mark.parametrize(("pools", "expected"), [("aa", W.W_NODE), ("ab", W.W_SA_UNPATCHED)])
+def test_pods_to_come_may_run_on_any_node(pools: str, expected: FindingClass) -> None:
+    login = NodeLogin(parse_target(REGISTRY), parse_selector("pool=a"))
+    cluster = Cluster(facts=Facts((ClusterFacts(kubelet_logins=(login,)),))).account().workload()
+    for number, pool in enumerate(pools):
+        cluster.judge.add_node(Node(f"n{number}", {"pool": pool}))
 
     assert only(cluster.found(), "W_").finding_class is expected
 
@@ -344,6 +379,18 @@ def test_an_account_that_somebody_overwrites_is_told_once(
     assert (found.kind, found.name, found.count) == ("ServiceAccount", "default", 2)
     assert found.severity is severity
     assert not found.doubt
+
+
+def test_drift_counts_for_a_template_of_which_one_image_is_covered_by_the_account() -> None:
+    solo = NodeLogin(parse_target(f"{REGISTRY}/solo"))
+    cluster = Cluster(facts=Facts((ClusterFacts(kubelet_logins=(solo,)),)))
+    cluster.judge.add_secret(
+        PullSecret("team", "docker", CONFIG, content((f"{REGISTRY}/team", LOGIN)))
+    )
+    images = (Container("main", IMAGE), Container("second", f"{REGISTRY}/solo/app"))
+    cluster.account("docker", signals=CERTAIN).workload(containers=images)
+
+    assert only(cluster.found(), "W_DRIFT").blocks
 
 
 def test_drift_of_an_account_that_covers_nothing_is_not_told() -> None:
@@ -412,7 +459,11 @@ def test_a_namespace_that_is_being_deleted_makes_no_pods() -> None:
     cluster = Cluster().account().workload().pod()
     cluster.judge.add_namespace(Namespace("team", terminating=True))
 
-    assert classes(cluster.found()) == {W.C_UNUSED}
+    found = only(cluster.found(), "N_")
+
+    assert classes([found]) == classes(cluster.found())
+    assert (found.severity, found.fix[:19]) == (Severity.WARNING, "see what keeps it f")
+    assert "is being deleted, and 1 pods and 0 workloads in it" in found.explanation
 
 
 def test_a_custom_resource_that_names_the_registry_is_doubt() -> None:
@@ -465,6 +516,8 @@ def test_a_custom_resource_whose_pods_are_judged_needs_no_word() -> None:
         (("docker",), ("quay",), W.W_TEMPLATE_SECRETS),
         # An older list of the ServiceAccount, or the controller's own: it cannot be told.
         (("quay", "docker"), ("quay",), W.W_OTHER),
+        (("quay",), ("docker",), W.W_OTHER),
+        (("quay", "docker"), ("docker",), W.W_COVERED_SA),
     ],
     ids=str,
 )
@@ -514,6 +567,21 @@ def test_an_older_replicaset_without_pods_or_with_the_same_secrets_is_no_finding
     }
 
 
+def test_an_older_replicaset_is_judged_itself_while_its_deployment_is_not_known() -> None:
+    cluster = Cluster().account()
+    cluster.workload(kind="ReplicaSet", name="web-1", controller=Owner("Deployment", "web"))
+
+    assert only(cluster.found(), "W_").name == "web-1"
+
+
+def test_a_partition_may_keep_pods_of_the_default_account() -> None:
+    cluster = Cluster().secrets(docker="ours").account().account("docker", name="builder")
+    cluster.workload(kind="StatefulSet", name="db", partial=True, account="builder")
+    cluster.pod(name="db-0", controller=Owner("StatefulSet", "db"))
+
+    assert W.W_SA_UNPATCHED in classes(cluster.found())
+
+
 def test_a_partition_keeps_the_older_template_of_a_statefulset() -> None:
     cluster = Cluster().secrets(docker="ours", quay="elsewhere").account("docker")
     cluster.workload(kind="StatefulSet", name="db", partial=True)
@@ -522,3 +590,32 @@ def test_a_partition_keeps_the_older_template_of_a_statefulset() -> None:
     found = only(cluster.found(), "W_TEMPLATE")
 
     assert (found.kind, found.name, found.blocks) == ("StatefulSet", "db", True)
+
+
+@pytest.mark.parametrize(
+    ("template", "names", "account", "expected"),
+    [
+        # It is older than the list of its ServiceAccount.
+        ((), (), "", set()),
+        ((), ("docker",), "", set()),
+        (("docker",), ("docker",), "", set()),
+        # The template of before was silent, and the ServiceAccount does not cover.
+        (("docker",), (), "", {W.W_SA_UNPATCHED}),
+        # The template of before was for another ServiceAccount.
+        ((), (), "bare", {W.W_SA_UNPATCHED}),
+        ((), ("docker",), "bare", {W.W_OTHER}),
+    ],
+    ids=str,
+)
+def test_a_partition_is_seen_by_secrets_and_account_of_the_pods(
+    template: tuple[str, ...], names: tuple[str, ...], account: str, expected: set[FindingClass]
+) -> None:
+    cluster = Cluster().secrets(docker="ours").account(name="bare")
+    cluster.account(*(() if template else ("docker",)))
+    cluster.workload(*template, kind="StatefulSet", name="db", partial=True)
+    cluster.pod(*names, name="db-0", account=account, controller=Owner("StatefulSet", "db"))
+
+    found = [each.finding_class for each in cluster.found() if each.kind == "StatefulSet"]
+
+    now = W.W_COVERED_TEMPLATE if template else W.W_COVERED_SA
+    assert {each for each in found if each.startswith("W_")} == {now} | expected

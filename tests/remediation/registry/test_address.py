@@ -2,7 +2,7 @@
 
 import pytest
 
-from remediation.registry.address import is_address, is_loopback_host, refused_address
+from remediation.registry.address import is_address, is_loopback_host, is_number, refused_address
 
 
 @pytest.mark.parametrize(
@@ -55,6 +55,22 @@ def test_this_machine_is_for_registries_on_it(address: str) -> None:
 )
 def test_a_registry_on_this_machine_is_known_by_its_name(host: str, here: bool) -> None:
     assert is_loopback_host(host) is here
+
+
+@pytest.mark.parametrize(
+    ("host", "number"),
+    [
+        ("127.1", True),
+        ("2130706433", True),
+        ("0177.0.0.1", True),
+        ("10.0.0.1.", False),
+        ("10.0.0.1", False),
+        ("1.example.com", False),
+        ("0x7f000001", False),  # a resolver says where that leads
+    ],
+)
+def test_numbers_that_are_no_addresses_are_known(host: str, number: bool) -> None:
+    assert is_number(host) is number
 
 
 def test_addresses_and_names_are_told_apart() -> None:

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from remediation.credential import DockerConfig, parse_docker_config
+from remediation.docker_config import DockerConfig, parse_docker_config
 from remediation.registry.targets import logins_for, targets
 from remediation.registry_key import effective_key, matches
 

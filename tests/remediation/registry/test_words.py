@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from remediation.credential import Login
+from remediation.docker_config import Login
 from remediation.registry.words import MOST_SHOWN, known_error, server_words, token_of
 
 LOGIN = Login("robot", "p%ss wörd+1")

@@ -1,8 +1,9 @@
-"""Runs: one worker at a time, and a late one can do nothing."""
+"""Claims: one worker at a time, and a late one can do nothing."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,7 @@ from remediation.outcome import Error, ErrorCode, Outcome
 from remediation.plan import Intent
 from remediation.status import RunStatus
 from store import keys
-from store.runs import LEASE_MS, MAX_ATTEMPTS, Claim, LeaseLost
+from store.claims import LEASE_MS, MAX_ATTEMPTS, Claim, Hold, LeaseLost
 from store.store import Store
 from tests.store.values import (
     A_CHECK,
@@ -35,12 +36,36 @@ def test_one_of_many_gets_the_run(store: Store) -> None:
 
     def claim() -> Claim | None:
         ready.wait()
-        return store.runs.claim(RUN)
+        return store.claims.take(RUN)
 
     with ThreadPoolExecutor(THREADS) as threads:
         claims = [each.result() for each in [threads.submit(claim) for _ in range(THREADS)]]
 
     assert len([claim for claim in claims if claim]) == 1
+    run = store.runs.get(RUN)
+    assert run
+    assert run.attempt == 1
+    assert [event.type for event in store.events.after(ID)][1:] == ["run.started"]
+
+
+def test_a_claim_whose_answer_was_lost_is_sent_again_and_got(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a_remediation(store)
+    script = store.claims._claim
+
+    def lost_once(**what: Any) -> Any:
+        """Do what the client of Redis does where it gets no answer."""
+        script(**what)
+        return script(**what)
+
+    monkeypatch.setattr(store.claims, "_claim", lost_once)
+
+    claim = store.claims.take(RUN)
+
+    assert claim
+    assert claim.attempt == 1
+    assert store.claims.take(RUN) is None, "another call is another claim"
     run = store.runs.get(RUN)
     assert run
     assert run.attempt == 1
@@ -60,10 +85,13 @@ def test_a_claim_is_a_lease_of_a_few_seconds(store: Store) -> None:
     assert run.started_at
 
 
-def test_a_run_whose_lease_ran_out_goes_to_the_next(store: Store) -> None:
+def test_a_run_whose_lease_ran_out_goes_to_the_next(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     a_remediation(store)
     first = a_claim(store)
     started = store.runs.get(RUN)
+    monkeypatch.setattr("store.clock.now", lambda: "2099-01-01T00:00:00.000Z")
 
     second = a_later_claim(store)
 
@@ -74,13 +102,38 @@ def test_a_run_whose_lease_ran_out_goes_to_the_next(store: Store) -> None:
     assert resumed.started_at == started.started_at
 
 
+def test_a_run_that_ends_at_this_moment_is_not_claimed(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a_remediation(store)
+    before = store.runs.get(RUN)
+    store.claims.finish(a_claim(store))
+    monkeypatch.setattr(store.claims, "_run", lambda run_id: before)
+
+    assert store.claims.take(RUN) is None
+    assert store.claims.take_to_end(RUN) is None
+    assert not store.redis.exists(keys.lease(RUN))
+
+
+def test_a_look_leaves_the_lease_as_it_is(store: Store) -> None:
+    a_remediation(store)
+    claim = a_claim(store)
+    store.redis.pexpire(keys.lease(RUN), 60_000)
+
+    assert store.claims.look(claim) is Hold.HELD
+    assert store.redis.pttl(keys.lease(RUN)) > LEASE_MS
+    let_go(store, RUN)
+    assert store.claims.look(claim) is Hold.HELD
+    assert not store.redis.exists(keys.lease(RUN))
+
+
 def test_a_run_is_not_claimed_for_ever(store: Store) -> None:
     a_remediation(store)
     for _ in range(MAX_ATTEMPTS):
         a_later_claim(store)
     let_go(store)
 
-    assert store.runs.claim(RUN) is None
+    assert store.claims.take(RUN) is None
     run = store.runs.get(RUN)
     assert run
     assert run.attempt == MAX_ATTEMPTS
@@ -88,20 +141,21 @@ def test_a_run_is_not_claimed_for_ever(store: Store) -> None:
 
 def test_a_run_that_ended_or_never_was_is_not_claimed(store: Store) -> None:
     a_remediation(store)
-    store.runs.finish(a_claim(store))
+    store.claims.finish(a_claim(store))
 
-    assert store.runs.claim(RUN) is None
-    assert store.runs.claim("rem_unknown-0") is None
+    assert store.claims.take(RUN) is None
+    assert store.claims.take("rem_unknown-0") is None
     assert store.runs.get("rem_unknown-0") is None
     assert keys.run("rem_unknown-0") not in all_keys(store)
 
 
 WRITES: dict[str, Callable[[Store, Claim], object]] = {
-    "report": lambda store, claim: store.runs.report(claim, [a_row("late")]),
-    "observed": lambda store, claim: store.runs.observed(claim, 99, ["late"]),
-    "checked": lambda store, claim: store.runs.checked(claim, A_CHECK),
-    "finish": lambda store, claim: store.runs.finish(claim),
+    "report": lambda store, claim: store.claims.report(claim, [a_row("late")]),
+    "observed": lambda store, claim: store.claims.observed(claim, 99, ["late"]),
+    "checked": lambda store, claim: store.claims.checked(claim, A_CHECK),
+    "finish": lambda store, claim: store.claims.finish(claim),
     "note": lambda store, claim: store.journal.note(claim, [("late", Intent())]),
+    "credential": lambda store, claim: store.claims.uses_credential(claim, "hmac:1"),
 }
 
 
@@ -126,18 +180,18 @@ def test_a_late_worker_neither_keeps_nor_takes_the_lease(store: Store) -> None:
     late = a_claim(store)
     a_later_claim(store)
 
-    assert not store.runs.renew(late)
-    store.runs.hand_back(late)
+    assert not store.claims.renew(late)
+    store.claims.hand_back(late)
 
     assert store.redis.get(keys.lease(RUN)) == "2"
 
 
-@pytest.mark.parametrize("name", ["report", "observed", "checked", "note"])
+@pytest.mark.parametrize("name", ["report", "observed", "checked", "note", "credential"])
 def test_nothing_is_written_after_the_end(store: Store, name: str) -> None:
     """The status was made of the rows: later ones would belie it."""
     a_remediation(store)
     claim = a_claim(store)
-    store.runs.finish(claim)
+    store.claims.finish(claim)
 
     with pytest.raises(LeaseLost):
         WRITES[name](store, claim)
@@ -145,7 +199,7 @@ def test_nothing_is_written_after_the_end(store: Store, name: str) -> None:
     assert stored(store) == []
 
 
-@pytest.mark.parametrize("name", ["report", "observed", "checked", "finish", "note"])
+@pytest.mark.parametrize("name", ["report", "observed", "checked", "finish", "note", "credential"])
 def test_nothing_is_written_for_a_run_that_is_gone(store: Store, name: str) -> None:
     a_remediation(store)
     claim = a_claim(store)
@@ -161,7 +215,7 @@ def test_what_the_registries_said_stays_with_the_run(store: Store) -> None:
     a_remediation(store)
     claim = a_claim(store)
 
-    store.runs.checked(claim, A_CHECK)
+    store.claims.checked(claim, A_CHECK)
     later = a_later_claim(store)
 
     assert later.run.registry_check == A_CHECK
@@ -179,19 +233,19 @@ def test_renewing_keeps_the_lease_even_after_it_ran_out(store: Store) -> None:
     claim = a_claim(store)
     store.redis.pexpire(keys.lease(RUN), 500)
 
-    assert store.runs.renew(claim)
+    assert store.claims.renew(claim)
     assert store.redis.pttl(keys.lease(RUN)) > 500
     let_go(store)
-    assert store.runs.renew(claim)
+    assert store.claims.renew(claim)
 
     assert store.redis.get(keys.lease(RUN)) == "1"
-    assert store.runs.claim(RUN) is None
+    assert store.claims.take(RUN) is None
 
 
 def test_a_lease_handed_back_is_free_at_once(store: Store) -> None:
     a_remediation(store)
 
-    store.runs.hand_back(a_claim(store))
+    store.claims.hand_back(a_claim(store))
 
     assert a_claim(store).attempt == 2
 
@@ -199,9 +253,9 @@ def test_a_lease_handed_back_is_free_at_once(store: Store) -> None:
 def test_a_lease_is_not_renewed_after_the_end(store: Store) -> None:
     a_remediation(store)
     claim = a_claim(store)
-    store.runs.finish(claim)
+    store.claims.finish(claim)
 
-    assert not store.runs.renew(claim)
+    assert not store.claims.renew(claim)
     assert keys.lease(RUN) not in all_keys(store)
 
 
@@ -210,7 +264,7 @@ def test_the_observation_is_kept(store: Store) -> None:
     fresh = store.runs.get(RUN)
     claim = a_claim(store)
 
-    store.runs.observed(claim, 7, ["tpyo"])
+    store.claims.observed(claim, 7, ["tpyo"])
 
     run = store.runs.get(RUN)
     assert fresh
@@ -229,9 +283,9 @@ def test_what_is_reported_twice_counts_once(store: Store) -> None:
     claim = a_claim(store)
     rows = [a_row("a"), a_row("b", Outcome.FAILED)]
 
-    assert store.runs.report(claim, rows) == 2
-    assert store.runs.report(claim, rows) == 0
-    assert store.runs.report(claim, [*rows, a_row("c")]) == 1
+    assert store.claims.report(claim, rows) == 2
+    assert store.claims.report(claim, rows) == 0
+    assert store.claims.report(claim, [*rows, a_row("c")]) == 1
 
     run = store.runs.get(RUN)
     assert run
@@ -242,7 +296,7 @@ def test_what_is_reported_twice_counts_once(store: Store) -> None:
 def test_a_namespace_in_one_report_twice_counts_once(store: Store) -> None:
     a_remediation(store)
 
-    assert store.runs.report(a_claim(store), [a_row("a"), a_row("a", Outcome.FAILED)]) == 1
+    assert store.claims.report(a_claim(store), [a_row("a"), a_row("a", Outcome.FAILED)]) == 1
     assert stored(store) == [a_row("a")]
 
 
@@ -252,9 +306,9 @@ def test_the_first_row_of_a_namespace_stays_whatever_a_later_attempt_says(
     store: Store, first: Outcome, again: Outcome
 ) -> None:
     a_remediation(store)
-    store.runs.report(a_claim(store), [a_row("a", first)])
+    store.claims.report(a_claim(store), [a_row("a", first)])
 
-    assert store.runs.report(a_later_claim(store), [a_row("a", again)]) == 0
+    assert store.claims.report(a_later_claim(store), [a_row("a", again)]) == 0
 
     run = store.runs.get(RUN)
     assert run
@@ -267,20 +321,20 @@ def test_names_that_begin_alike_are_different_namespaces(store: Store) -> None:
     claim = a_claim(store)
     names = ["a-b", "a", "ab!", "a.b", "ab", "a-b-c"]
 
-    assert [store.runs.report(claim, [a_row(name)]) for name in names] == [1] * 6
+    assert [store.claims.report(claim, [a_row(name)]) for name in names] == [1] * 6
 
 
 def test_a_report_of_nothing_is_harmless(store: Store) -> None:
     a_remediation(store)
 
-    assert store.runs.report(a_claim(store), []) == 0
+    assert store.claims.report(a_claim(store), []) == 0
     assert store.events.after(ID)[-1].type == "run.started"
 
 
 def test_a_report_is_told_to_those_who_follow(store: Store) -> None:
     a_remediation(store)
 
-    store.runs.report(a_claim(store), [a_row("a"), a_row("b", Outcome.FAILED)])
+    store.claims.report(a_claim(store), [a_row("a"), a_row("b", Outcome.FAILED)])
 
     event = store.events.after(ID)[-1]
     assert event.type == "run.progress"
@@ -296,9 +350,9 @@ def test_a_report_is_told_to_those_who_follow(store: Store) -> None:
 def test_a_run_ends_as_its_rows_say(store: Store) -> None:
     a_remediation(store)
     claim = a_claim(store)
-    store.runs.report(claim, [a_row("a"), a_row("b", Outcome.FAILED)])
+    store.claims.report(claim, [a_row("a"), a_row("b", Outcome.FAILED)])
 
-    assert store.runs.finish(claim) == 0
+    assert store.claims.finish(claim) == 0
 
     run = store.runs.get(RUN)
     assert run
@@ -313,7 +367,7 @@ def test_a_run_may_end_with_an_error_of_its_own(store: Store) -> None:
     a_remediation(store, clusters=["eu-1", "us-1"])
     error = Error(ErrorCode.UNREACHABLE, "no answer", "look", 503, "nodes//a")
 
-    assert store.runs.finish(a_claim(store), error, RunStatus.UNREACHABLE) == 1
+    assert store.claims.finish(a_claim(store), error, RunStatus.UNREACHABLE) == 1
 
     run = store.runs.get(RUN)
     assert run
@@ -324,10 +378,10 @@ def test_a_run_may_end_with_an_error_of_its_own(store: Store) -> None:
 def test_ending_twice_changes_nothing(store: Store) -> None:
     a_remediation(store, clusters=["eu-1", "us-1"])
     claim = a_claim(store)
-    store.runs.finish(claim, status=RunStatus.FAILED)
+    store.claims.finish(claim, status=RunStatus.FAILED)
     before = store.runs.get(RUN), store.events.after(ID)
 
-    assert store.runs.finish(claim, Error(ErrorCode.INTERNAL, "x"), RunStatus.SUCCEEDED) == 1
+    assert store.claims.finish(claim, Error(ErrorCode.INTERNAL, "x"), RunStatus.SUCCEEDED) == 1
 
     assert (store.runs.get(RUN), store.events.after(ID)) == before
     assert [run.id for run in store.runs.active()] == [f"{ID}-1"]
@@ -339,3 +393,7 @@ def test_without_lease_are_those_that_nobody_works_on(store: Store) -> None:
 
     assert [run.id for run in store.runs.without_lease(store.runs.active())] == [f"{ID}-1"]
     assert store.runs.without_lease([]) == []
+    store.claims.finish(a_later_claim(store))
+    ended = store.runs.get(RUN)
+    assert ended
+    assert store.runs.without_lease([ended]) == []

@@ -1,0 +1,119 @@
+"""What a run is about to do: the cluster is observed, plans are made, the credential is proven, intents are noted."""
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from typing import Any
+
+from remediation.outcome import Error, ErrorCode, Outcome
+from remediation.plan import NamespacePlan, Task, carry_over, gone_result
+from remediation.registry.check import CheckResult, refusal
+from remediation.request import RegistryCheck
+from remediation.selection import missing_names
+from worker.execution import REACH_SECONDS, Execution, RunFailed
+from worker.faults import Fault
+from worker.observe import observe
+from worker.registry_check import check
+from worker.session import Session
+
+_LEFT_ALONE = (Outcome.IGNORED, Outcome.SKIPPED)
+
+
+async def plans_for(execution: Execution, session: Session) -> list[NamespacePlan]:
+    """Observe the cluster, decide, have the credential proven, and note what is intended.
+
+    Raises RunFailed and LeaseLost.
+    """
+    claim, task, store = execution.claim, execution.task, execution.store
+    try:
+        async with asyncio.timeout(execution.remaining):
+            await session.reach(REACH_SECONDS)
+            observation = await observe(session, task.to_observe)
+    except TimeoutError:
+        raise RunFailed(execution.too_late) from None
+    except Fault as fault:
+        raise execution.failed(fault.error) from None
+    plans = [plan for state in observation.states if (plan := task.plan(state))]
+    missing: tuple[str, ...] = ()
+    if task.exactly is None:
+        missing = missing_names(task.request, observation.present)
+    else:
+        gone = sorted(task.exactly - observation.present)
+        plans += [NamespacePlan(name, gone_result(name)) for name in gone]
+    _check_number(execution, plans)
+    names = {plan.namespace for plan in plans}
+    run_id = claim.run.id
+    if claim.attempt > 1:
+        done = await asyncio.to_thread(store.results.namespaces, run_id)
+        intents = await asyncio.to_thread(store.journal.intents, run_id)
+        plans = [
+            carry_over(plan, intents[plan.namespace]) if plan.namespace in intents else plan
+            for plan in plans
+            if plan.namespace not in done
+        ]
+        names |= done
+    # Before the journal, which tells what may have been written.
+    await prove(execution, session, [plan for plan in plans if not plan.settled])
+    await asyncio.to_thread(store.claims.observed, claim, len(names), missing)
+    if not task.request.dry_run:
+        intents_now = [(plan.namespace, plan.intent) for plan in plans if not plan.settled]
+        await asyncio.to_thread(store.journal.note, claim, intents_now)
+    return plans
+
+
+def _check_number(execution: Execution, plans: Sequence[NamespacePlan]) -> None:
+    """Raise RunFailed for more namespaces than the caller may have touched; nothing is written yet."""
+    most = execution.most_namespaces
+    touched = sum(
+        1 for plan in plans if plan.settled is None or plan.settled.outcome not in _LEFT_ALONE
+    )
+    if most is not None and touched > most:
+        raise RunFailed(
+            Error(
+                ErrorCode.TOO_MANY_NAMESPACES,
+                f"the request is about {touched} namespaces here, and the caller's role allows {most} on a cluster",
+                "name fewer with 'namespaces', leave some out with 'ignore', or ask somebody with another role",
+            )
+        )
+
+
+async def prove(
+    execution: Execution, session: Session, open_plans: Sequence[NamespacePlan]
+) -> None:
+    """Have the credential proven before anything is written with it. Raises RunFailed if that is refused."""
+    task, run = execution.task, execution.claim.run
+    wanted = task.request.registry_check
+    if not isinstance(task, Task) or wanted is RegistryCheck.SKIP or not open_plans:
+        return
+    # What an earlier attempt was told holds for the whole run: it may have begun to write.
+    result = run.registry_check
+    if result is None:
+        namespaces = {plan.namespace for plan in open_plans}
+        asking = check(
+            session, task.credential, execution.registries, namespaces, execution.user_agent
+        )
+        try:
+            async with asyncio.timeout(execution.remaining):
+                result = await _unless_cancelled(asking, execution.cancelled)
+        except TimeoutError:
+            raise RunFailed(execution.too_late) from None
+        except Fault as fault:
+            raise execution.failed(fault.error) from None
+        if result is None:
+            return  # cancelled: what is left is reported as such
+        await asyncio.to_thread(execution.store.claims.checked, execution.claim, result)
+    if error := refusal(result, wanted):
+        raise RunFailed(error)
+
+
+async def _unless_cancelled(
+    asking: Coroutine[Any, Any, CheckResult], cancelled: asyncio.Event
+) -> CheckResult | None:
+    """Return what was asked for, None once the run is cancelled."""
+    question, watch = asyncio.create_task(asking), asyncio.create_task(cancelled.wait())
+    try:
+        await asyncio.wait((question, watch), return_when=asyncio.FIRST_COMPLETED)
+        return question.result() if question.done() else None
+    finally:
+        watch.cancel()
+        question.cancel()
+        await asyncio.gather(question, watch, return_exceptions=True)
