@@ -111,7 +111,8 @@ def _decide(
 def _show(remediation: JsonObject, approval: JsonObject) -> None:
     """Say what will be done, on standard error."""
     by, until = clean(approval.get("requested_by")), clean(approval.get("expires_at"))
-    click.echo(f"{clean(remediation.get('id'))}, asked for by {by}, waits until {until}", err=True)
+    waits = f", waits until {until}" if approval.get("state") == "pending" else ""
+    click.echo(f"{clean(remediation.get('id'))}, asked for by {by}{waits}", err=True)
     for name in ("retry_of", "undo_of"):
         if other := clean(remediation.get(name)):
             click.echo(f"  {name}: {other}", err=True)

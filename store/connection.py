@@ -16,9 +16,7 @@ _PROMPT_SECONDS = 8
 _HEALTH_CHECK_SECONDS = 15
 
 PATIENT = 90  # retries: over a minute, for workers, to whom a restart of Redis is a pause
-PROMPT = (
-    3  # retries: under a second, for callers, who are better served by a 503; none after a silence
-)
+PROMPT = 3  # retries: under a second, for callers, who are better served by a 503
 
 StoreUnavailable = RedisError
 

@@ -55,6 +55,19 @@ def test_a_decision_shows_what_it_is_about_and_sends_its_digest(
     assert ended.stdout == f"{ID} is approved and queued\n"
 
 
+@pytest.mark.parametrize(("state", "waits"), [("pending", True), ("approved", False)])
+def test_only_what_is_not_decided_waits(
+    api: StubApi, run: Remediator, state: str, waits: bool
+) -> None:
+    known = {**held(), "approval": {**APPROVAL, "state": state}}
+    api.on("GET", f"/remediations/{ID}", Reply(known))
+    api.on("POST", f"/remediations/{ID}/approve", Reply(known))
+
+    ended = run("approve", ID, "--yes")
+
+    assert ("waits until" in ended.stderr) is waits
+
+
 def test_a_decision_is_not_made_without_a_yes(api: StubApi, run: Remediator) -> None:
     api.on("GET", f"/remediations/{ID}", Reply(held()))
 
