@@ -8,8 +8,9 @@ from remediation.readiness import account_findings, place_findings
 from remediation.readiness.call import Call
 from remediation.readiness.coverer import Coverer
 from remediation.readiness.finding import Finding, FindingClass, Severity
-from remediation.readiness.futures import accounts_in_use, makers
+from remediation.readiness.futures import Maker, accounts_in_use, makers
 from remediation.readiness.judgement import Judgement, Renewal, count, in_order
+from remediation.readiness.mentioned import Explanations
 from remediation.readiness.observation import Owner
 from remediation.readiness.pods import PodGroup, judge_pod
 from remediation.readiness.proof import AdmissionProof, Level, RegistryProof
@@ -68,9 +69,13 @@ class Conclusion:
             *account_findings.renewing(kept, self._renewed_badly),
             *account_findings.unused(kept, accounts_in_use(kept, self._makers)),
             *self._judge_registry(),
-            *place_findings.mentioned(kept, self._makers),
+            *(
+                explained := Explanations(kept, self._makers, self._coverer, self._is_well)
+            ).findings(),
             *place_findings.left_out(
-                kept, {name: (n[0], n[1], n[2]) for name, n in self._left_out.items()}
+                kept,
+                {name: (n[0], n[1], n[2]) for name, n in self._left_out.items()},
+                explained.left_out(),
             ),
             *place_findings.unreadable(kept),
             *self._not_asked(),
@@ -246,6 +251,9 @@ class Conclusion:
                 number=len(missing),
                 examples=missing[:_EXAMPLES],
             )
+
+    def _is_well(self, maker: Maker) -> bool:
+        return self._well.get((maker.future.namespace, maker.future.owner), False)
 
     def _leave_out(self, namespace: str, workloads: int, number: int, well: bool) -> None:
         if workloads and self._kept.going(namespace):

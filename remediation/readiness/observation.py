@@ -71,10 +71,14 @@ class Container:
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """The controller of an object: the owner reference with `controller: true`."""
+    """The controller of an object: the owner reference with `controller: true`.
+
+    `group` is its API group, "" for the groups of the built-in workloads.
+    """
 
     kind: str
     name: str
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,14 +200,37 @@ class Pod:
 
 
 @dataclass(frozen=True, slots=True)
+class Pull:
+    """What an object names, in the object at the path `place`, for pulling: Secrets, or a ServiceAccount."""
+
+    place: str
+    secrets: tuple[str, ...] = ()
+    account: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Mention:
-    """A custom resource that names the registry: in `field` (a path such as spec.image) stands `text`."""
+    """An object that is no judged template and names the registry: in `field` (a path such as spec.image) is `text`.
+
+    `controller` controls it. `use` is the path of the pod spec that the field is in, else the field itself. `pulls` are
+    all that the object says about pulling. `more` tells that it names the registry in more fields than were looked at.
+    """
 
     namespace: str
     kind: str
     name: str
     field: str
     text: str
+    group: str = ""
+    controller: Owner | None = None
+    use: str = ""
+    pulls: tuple[Pull, ...] = ()
+    more: bool = False
+
+    @property
+    def owner(self) -> Owner:
+        """The object, as what it controls names it."""
+        return Owner(self.kind, self.name, self.group)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,7 @@
 """Custom resources that name the registry: found by discovery, within bounds, where the account may list them."""
 
 from collections.abc import AsyncIterator, Collection, Iterator
-from itertools import islice
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -11,7 +10,9 @@ from remediation.readiness.observation import Mention
 from worker.faults import Call, Fault, Gone
 from worker.observe import decode
 from worker.readiness.lists import Lists
-from worker.readiness.wire_meta import kind_of
+from worker.readiness.texts import About, mentions_of
+from worker.readiness.traces import Traces
+from worker.readiness.wire_meta import WireMeta, kind_of, strange_group
 
 # Groups of the API server itself and of metrics: what runs pods among them is read as such, the rest names no image to
 # pull. Others end in .k8s.io as well, such as Spark's sparkoperator.k8s.io, and run pods.
@@ -46,7 +47,6 @@ _OWN_GROUPS = (
 )
 _MOST_KINDS = 300
 _MOST_TOLD = 10
-_MOST_TEXTS = 2000  # with a trace, in one object: it is named by the first of them
 
 
 class _Resource(msgspec.Struct, gc=False):
@@ -72,7 +72,12 @@ class _GroupList(msgspec.Struct, gc=False):
     groups: list[_Group] = []
 
 
+class _Object(msgspec.Struct, gc=False):
+    metadata: WireMeta = msgspec.field(default_factory=WireMeta)
+
+
 _Found = TypeVar("_Found")
+_META = msgspec.json.Decoder(_Object)
 
 
 async def mentions(lists: Lists, traces: Collection[str]) -> AsyncIterator[Mention]:
@@ -80,17 +85,18 @@ async def mentions(lists: Lists, traces: Collection[str]) -> AsyncIterator[Menti
 
     Kinds that cannot be listed are in `lists.refused` as one, `customresources`, for the word of somebody who knows.
     """
-    sought = [trace.encode() for trace in traces]
+    sought = Traces(traces)
     kinds = await _kinds(lists)
     for path, name, kind in kinds[:_MOST_KINDS]:
         try:
             async for page in lists.pages(path, msgspec.Raw, name=name):
                 for raw in page:
                     # Most name no registry: their text alone says so, undecoded.
-                    lowered = bytes(raw).lower()
-                    if any(trace in lowered for trace in sought):
-                        for mention in _of_object(kind, msgspec.json.decode(raw), traces):
+                    if sought.may_stand_in(bytes(raw)):
+                        for mention in mentions_in(raw, kind, name.partition(".")[2], sought):
                             yield mention
+        except RecursionError:
+            lists.refused[name] = "an object is nested too deeply"
         except Fault as fault:
             # One kind whose conversion or server is broken; a cluster that is away says so to the next question.
             lists.refused[name] = fault.error.detail
@@ -100,6 +106,13 @@ async def mentions(lists: Lists, traces: Collection[str]) -> AsyncIterator[Menti
         more = f" and {len(unseen) - _MOST_TOLD} more" if len(unseen) > _MOST_TOLD else ""
         told = f"{', '.join(unseen[:_MOST_TOLD])}{more}"
         lists.refused["customresources"] = f"these kinds could not be listed: {told}"
+
+
+def mentions_in(raw: msgspec.Raw, kind: str, group: str, traces: Traces) -> Iterator[Mention]:
+    """Yield where an object of a kind names a registry. Raises RecursionError."""
+    meta = _META.decode(raw).metadata
+    about = About(meta.namespace, strange_group(group), kind, meta.name, meta.controller)
+    yield from mentions_of(about, msgspec.json.decode(raw), traces)
 
 
 async def _kinds(lists: Lists) -> list[tuple[str, str, str]]:
@@ -136,31 +149,3 @@ async def _discover(lists: Lists, path: str, kind: type[_Found]) -> _Found | Non
             raise
         lists.refused[path] = fault.error.detail
     return None
-
-
-def _of_object(kind: str, document: dict[str, Any], traces: Collection[str]) -> Iterator[Mention]:
-    meta = document.get("metadata") or {}
-    namespace, name = str(meta.get("namespace", "")), str(meta.get("name", ""))
-    told = {key: value for key, value in document.items() if key not in ("metadata", "status")}
-    named = (
-        (place, text)
-        for place, text in _texts(told)
-        if any(trace in text.lower() for trace in traces)
-    )
-    for place, text in islice(named, _MOST_TEXTS):
-        yield Mention(namespace, kind, name, place, text)
-
-
-def _texts(document: object) -> Iterator[tuple[str, str]]:
-    """Yield each text, and each name of a member, with its path, such as spec.containers[0].image."""
-    waiting: list[tuple[str, object]] = [("", document)]
-    while waiting:
-        place, value = waiting.pop()
-        if isinstance(value, str):
-            yield place, value
-        elif isinstance(value, dict):
-            inner = [(f"{place}.{key}" if place else key, each) for key, each in value.items()]
-            yield from ((where, key) for (where, _), key in zip(inner, value, strict=True))
-            waiting += reversed(inner)
-        elif isinstance(value, list):
-            waiting += reversed([(f"{place}[{n}]", each) for n, each in enumerate(value)])

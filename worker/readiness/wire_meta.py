@@ -15,6 +15,11 @@ def kind_of(kind: str, group: str) -> str:
     return f"{kind}.{group}" if strange else kind
 
 
+def strange_group(group: str) -> str:
+    """Return the API group of a kind, "" for the groups of the built-in workloads."""
+    return "" if group in _BUILT_IN_GROUPS else group
+
+
 class WireOwner(msgspec.Struct, gc=False):
     """An owner reference."""
 
@@ -44,7 +49,7 @@ class WireMeta(msgspec.Struct, gc=False):
         for owner in self.ownerReferences or ():
             if owner.controller:
                 group = owner.apiVersion.rpartition("/")[0]
-                return Owner(kind_of(owner.kind, group), owner.name)
+                return Owner(kind_of(owner.kind, group), owner.name, strange_group(group))
         return None
 
     @property

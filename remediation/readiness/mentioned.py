@@ -1,0 +1,249 @@
+"""Findings about objects that are no judged template and name the registry: custom resources and the like.
+
+A field is explained by judged pods that its object controls, of the same image and the same pull configuration; each
+workload explains one field. Everything else is in doubt: what a controller does with a field cannot be seen.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from remediation.image import ImageReference
+from remediation.readiness.call import Call
+from remediation.readiness.coverer import Coverer
+from remediation.readiness.finding import Finding, FindingClass, Severity
+from remediation.readiness.futures import Maker
+from remediation.readiness.observation import Mention, Owner, Pull, Scope
+from remediation.readiness.reduction import Reduction
+from remediation.readiness.rows import Decision, rows
+
+_Place = tuple[str, Owner]
+_MOST_LINKS = 5
+_WAIVE = "find out how it logs in, then waive this with an owner and a date"
+
+
+@dataclass(frozen=True, slots=True)
+class _Use:
+    """What makes one kind of pod in an object: its fields that are images, and what applies to pulling them."""
+
+    mentions: tuple[Mention, ...]
+    images: frozenset[ImageReference]
+    secrets: Pull | None
+    account: Pull | None
+
+
+class Explanations:
+    """Which fields of custom resources are accounted for by pods that are judged."""
+
+    def __init__(
+        self,
+        kept: Reduction,
+        makers: Iterable[Maker],
+        coverer: Coverer,
+        well: Callable[[Maker], bool],
+    ) -> None:
+        self._kept = kept
+        self._coverer = coverer
+        self._links = {
+            (mention.namespace, mention.owner): mention.controller
+            for mention in kept.mentions
+            if mention.controller
+        }
+        self._by_owner: dict[_Place, list[Maker]] = {}
+        for maker in makers:
+            # One that wants no pods says nothing of those to come, unless they would be well.
+            if not maker.future.dormant or well(maker):
+                for owner in self._owners(maker):
+                    place = (maker.future.namespace, owner)
+                    self._by_owner.setdefault(place, []).append(maker)
+
+    def findings(self) -> Iterator[Finding]:
+        """Yield a finding for each field in judged namespaces, and outside of all."""
+        for (namespace, owner), mentions in self._objects(judged=True):
+            calls = self._calls(namespace, owner, mentions)
+            for mention in mentions:
+                # An image holds no secret. Any other text may: a URL with a login, a docker config. It is not told.
+                image = self._kept.image(mention.text)
+                told = mention.text if image else str(self._kept.options.target)
+                call = _call(mention, told, calls.get(id(mention)))
+                yield from rows(
+                    self._kept.options.cluster, namespace, owner, [Decision(told, call)]
+                )
+
+    def left_out(self) -> Mapping[str, int]:
+        """Return how many objects are in doubt in each namespace that is not judged."""
+        return Counter(
+            namespace
+            for (namespace, owner), mentions in self._objects(judged=False)
+            if len(mentions) > list(self._calls(namespace, owner, mentions).values()).count("")
+        )
+
+    def _objects(self, *, judged: bool) -> Iterator[tuple[_Place, list[Mention]]]:
+        objects: dict[_Place, list[Mention]] = {}
+        for mention in self._kept.mentions:
+            inside = not mention.namespace or self._kept.scope(mention.namespace) is Scope.JUDGED
+            if inside is judged:
+                objects.setdefault((mention.namespace, mention.owner), []).append(mention)
+        yield from objects.items()
+
+    def _calls(
+        self, namespace: str, owner: Owner, mentions: Sequence[Mention]
+    ) -> Mapping[int, str]:
+        """Return for the fields that are images, by id, why they are in doubt, "" if they are explained."""
+        uses = self._uses(mentions)
+        makers = self._by_owner.get((namespace, owner), [])
+        taken: set[tuple[int, ImageReference]] = set()
+        found: dict[int, str] = {}
+        for use in sorted(uses, key=lambda use: not (use.secrets or use.account)):
+            why = self._take(namespace, use, makers, taken)
+            found |= dict.fromkeys(map(id, use.mentions), why)
+        strays = self._strays(namespace, mentions, uses, makers)
+        if strays:
+            why = f"It also names {strays[0]}, which is not what its judged pods have. "
+            found = {field: doubt or why for field, doubt in found.items()}
+        return found
+
+    def _take(
+        self,
+        namespace: str,
+        use: _Use,
+        makers: Sequence[Maker],
+        taken: set[tuple[int, ImageReference]],
+    ) -> str:
+        """Use a workload up for a use; return why none explains it, "" for one that does."""
+        why = ""
+        fitting = [
+            (number, maker)
+            for number, maker in enumerate(makers)
+            if use.images <= {self._kept.image(text) for text in maker.images}
+        ]
+        # One that has just this configuration first: another field may need the one that is covered either way.
+        fitting.sort(key=lambda one: not self._same(one[1], use))
+        for number, maker in fitting:
+            if any((number, image) in taken for image in use.images):
+                why = (
+                    why
+                    or "Pods that it controls use this image, and another field of it accounts for them. "
+                )
+            elif self._same(maker, use) or self._covered(namespace, use):
+                taken |= {(number, image) for image in use.images}
+                return ""
+            else:
+                named = _named(use.secrets if use.secrets else use.account)
+                why = f"It names {named}, which is not what its judged pods have. "
+        return why or " "
+
+    @staticmethod
+    def _same(maker: Maker, use: _Use) -> bool:
+        future = maker.future
+        return (use.secrets is None or set(use.secrets.secrets) == set(future.own)) and (
+            use.account is None or use.account.account == future.account_name
+        )
+
+    def _covered(self, namespace: str, use: _Use) -> bool:
+        """Tell whether what applies to a use covers it whichever of it is used."""
+        return all(
+            self._covers(namespace, pull, use.images) for pull in (use.secrets, use.account) if pull
+        )
+
+    def _covers(self, namespace: str, pull: Pull, images: Iterable[ImageReference]) -> bool:
+        names = pull.secrets
+        if pull.account:
+            account = self._kept.accounts.get((namespace, pull.account))
+            names = account.pull_secrets if account else ()
+        return all(
+            self._coverer.cover(namespace, names, image.repository).covers for image in images
+        )
+
+    def _strays(
+        self,
+        namespace: str,
+        mentions: Sequence[Mention],
+        uses: Sequence[_Use],
+        makers: Sequence[Maker],
+    ) -> list[str]:
+        """Return what an object names for pulling elsewhere than above its images, if nothing accounts for it."""
+        applied = {pull for use in uses for pull in (use.secrets, use.account) if pull}
+        images = {image for use in uses for image in use.images}
+        own = [set(maker.future.own) for maker in makers]
+        accounts = {maker.future.account_name for maker in makers}
+        return [
+            _named(pull)
+            for pull in dict.fromkeys(mentions[0].pulls)
+            if pull not in applied
+            and not (pull.account in accounts if pull.account else set(pull.secrets) in own)
+            and not self._covers(namespace, pull, images)
+        ]
+
+    def _uses(self, mentions: Sequence[Mention]) -> tuple[_Use, ...]:
+        by_use: dict[str, list[Mention]] = {}
+        for mention in mentions:
+            if self._kept.image(mention.text) and not mention.more:
+                by_use.setdefault(mention.use, []).append(mention)
+        return tuple(
+            _Use(
+                tuple(alike),
+                frozenset(image for one in alike if (image := self._kept.image(one.text))),
+                _nearest(
+                    pull for pull in alike[0].pulls if _encloses(pull, alike[0]) and pull.secrets
+                ),
+                _nearest(
+                    pull for pull in alike[0].pulls if _encloses(pull, alike[0]) and pull.account
+                ),
+            )
+            for alike in by_use.values()
+        )
+
+    def _owners(self, maker: Maker) -> Iterator[Owner]:
+        """Yield what makes the pods and what controls that, up to the custom resource that somebody wrote."""
+        future = maker.future
+        reduced = self._kept.workloads.get((future.namespace, future.owner.kind, future.owner.name))
+        owner = reduced.workload.controller if reduced else None
+        yield future.owner
+        for _ in range(_MOST_LINKS):
+            if owner is None:
+                return
+            yield owner
+            owner = self._links.get((future.namespace, owner))
+
+
+def _encloses(pull: Pull, mention: Mention) -> bool:
+    return not pull.place or mention.field.startswith((f"{pull.place}.", f"{pull.place}["))
+
+
+def _nearest(pulls: Iterable[Pull]) -> Pull | None:
+    return max(pulls, key=lambda pull: len(pull.place), default=None)
+
+
+def _named(pull: Pull | None) -> str:
+    if pull is None:
+        return "nothing"
+    if pull.account:
+        return f"ServiceAccount '{pull.account}'"
+    return f"the Secrets {', '.join(map(repr, pull.secrets))}"
+
+
+def _call(mention: Mention, told: str, why: str | None) -> Call:
+    if mention.more:
+        return Call(
+            FindingClass.W_OTHER,
+            Severity.BLOCKING,
+            "It names the registry in more fields than are looked at: what the rest say is not known.",
+            _WAIVE,
+            doubt=True,
+        )
+    where = f"Its field {mention.field}" if mention.field else "It"
+    said = f"{where} names the registry: {told}."
+    if why == "":
+        return Call(
+            FindingClass.W_OTHER,
+            Severity.INFO,
+            f"{said} The pods that it controls use this image, and are judged themselves.",
+        )
+    return Call(
+        FindingClass.W_OTHER,
+        Severity.BLOCKING,
+        f"{said} {(why or '').lstrip()}What its controller does with it, and with which login, cannot be seen.",
+        _WAIVE,
+        doubt=True,
+    )

@@ -1,0 +1,276 @@
+"""Custom resources and admission on a real API server: what cannot be seen to be covered is never called safe."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controlplane.cluster import Cluster
+from tests.e2e.custom import DEEP, kinds, mutating_policy, resource
+from tests.e2e.fleet import Space, docker_config, write_least_privileged
+from tests.e2e.readiness import IMAGE, Place, found, judged
+from tests.e2e.registry import known_registry
+from tests.e2e.service import Service
+
+BUSYBOX = "docker.io/library/busybox:1"
+PROXY = "registry.example.com/infra/proxy:1"
+KINDS = {
+    "clusters.db.example.com": "Cluster",
+    "clusters.other.example.com": "Cluster",
+    "clonesets.apps.kruise.io": "CloneSet",
+    "rollouts.argoproj.io": "Rollout",
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def custom_kinds(clusters: tuple[Cluster, ...]) -> Iterator[None]:
+    with kinds(clusters[0], KINDS):
+        yield
+
+
+@pytest.fixture(scope="module")
+def deep(
+    tmp_path_factory: pytest.TempPathFactory, clusters: tuple[Cluster, ...], credentials: Path
+) -> Iterator[Service]:
+    """A service that may read other Secrets and ask for admission."""
+    directory = tmp_path_factory.mktemp("deep")
+    kubeconfig = write_least_privileged(directory / "kubeconfig", clusters, *DEEP)
+    with known_registry(directory / "known") as environment:
+        running = Service(directory, [kubeconfig], credentials, environment)
+        yield running
+        running.stop()
+
+
+def in_line(space: Space) -> Place:
+    """Return a namespace whose account names the Secret, which holds the login."""
+    return Place(space, ("docker",)).secret()
+
+
+def owned(place: Place, owner: dict[str, Any], name: str = "db", **spec: Any) -> Place:
+    """Make a StatefulSet that a custom resource controls."""
+    template = {
+        "metadata": {"labels": {"app": name}},
+        "spec": {"containers": [{"name": "main", "image": IMAGE}], **spec},
+    }
+    body = {"selector": {"matchLabels": {"app": name}}, "serviceName": name, "template": template}
+    metadata = {"name": name, "ownerReferences": [owner]}
+    path = f"/apis/apps/v1/namespaces/{place.name}/statefulsets"
+    place.post(path, {"metadata": metadata, "spec": body})
+    return place
+
+
+def test_a_plain_custom_resource_is_explained_by_what_it_owns(
+    service: Service, space: Space
+) -> None:
+    place = in_line(space)
+    owned(place, resource(place, "clusters.db.example.com", "Cluster", "db", {"image": IMAGE}))
+
+    check = judged(service, namespaces=[place.name])
+
+    assert found(check, "W_OTHER")["severity"] == "info"
+    assert check["verdict"] == "safe"
+
+
+def test_a_second_field_with_the_image_is_another_use(service: Service, space: Space) -> None:
+    place = in_line(space)
+    space.account(place.name, "backup")
+    backup = {"schedule": "0 3 * * *", "image": IMAGE, "serviceAccountName": "backup"}
+    spec = {"image": IMAGE, "backup": backup}
+    owned(place, resource(place, "clusters.db.example.com", "Cluster", "db", spec))
+
+    check = judged(service, namespaces=[place.name])
+
+    rows = [row for row in check["findings"] if row["class"] == "W_OTHER"]
+    assert sorted(row["severity"] for row in rows) == ["blocking", "info"]
+    assert "spec.backup.image" in next(r for r in rows if r["doubt"])["explanation"]
+    assert check["verdict"] == "unknown"
+
+
+def test_the_pull_configuration_of_the_resource_counts(service: Service, space: Space) -> None:
+    place = in_line(space)
+    template = {
+        "spec": {
+            "imagePullSecrets": [{"name": "quay-pull"}],
+            "containers": [{"name": "main", "image": IMAGE}],
+        }
+    }
+    spec = {"paused": True, "template": template}
+    owner = resource(place, "clonesets.apps.kruise.io", "CloneSet", "cs", spec)
+    place.pod("docker", ownerReferences=[owner])
+
+    check = judged(service, namespaces=[place.name])
+
+    row = found(check, "W_OTHER")
+    assert (row["severity"], row["doubt"]) == ("blocking", True)
+    assert "quay-pull" in row["explanation"]
+    assert check["verdict"] == "unknown"
+
+
+def test_the_template_of_a_rollout_is_not_that_of_its_older_replicaset(
+    service: Service, space: Space
+) -> None:
+    place = in_line(space)
+    template = {
+        "spec": {
+            "imagePullSecrets": [{"name": "quay-pull"}],
+            "containers": [{"name": "main", "image": IMAGE}],
+        }
+    }
+    spec = {"paused": True, "template": template}
+    owner = resource(place, "rollouts.argoproj.io", "Rollout", "ro", spec)
+    body = {
+        "selector": {"matchLabels": {"app": "ro"}},
+        "template": {
+            "metadata": {"labels": {"app": "ro"}},
+            "spec": {"containers": [{"name": "main", "image": IMAGE}]},
+        },
+    }
+    path = f"/apis/apps/v1/namespaces/{place.name}/replicasets"
+    place.post(path, {"metadata": {"name": "ro-1", "ownerReferences": [owner]}, "spec": body})
+
+    assert judged(service, namespaces=[place.name])["verdict"] == "unknown"
+
+
+def test_the_same_kind_of_another_group_explains_nothing(service: Service, space: Space) -> None:
+    place = in_line(space)
+    resource(place, "clusters.db.example.com", "Cluster", "db", {"image": IMAGE})
+    other = resource(place, "clusters.other.example.com", "Cluster", "db", {"size": 1})
+    owned(place, other)
+
+    assert judged(service, namespaces=[place.name])["verdict"] == "unknown"
+
+
+REPLACE = (
+    '[JSONPatch{op: "replace", path: "/spec/containers/0/image", value: "registry.example.com'
+    '/team/app:1"}]'
+)
+ADD = (
+    '[JSONPatch{op: "add", path: "/spec/containers/-",'
+    f' value: Object.spec.containers{{name: "proxy", image: "{PROXY}"}}}}]'
+)
+
+
+def test_images_that_admission_rewrites_are_judged_at_l3(deep: Service, space: Space) -> None:
+    place = Place(space).secret().workload(kind="CronJob", image=BUSYBOX)
+    with mutating_policy(place, REPLACE, probe=IMAGE):
+        check = judged(deep, namespaces=[place.name], evidence="L3")
+
+    row = found(check, "W_SA_UNPATCHED")
+    assert (row["kind"], row["image"]) == ("CronJob", IMAGE)
+    assert check["verdict"] == "not_safe"
+
+
+def test_the_key_of_an_image_that_admission_adds_is_looked_at(deep: Service, space: Space) -> None:
+    place = Place(space, ("docker",)).secret(docker_config("registry.example.com/team"))
+    place.workload(kind="CronJob")
+    with mutating_policy(place, ADD, probe=PROXY):
+        check = judged(deep, namespaces=[place.name], evidence="L3")
+
+    assert found(check, "W_KEY")["image"] == PROXY
+    assert check["verdict"] == "not_safe"
+
+
+@pytest.mark.parametrize("expression", [REPLACE, ADD], ids=["replace", "add"])
+def test_a_policy_that_names_the_registry_is_seen_below_l3(
+    service: Service, space: Space, expression: str
+) -> None:
+    place = in_line(space).workload(kind="CronJob", image=BUSYBOX)
+    with mutating_policy(place, expression) as name:
+        check = judged(service, namespaces=[place.name])
+
+    row = found(check, "W_OTHER")
+    assert (row["kind"], row["name"], row["doubt"]) == ("MutatingAdmissionPolicy", name, True)
+    assert "L3" in row["fix"]
+    assert check["verdict"] == "unknown"
+
+
+def test_a_policy_for_other_namespaces_is_no_trouble(service: Service, space: Space) -> None:
+    elsewhere, place = Place(space), Place.at(space, space.namespace("more", []))
+    space.account(place.name, "default", "docker")
+    place.secret().workload(kind="CronJob")
+    with mutating_policy(elsewhere, REPLACE):
+        assert judged(service, namespaces=[place.name])["verdict"] == "safe"
+
+
+def test_a_left_out_namespace_with_nothing_but_a_custom_resource_is_named(
+    service: Service, space: Space
+) -> None:
+    place = Place(space)
+    resource(place, "clusters.db.example.com", "Cluster", "db", {"image": IMAGE})
+
+    check = judged(service, namespaces=[place.name], ignore=[place.name])
+
+    rows = {row["namespace"]: row for row in check["findings"] if row["class"] == "N_IGNORED"}
+    assert rows[place.name]["severity"] == "warning"
+    assert "1 more objects" in rows[place.name]["explanation"]
+
+
+def test_what_is_past_the_bound_of_one_object_is_unknown(service: Service, space: Space) -> None:
+    place = in_line(space)
+    spec = {"a": [IMAGE] * 2000, "z": {"image": "registry.example.com/other/app:9"}}
+    owned(place, resource(place, "clusters.db.example.com", "Cluster", "db", spec))
+
+    check = judged(service, namespaces=[place.name])
+
+    rows = [row for row in check["findings"] if row["class"] == "W_OTHER"]
+    assert any("more fields than are looked at" in row["explanation"] for row in rows)
+    assert check["verdict"] == "unknown"
+
+
+ENCODED = base64.b64encode(f'{{"image": "{IMAGE}"}}'.encode()).decode()
+
+
+@pytest.mark.parametrize(
+    ("spec", "more"),
+    [
+        ({"payload": ENCODED}, {}),
+        ({"host": "registry", "domain": "example.com", "repository": "team/app"}, {}),
+        ({"size": 1}, {"metadata": {"annotations": {"db.example.com/image": IMAGE}}}),
+        ({"registry": "registry.example.com", "repository": "team/app", "tag": "1"}, {}),
+    ],
+    ids=["base64", "host in two fields", "annotation", "image in three fields"],
+)
+def test_the_registry_is_seen_in_other_forms(
+    service: Service, space: Space, spec: Any, more: dict[str, Any]
+) -> None:
+    place = in_line(space)
+    resource(place, "clusters.db.example.com", "Cluster", "db", spec, **more)
+
+    check = judged(service, namespaces=[place.name])
+
+    assert found(check, "W_OTHER")["doubt"] is True
+    assert check["verdict"] == "unknown"
+
+
+def test_a_registry_with_a_port_of_its_own_is_seen_in_two_fields(
+    service: Service, space: Space
+) -> None:
+    place = in_line(space)
+    spec = {"registry": {"host": "registry.example.com", "port": 5000}}
+    resource(place, "clusters.db.example.com", "Cluster", "db", spec)
+
+    check = judged(service, namespaces=[place.name], registry="registry.example.com:5000")
+
+    assert found(check, "W_OTHER")["doubt"] is True
+
+
+def test_what_kubectl_has_applied_is_no_field(service: Service, space: Space) -> None:
+    place = in_line(space)
+    applied = {"kubectl.kubernetes.io/last-applied-configuration": f'{{"image": "{IMAGE}"}}'}
+    more = {"metadata": {"annotations": applied}}
+    db = resource(place, "clusters.db.example.com", "Cluster", "db", {"image": IMAGE}, **more)
+    owned(place, db)
+
+    assert judged(service, namespaces=[place.name])["verdict"] == "safe"
+
+
+def test_an_image_in_three_fields_is_explained_as_one(service: Service, space: Space) -> None:
+    place = in_line(space)
+    spec = {"image": {"registry": "registry.example.com", "repository": "team/app", "tag": "1"}}
+    owned(place, resource(place, "clusters.db.example.com", "Cluster", "db", spec))
+
+    assert judged(service, namespaces=[place.name])["verdict"] == "safe"
