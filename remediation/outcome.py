@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 
+from remediation.footprint import AccountMark, SecretMark
+
 
 class Outcome(StrEnum):
     """What happened in one namespace."""
@@ -99,7 +101,8 @@ class NamespaceResult:
     `attempts` counts requests of the hardest write (1 = at the first try), `duration_ms` the time spent here.
     `secret_version` are uid and resourceVersion of a Secret that was created, as it was created. `doubtful` tells that
     writes were sent whose outcome is not known: the journal says which, and `doubtful_accounts` to which of its
-    ServiceAccounts (None: to any).
+    ServiceAccounts (None: to any). `account_marks` say what the changed ServiceAccounts were before the write, and
+    `secret_mark` what a Secret was whose content belonged to somebody else: None where there is nothing to tell.
     """
 
     namespace: str
@@ -114,6 +117,8 @@ class NamespaceResult:
     secret_version: tuple[str, str] | None = None
     doubtful: bool = False
     doubtful_accounts: tuple[str, ...] | None = None
+    account_marks: tuple[AccountMark, ...] = ()
+    secret_mark: SecretMark | None = None
 
     @property
     def secret_failed(self) -> bool:

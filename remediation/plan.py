@@ -11,6 +11,7 @@ from remediation.docker_config import (
     merge,
     parse_docker_config,
 )
+from remediation.footprint import AccountMark, SecretMark
 from remediation.outcome import (
     AccountCounts,
     Error,
@@ -83,10 +84,25 @@ class SecretWrite:
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """The writes that were about to be made in a namespace, noted before the first of them."""
+    """The writes that were about to be made in a namespace, noted before the first of them.
+
+    `account_marks` and `secret_mark` say what stood there, as in `NamespaceResult`.
+    """
 
     secret_action: SecretAction = SecretAction.UNCHANGED
     accounts: tuple[str, ...] = ()
+    account_marks: tuple[AccountMark, ...] = ()
+    secret_mark: SecretMark | None = None
+
+    def narrowed(self, names: tuple[str, ...], secret_action: SecretAction) -> "Intent":
+        """Return what concerns some of the ServiceAccounts, and the Secret if it is written at all."""
+        touched = secret_action is not SecretAction.UNCHANGED
+        return Intent(
+            secret_action,
+            names,
+            tuple(mark for mark in self.account_marks if mark.name in names),
+            self.secret_mark if touched else None,
+        )
 
 
 NOTHING = Intent()
@@ -124,7 +140,19 @@ class NamespacePlan:
     def intent(self) -> Intent:
         """What to note before the first write: the writes, and those that an earlier attempt made."""
         names = tuple(account.name for account in self.accounts)
-        return Intent(self.secret_action, self.before.accounts + names)
+        marks = tuple(account.mark for account in self.accounts)
+        return Intent(
+            self.secret_action,
+            self.before.accounts + names,
+            self.before.account_marks + marks,
+            self.secret_mark,
+        )
+
+    @property
+    def secret_mark(self) -> SecretMark | None:
+        """What to remember of the Secret whose content is replaced."""
+        existing = self.secret.existing if self.secret else None
+        return (existing.mark if existing else None) or self.before.secret_mark
 
 
 def plan_namespace(task: Task, state: NamespaceState) -> NamespacePlan | None:
@@ -178,7 +206,8 @@ def carry_over(plan: NamespacePlan, intent: Intent) -> NamespacePlan:
     # A ServiceAccount that went away since is no longer counted, neither here nor there.
     done = tuple(name for name in intent.accounts if name in plan.in_line)
     if row is None:
-        before = Intent(SecretAction.UNCHANGED if plan.secret else intent.secret_action, done)
+        action = SecretAction.UNCHANGED if plan.secret else intent.secret_action
+        before = replace(intent.narrowed(done, action), secret_mark=intent.secret_mark)
         return replace(plan, before=before, earlier=intent, unchanged=plan.unchanged - len(done))
     counts = replace(row.accounts, changed=len(done), unchanged=row.accounts.unchanged - len(done))
     created = intent.secret_action is SecretAction.CREATED
@@ -187,6 +216,7 @@ def carry_over(plan: NamespacePlan, intent: Intent) -> NamespacePlan:
         accounts=counts,
         changed_accounts=done,
         secret_version=plan.version if created else None,
+        account_marks=intent.narrowed(done, intent.secret_action).account_marks,
     )
     if row.outcome is Outcome.UNCHANGED:
         touched = bool(done) or intent.secret_action is not SecretAction.UNCHANGED
@@ -194,6 +224,7 @@ def carry_over(plan: NamespacePlan, intent: Intent) -> NamespacePlan:
             told,
             outcome=Outcome.CHANGED if touched else Outcome.UNCHANGED,
             secret_action=intent.secret_action,
+            secret_mark=intent.narrowed(done, intent.secret_action).secret_mark,
         )
     return replace(plan, settled=told)
 
@@ -234,6 +265,8 @@ def unfinished_result(
         error=error,
         secret_version=plan.version if before.secret_action is SecretAction.CREATED else None,
         doubtful=begun,
+        account_marks=before.account_marks,
+        secret_mark=before.secret_mark if touched else None,
     )
 
 

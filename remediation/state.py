@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from remediation.footprint import AccountMark, Holder, SecretMark
+
 EXCLUDE_ANNOTATION = "remediator.dev/exclude"
 MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
 MANAGED_BY = "remediator"
@@ -21,20 +23,30 @@ class Namespace:
 
 @dataclass(frozen=True, slots=True)
 class ServiceAccount:
-    """A ServiceAccount; `pull_secrets` are its imagePullSecrets in order, "" for an entry without a name."""
+    """A ServiceAccount; `pull_secrets` are its imagePullSecrets in order, "" for an entry without a name.
+
+    `holders` are the field managers that own the list.
+    """
 
     name: str
     uid: str
     resource_version: str
     pull_secrets: tuple[str, ...] = ()
     deleting: bool = False
+    holders: tuple[Holder, ...] = ()
+
+    @property
+    def mark(self) -> AccountMark:
+        """What to remember of it once our entry is added."""
+        return AccountMark(self.name, self.uid, self.holders)
 
 
 @dataclass(frozen=True, slots=True)
 class Secret:
     """The Secret of the requested name; `content` is its `.dockerconfigjson`, empty if it has none.
 
-    `remediation` is the id of the remediation that wrote it last, as its annotation says.
+    `remediation` is the id of the remediation that wrote it last, as its annotation says. `holders` are the field
+    managers that own the content; `keeper` is what makes it, as in `SecretMark`.
     """
 
     uid: str
@@ -44,6 +56,15 @@ class Secret:
     ours: bool = False
     immutable: bool = False
     remediation: str = ""
+    holders: tuple[Holder, ...] = ()
+    keeper: str = ""
+
+    @property
+    def mark(self) -> SecretMark | None:
+        """What to remember of it once its content is replaced, None where it was ours alone."""
+        if self.keeper or not all(holder.ours for holder in self.holders):
+            return SecretMark(self.uid, self.holders, self.keeper)
+        return None
 
     @property
     def version(self) -> tuple[str, str]:

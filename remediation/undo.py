@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from remediation.footprint import AccountMark
 from remediation.outcome import AccountCounts, NamespaceResult, Outcome, SecretAction
 from remediation.plan import Intent, NamespacePlan, SecretWrite
 from remediation.request import RemediationRequest
@@ -17,12 +18,14 @@ class Done:
     """What a remediation did in one namespace.
 
     `accounts` are the ServiceAccounts it added the name to, `secret_version` (uid, resourceVersion) is that of the
-    Secret as it created it, None where it did not or where that is not known.
+    Secret as it created it, None where it did not or where that is not known. `account_marks` say which objects those
+    ServiceAccounts were, as far as it was recorded.
     """
 
     accounts: tuple[str, ...] = ()
     secret_action: SecretAction = SecretAction.UNCHANGED
     secret_version: tuple[str, str] | None = None
+    account_marks: tuple[AccountMark, ...] = ()
 
     @property
     def anything(self) -> bool:
@@ -85,18 +88,23 @@ def what_was_done(
     found = {row.namespace: _done(row, intents.get(row.namespace)) for row in rows}
     if unreported:
         for namespace, intent in intents.items():
-            found.setdefault(namespace, Done(intent.accounts, intent.secret_action))
+            done = Done(intent.accounts, intent.secret_action, account_marks=intent.account_marks)
+            found.setdefault(namespace, done)
     return {namespace: done for namespace, done in found.items() if done.anything}
 
 
 def _done(row: NamespaceResult, intent: Intent | None) -> Done:
-    certain = Done(row.changed_accounts, row.secret_action, row.secret_version)
+    certain = Done(row.changed_accounts, row.secret_action, row.secret_version, row.account_marks)
     if not row.doubtful or intent is None:
         return certain
     doubtful = intent.accounts if row.doubtful_accounts is None else row.doubtful_accounts
     accounts = tuple(dict.fromkeys(certain.accounts + doubtful))
     action = certain.secret_action if certain.wrote_secret else intent.secret_action
-    return Done(accounts, action, certain.secret_version)
+    known = {mark.name for mark in certain.account_marks}
+    marks = tuple(
+        mark for mark in intent.account_marks if mark.name in accounts and mark.name not in known
+    )
+    return Done(accounts, action, certain.secret_version, certain.account_marks + marks)
 
 
 def plan_undo(state: NamespaceState, done: Done, secret_name: str) -> NamespacePlan:

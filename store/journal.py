@@ -8,7 +8,7 @@ from redis import Redis
 
 from remediation.outcome import SecretAction
 from remediation.plan import Intent
-from store import codec, keys
+from store import codec, keys, marks
 from store.claims import Claim, LeaseLost
 from store.lua import script
 
@@ -33,9 +33,7 @@ class Journal:
             chunk = list(islice(remaining, _CHUNK))
             more = len(chunk) == _CHUNK
             arguments = [
-                text
-                for namespace, intent in chunk
-                for text in (namespace, codec.dumps([intent.secret_action, intent.accounts]))
+                text for namespace, intent in chunk for text in (namespace, _encode(intent))
             ]
             if not self._note(
                 keys=[keys.run(claim.run.id), keys.journal(claim.run.id)],
@@ -46,7 +44,19 @@ class Journal:
     def intents(self, run_id: str) -> Mapping[str, Intent]:
         """Return what earlier attempts were about to write, by namespace."""
         return {
-            namespace: Intent(SecretAction(action), tuple(accounts))
+            namespace: _decode(packed)
             for namespace, packed in self._redis.hscan_iter(keys.journal(run_id), count=_CHUNK)
-            for action, accounts in [codec.loads(packed)]
         }
+
+
+def _encode(intent: Intent) -> str:
+    accounts = marks.encode_accounts(intent.accounts, intent.account_marks)
+    secret = [marks.encode_secret(intent.secret_mark)] if intent.secret_mark else []
+    return codec.dumps([intent.secret_action, accounts, *secret])
+
+
+def _decode(packed: str) -> Intent:
+    action, accounts, *more = codec.loads(packed)
+    names, account_marks = marks.decode_accounts(accounts)
+    secret = marks.decode_secret(more[0]) if more else None
+    return Intent(SecretAction(action), names, account_marks, secret)

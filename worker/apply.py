@@ -66,6 +66,7 @@ async def _take_back(
 
 async def _rewrite_all(session: Session, plan: NamespacePlan, wanted: Rewrite) -> list[Step]:
     """Write all ServiceAccounts side by side; the session caps the writes in flight."""
+    earlier = {mark.name: mark for mark in plan.earlier.account_marks}
     return await asyncio.gather(
         *(
             rewrite(
@@ -74,6 +75,7 @@ async def _rewrite_all(session: Session, plan: NamespacePlan, wanted: Rewrite) -
                 account,
                 wanted,
                 doubtful=account.name in plan.earlier.accounts,
+                earlier=earlier.get(account.name),
             )
             for account in plan.accounts
         )

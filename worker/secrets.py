@@ -40,9 +40,11 @@ async def put(
     attempt = 0
     # The action of a write whose answer is not known.
     doubtful = earlier.secret_action if earlier.secret_action in _WRITTEN else None
+    mark = earlier.secret_mark
     existing: Secret | None = None
     while write:
         attempt += 1
+        mark = (write.existing.mark or mark) if write.existing else None
         try:
             done = await _write(session, task, namespace, write, attempt)
         except Stopped:
@@ -54,7 +56,8 @@ async def put(
                 if not await session.pace.before_retry(fault, attempt):
                     return Step(attempts=attempt, error=fault.error, doubtful=bool(doubtful))
             except Stopped:
-                return await _stopped(session, task, namespace, doubtful, attempt)
+                stopped = await _stopped(session, task, namespace, doubtful, attempt)
+                return replace(stopped, secret=mark)
             if fault.retry in MUST_READ:
                 existing, again = await _look(session, task, namespace)
                 if isinstance(again, Error):
@@ -65,8 +68,8 @@ async def put(
         else:
             # One that was there after all was created by the write whose answer is not known.
             late = write.action is doubtful is SecretAction.CREATED
-            return replace(done, action=doubtful) if doubtful and late else done
-    return _found(task, existing, doubtful, attempt)
+            return replace(done, action=doubtful if doubtful and late else done.action, secret=mark)
+    return replace(_found(task, existing, doubtful, attempt), secret=mark)
 
 
 async def take_away(

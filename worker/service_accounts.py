@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import orjson
 
+from remediation.footprint import AccountMark
 from remediation.outcome import Error, ErrorCode
 from remediation.state import ServiceAccount
 from worker.faults import Call, Fault, Gone, Retry
@@ -28,14 +29,18 @@ async def rewrite(
     wanted: Rewrite,
     *,
     doubtful: bool,
+    earlier: AccountMark | None = None,
 ) -> Step:
     """Bring the list of one ServiceAccount in line, however often it changes meanwhile. Raises nothing.
 
-    `doubtful` tells that a write of this run may be under way already: an earlier attempt's.
+    `doubtful` tells that a write of this run may be under way already: an earlier attempt's, which found the
+    ServiceAccount as `earlier` says.
     """
     attempt = 0
+    found = earlier
     while (names := wanted(account)) is not None:
         attempt += 1
+        found = account.mark
         try:
             await _write(session, namespace, account, names)
         except Gone as gone:
@@ -66,9 +71,9 @@ async def rewrite(
             if stopped and wanted(account) is not None:
                 return Step(account.name, attempts=attempt, stopped=True, doubtful=doubtful)
         else:
-            return Step(account.name, changed=True, attempts=attempt)
+            return Step(account.name, changed=True, attempts=attempt, account=found)
     # It is as it should be: by our own write whose answer was lost, or by somebody else's.
-    return Step(account.name, changed=doubtful, attempts=attempt)
+    return Step(account.name, changed=doubtful, attempts=attempt, account=found)
 
 
 async def _write(

@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from remediation.footprint import OUR_MANAGER, AccountMark, SecretMark
 from remediation.outcome import (
     AccountCounts,
     Error,
@@ -15,7 +16,7 @@ from remediation.outcome import (
 from remediation.plan import NamespacePlan
 from worker.faults import Fault, Retry
 
-FIELD_MANAGER = "remediator"
+FIELD_MANAGER = OUR_MANAGER
 MUST_READ = (Retry.READ_FIRST, Retry.CONFLICT)
 
 
@@ -24,7 +25,8 @@ class Step:
     """What came of one object: `changed` None where the object is gone; `stopped` before it was done.
 
     `doubtful` tells, where it failed or was stopped, that a write was sent whose outcome is not known. `version` is
-    that of a Secret that was created; `reason` says why one was left as it is.
+    that of a Secret that was created; `reason` says why one was left as it is. `account` and `secret` are what stood
+    there before the write.
     """
 
     name: str = ""
@@ -36,6 +38,8 @@ class Step:
     doubtful: bool = False
     version: tuple[str, str] | None = None
     reason: str | None = None
+    account: AccountMark | None = None
+    secret: SecretMark | None = None
 
 
 def result_of(
@@ -78,6 +82,9 @@ def result_of(
         secret_version=(secret.version or plan.version) if created else None,
         doubtful=doubtful,
         doubtful_accounts=in_doubt if doubtful else None,
+        account_marks=before.account_marks
+        + tuple(step.account for step in accounts if step.account and step.name in changed),
+        secret_mark=None if unwritten else secret.secret or before.secret_mark,
     )
 
 

@@ -8,6 +8,8 @@ from typing import Generic, TypeVar
 import msgspec
 
 from remediation.docker_config import SECRET_KEY
+from remediation.footprint import Holder
+from remediation.keeper import Reference, keeper_of
 from remediation.state import (
     EXCLUDE_ANNOTATION,
     MANAGED_BY,
@@ -17,6 +19,33 @@ from remediation.state import (
     Secret,
     ServiceAccount,
 )
+
+
+class WireManager(msgspec.Struct, gc=False):
+    """An entry of managedFields; what it owns stays text until somebody asks."""
+
+    manager: str = ""
+    operation: str = ""
+    subresource: str = ""
+    fieldsV1: msgspec.Raw = msgspec.Raw(b"{}")
+
+    def owns(self, *path: str) -> bool:
+        """Tell whether a field of the object is among those that it owns."""
+        if f'"{path[-1]}"'.encode() not in bytes(self.fieldsV1):  # almost always, and much cheaper
+            return False
+        owned = msgspec.json.decode(self.fieldsV1)
+        for key in path:
+            owned = owned.get(key) if isinstance(owned, dict) else None
+        return owned is not None
+
+
+class WireOwner(msgspec.Struct, gc=False):
+    """An owner reference."""
+
+    apiVersion: str = ""
+    kind: str = ""
+    name: str = ""
+    controller: bool | None = None
 
 
 class Meta(msgspec.Struct, gc=False):
@@ -30,6 +59,21 @@ class Meta(msgspec.Struct, gc=False):
     annotations: dict[str, str] | None = None
     creationTimestamp: str | None = None
     deletionTimestamp: str | None = None
+
+
+class OwnedMeta(Meta, gc=False):
+    """Object metadata with what tells whose the object is."""
+
+    managedFields: list[WireManager] | None = None
+    ownerReferences: list[WireOwner] | None = None
+
+    def holders(self, *path: str) -> tuple[Holder, ...]:
+        """Return the managers that own a field of the object."""
+        return tuple(
+            Holder(entry.manager, entry.operation)
+            for entry in self.managedFields or ()
+            if not entry.subresource and entry.owns(*path)
+        )
 
 
 class ListMeta(msgspec.Struct, gc=False):
@@ -71,7 +115,7 @@ class WireReference(msgspec.Struct, gc=False):
 class WireServiceAccount(msgspec.Struct, gc=False):
     """A ServiceAccount."""
 
-    metadata: Meta
+    metadata: OwnedMeta
     imagePullSecrets: list[WireReference] | None = None
 
     def to_domain(self) -> ServiceAccount:
@@ -79,14 +123,19 @@ class WireServiceAccount(msgspec.Struct, gc=False):
         meta = self.metadata
         names = tuple(entry.name for entry in self.imagePullSecrets or ())
         return ServiceAccount(
-            meta.name, meta.uid, meta.resourceVersion, names, bool(meta.deletionTimestamp)
+            meta.name,
+            meta.uid,
+            meta.resourceVersion,
+            names,
+            bool(meta.deletionTimestamp),
+            meta.holders("f:imagePullSecrets"),
         )
 
 
 class WireSecret(msgspec.Struct, gc=False):
     """A Secret."""
 
-    metadata: Meta
+    metadata: OwnedMeta
     type: str = "Opaque"
     data: dict[str, str] | None = None
     immutable: bool | None = None
@@ -102,6 +151,8 @@ class WireSecret(msgspec.Struct, gc=False):
             ours=(meta.labels or {}).get(MANAGED_BY_LABEL) == MANAGED_BY,
             immutable=bool(self.immutable),
             remediation=(meta.annotations or {}).get(REMEDIATION_ANNOTATION, ""),
+            holders=meta.holders("f:data", f"f:{SECRET_KEY}"),
+            keeper=keeper_of(meta.labels or {}, meta.annotations or {}, _owners(meta)),
         )
 
 
@@ -172,6 +223,11 @@ def version_of(body: bytes) -> tuple[str, str] | None:
     except msgspec.MsgspecError:
         return None
     return (meta.uid, meta.resourceVersion) if meta.uid and meta.resourceVersion else None
+
+
+def _owners(meta: OwnedMeta) -> Iterable[Reference]:
+    for owner in meta.ownerReferences or ():
+        yield Reference(owner.kind, owner.name, bool(owner.controller))
 
 
 def references(names: Iterable[str]) -> list[dict[str, str]]:

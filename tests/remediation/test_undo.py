@@ -108,7 +108,10 @@ def test_a_resumed_undo_keeps_what_was_taken_back_before_it():
     resumed = carry_over(plan, Intent(SecretAction.DELETED, ("a", "b")))
 
     assert resumed.before == Intent(SecretAction.DELETED, ("a",))
-    assert resumed.intent == Intent(SecretAction.DELETED, ("a", "b"))
+    assert (resumed.intent.secret_action, resumed.intent.accounts) == (
+        SecretAction.DELETED,
+        ("a", "b"),
+    )
 
 
 def test_rows_say_what_was_done():

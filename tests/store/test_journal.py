@@ -1,5 +1,6 @@
 """What was about to be written, for whoever goes on with the run."""
 
+from remediation.footprint import UPDATE, AccountMark, Holder, SecretMark
 from remediation.outcome import SecretAction
 from remediation.plan import Intent
 from store.store import Store
@@ -30,6 +31,21 @@ def test_a_later_attempt_adds_to_the_notes_and_speaks_for_its_namespaces(store: 
     store.journal.note(a_later_claim(store), [("b", second), ("c", second)])
 
     assert store.journal.intents(RUN) == {"a": first, "b": second, "c": second}
+
+
+def test_what_stood_there_before_is_read_back_as_it_was(store: Store) -> None:
+    a_remediation(store)
+    holders = (Holder("kustomize-controller"), Holder("HashiCorp", UPDATE))
+    marks = (
+        AccountMark("default", "0b5a7ea9-7a3e-4a5f-9f57-6c1f7f0d2b11"),
+        AccountMark("odd", "no uuid", holders),
+    )
+    secret = SecretMark("0b5a7ea9-7a3e-4a5f-9f57-6c1f7f0d2b12", holders, "ExternalSecret regcred")
+    intent = Intent(SecretAction.MERGED, ("default", "unknown", "odd"), marks, secret)
+
+    store.journal.note(a_claim(store), [("a", intent)])
+
+    assert store.journal.intents(RUN) == {"a": intent}
 
 
 def test_a_run_without_notes_has_none(store: Store) -> None:

@@ -1,9 +1,11 @@
 """Records that most tests of the store need and none is about."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from hypothesis import strategies as st
 
+from remediation.footprint import AccountMark, Holder, SecretMark
 from remediation.inventory import AnnouncedCluster, AnnouncedCredential, Announcement
 from remediation.outcome import (
     AccountCounts,
@@ -45,21 +47,44 @@ ERRORS = st.none() | st.builds(
     http_status=st.none() | st.integers(400, 599),
     object=st.none() | st.just("secrets/a/docker"),
 )
-ROWS = st.builds(
+UIDS = st.uuids().map(str) | st.sampled_from(["", "uid-a", "=", "A" * 22, "0" * 32])
+HOLDERS = st.lists(
+    st.builds(
+        Holder, st.sampled_from(["flux", "", "é", "A"]), st.sampled_from(["Apply", "Update"])
+    ),
+    max_size=2,
+).map(tuple)
+SECRET_MARKS = st.none() | st.builds(SecretMark, UIDS, HOLDERS, st.sampled_from(["", "a b"]))
+MARKED = st.lists(
+    st.builds(AccountMark, st.sampled_from(["default", "ab", "c"]), UIDS, HOLDERS) | st.just("d"),
+    max_size=3,
+    unique_by=lambda each: each if isinstance(each, str) else each.name,
+).map(tuple)
+
+
+def _marked(row: NamespaceResult, marked: tuple[AccountMark | str, ...]) -> NamespaceResult:
+    """Return the row with ServiceAccounts, of which those that are marks have one."""
+    marks = tuple(each for each in marked if isinstance(each, AccountMark))
+    names = tuple(each if isinstance(each, str) else each.name for each in marked)
+    return replace(row, changed_accounts=names, account_marks=marks)
+
+
+PLAIN_ROWS = st.builds(
     NamespaceResult,
     NAMES,
     st.sampled_from(Outcome),
     reason=st.none() | st.text(st.characters(codec="utf-8"), max_size=9),
     secret_action=st.sampled_from(SecretAction),
     accounts=st.builds(AccountCounts, *[st.integers(0, 9)] * 4),
-    changed_accounts=st.lists(st.sampled_from(["default", "ab"]), max_size=2).map(tuple),
     attempts=st.integers(0, 5),
     duration_ms=st.integers(0, 10_000),
     error=ERRORS,
     secret_version=st.none() | st.just(("a-uid", "17")),
     doubtful=st.booleans(),
     doubtful_accounts=st.none() | st.lists(st.just("default"), max_size=1).map(tuple),
+    secret_mark=SECRET_MARKS,
 )
+ROWS = st.builds(_marked, PLAIN_ROWS, MARKED)
 
 
 def a_remediation(

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -9,6 +10,7 @@ import pytest
 
 from remediation.credential import credential_from_login
 from remediation.docker_config import SECRET_TYPE, Login
+from remediation.footprint import UPDATE, AccountMark, Holder, SecretMark
 from remediation.outcome import Error, ErrorCode, Outcome, SecretAction
 from remediation.plan import (
     Intent,
@@ -226,6 +228,61 @@ def test_a_doubt_about_the_secret_is_none_about_the_accounts_that_were_left_alon
 
     assert row.outcome is Outcome.FAILED
     assert (row.doubtful, row.doubtful_accounts) == (True, ())
+
+
+def test_the_row_remembers_whose_the_list_was_when_it_was_written():
+    """The conflict is with Flux, which wrote a list of its own since the cluster was read."""
+    session, task = FakeSession(), a_task()
+    session.script[account("default")] = [CONFLICT]
+    session.objects[account("default")] = {
+        "metadata": {
+            "name": "default",
+            "uid": "uid-default",
+            "resourceVersion": "9",
+            "managedFields": [
+                {
+                    "manager": "kustomize-controller",
+                    "operation": "Apply",
+                    "fieldsV1": {"f:imagePullSecrets": {}},
+                },
+                {"manager": "kubectl", "operation": "Update", "fieldsV1": {"f:metadata": {}}},
+            ],
+        },
+        "imagePullSecrets": [{"name": "team"}],
+    }
+
+    row = applied(session, task, a_plan(task))
+
+    flux = Holder("kustomize-controller")
+    assert row.account_marks == (AccountMark("default", "uid-default", (flux,)),)
+
+
+def test_the_row_remembers_what_made_the_content_that_was_merged_into():
+    session, task = FakeSession(), a_task(OnConflict.MERGE)
+    holders = (Holder("external-secrets", UPDATE),)
+    secret = replace(a_secret(), holders=holders, keeper="ExternalSecret regcred")
+
+    row = applied(session, task, a_plan(task, secret))
+
+    assert row.secret_mark == SecretMark("uid-s", holders, "ExternalSecret regcred")
+
+
+def test_a_killed_workers_mark_counts_rather_than_what_it_left_behind():
+    """The later attempt finds the list in line, and ours: whose it was only the journal knows."""
+    task = a_task()
+    mark = AccountMark("default", "uid-default", (Holder("kustomize-controller"),))
+    intent = Intent(SecretAction.CREATED, ("default",), (mark,))
+    listed = ServiceAccount(
+        "default", "uid-default", "4", ("docker",), holders=(Holder("remediator", UPDATE),)
+    )
+    state = NamespaceState(Namespace("team"), a_secret(WANTED.content), (listed,))
+    plan = plan_namespace(task, state)
+    assert plan
+
+    resumed = carry_over(plan, intent)
+
+    assert resumed.settled
+    assert resumed.settled.account_marks == (mark,)
 
 
 def test_a_refusal_leaves_no_doubt():

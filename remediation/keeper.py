@@ -1,0 +1,51 @@
+"""What makes the content of a Secret again and again: synchronizers, sealed and mirrored Secrets, releases.
+
+A pull Secret is its content, so that each of these writes the content whenever it writes the Secret at all.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+_SYNCHRONIZERS = (
+    "ExternalSecret",
+    "SealedSecret",
+    "VaultStaticSecret",
+    "VaultDynamicSecret",
+    "VaultSecret",
+    "HCPVaultSecretsApp",
+    "OnePasswordItem",
+    "InfisicalSecret",
+    "BitwardenSecret",
+    "AzureKeyVaultSecret",
+    "SopsSecret",
+    "ClusterSecret",
+    "ImagePullSecret",
+)
+_REFLECTS = "reflector.v1.k8s.emberstack.com/reflects"
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """An owner reference of an object."""
+
+    kind: str
+    name: str
+    controller: bool = False
+
+
+def keeper_of(
+    labels: Mapping[str, str], annotations: Mapping[str, str], owners: Iterable[Reference]
+) -> str:
+    """Return what makes a Secret's content, as kind and name where they are known; "" if nothing tells of any."""
+    for owner in owners:
+        if owner.controller or owner.kind in _SYNCHRONIZERS:
+            return f"{owner.kind} {owner.name}"
+    if labels.get("reconcile.external-secrets.io/managed") == "true":
+        return "ExternalSecret"
+    if source := annotations.get(_REFLECTS):
+        return f"Reflector, from {source}"
+    if labels.get("app.kubernetes.io/managed-by") == "vault-secrets-operator":
+        return "vault-secrets-operator"
+    if release := annotations.get("meta.helm.sh/release-name"):
+        return f"Helm release {release}"
+    return ""
