@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
+from itertools import chain
 
 from remediation.readiness import account_findings, place_findings
 from remediation.readiness.call import Call
@@ -14,6 +15,7 @@ from remediation.readiness.mentioned import Explanations
 from remediation.readiness.observation import Owner
 from remediation.readiness.pods import PodGroup, judge_pod
 from remediation.readiness.proof import AdmissionProof, Level, RegistryProof
+from remediation.readiness.records import Records
 from remediation.readiness.reduction import PodKey, PodTally, Reduction
 from remediation.readiness.registry_findings import judge_repositories
 from remediation.readiness.rows import Decision, rows
@@ -131,7 +133,9 @@ class Conclusion:
             )
 
     def _judge_pods(self) -> Iterator[Finding]:
-        for key, tally in self._kept.pods.items():
+        records = Records(self._kept, self._coverer)
+        alike = (records.parts(*group) for group in self._kept.pods.items())
+        for key, tally in chain.from_iterable(alike):
             group = self._group(key, tally)
             decisions = [
                 Decision(use.image, judge_pod(group, use, found), found)

@@ -2,6 +2,7 @@
 
 from remediation.docker_config import Login
 from remediation.readiness.coverage import COVERING, Cover, Proofs, cover
+from remediation.readiness.finding import Coverage
 from remediation.readiness.keyring import SecretState, lookup
 from remediation.readiness.reduction import Reduction
 
@@ -36,6 +37,18 @@ class Coverer:
             return set()
         found_logins = (match.login for match in lookup(tuple(secrets.values()), repository))
         return {login for login in found_logins if login.sendable}
+
+    def presented(
+        self, namespace: str, names: tuple[str, ...], repository: str
+    ) -> frozenset[Login] | None:
+        """Return the logins that a pull of a pod with these Secrets presents; None where that is not known."""
+        found = self.cover(namespace, names, repository)
+        if found.code is Coverage.UNKNOWN_SECRET:
+            return None
+        if found.code is Coverage.POISONED:
+            return frozenset()
+        secrets = self._kept.secrets_of(namespace, names)
+        return frozenset(match.login for match in lookup(tuple(secrets.values()), repository))
 
     def place_for(self, namespace: str, names: tuple[str, ...]) -> str:
         """Return a Secret among these that could take one more login without a restart of pods, "" for none."""

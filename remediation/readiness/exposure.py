@@ -9,34 +9,42 @@ from enum import StrEnum
 
 from remediation.image import ImageReference
 from remediation.readiness.facts import ClusterFacts
-from remediation.readiness.observation import Container, ContainerKind, ContainerState, Pod
+from remediation.readiness.observation import Container, ContainerState, Pod
+from remediation.readiness.pulled import Pulled, pulled
+from remediation.readiness.starts import starts_again
 
 _VERSION = re.compile(r"v?(\d+)\.(\d+)")
 _VERIFYING_SINCE = (1, 35)
-_PULL_REASONS = (
-    "ErrImagePull",
-    "ImagePullBackOff",
-    "ErrImageNeverPull",
-    "ImageInspectError",
-    "RegistryUnavailable",
-)
-_STARTED = (ContainerState.RUNNING, ContainerState.TERMINATED)
 
 
 class Exposure(StrEnum):
     """What happens to an uncovered use of an image, the worst first."""
 
     UNPULLED = "unpulled"  # it still has to be pulled
+    DOUBTED = (
+        "doubted"  # it may be that it still has to be pulled: its status tells of another image
+    )
     RESTART = "restart"  # the next start of the container pulls
+    RECORDED = "recorded"  # it is there, and the kubelet may ask for a login that pulled it
     LOW = "low"  # only where the node lost the image
     NONE = "none"  # nothing pulls it again
 
 
-def may_verify(kubelet_version: str, facts: ClusterFacts) -> bool:
-    """Tell whether a kubelet may ask for credentials for an image it has; an unknown version counts as new."""
+class Verification(StrEnum):
+    """Whether a kubelet asks a pod for a login for an image that is on the node."""
+
+    NEVER = "never"
+    RECORDED = "recorded"  # if it pulled the image itself, and only ever with logins
+    ALWAYS = "always"  # whoever pulled it
+
+
+def verification(kubelet_version: str, facts: ClusterFacts) -> Verification:
+    """Tell what a kubelet asks for; an unknown version counts as new, and without a word the default holds."""
     found = _VERSION.match(kubelet_version)
     old = found and (int(found[1]), int(found[2])) < _VERIFYING_SINCE
-    return facts.verifies and not old
+    if old or facts.kubelet_verification == "NeverVerify":
+        return Verification.NEVER
+    return Verification.ALWAYS if facts.verifies else Verification.RECORDED
 
 
 def pull_policy(container: Container, image: ImageReference) -> str:
@@ -48,42 +56,46 @@ def pull_policy(container: Container, image: ImageReference) -> str:
 
 
 def exposure(
-    pod: Pod, container: Container, image: ImageReference, *, verified: bool, always: bool
+    pod: Pod,
+    container: Container,
+    image: ImageReference,
+    *,
+    verification: Verification,
+    always: bool,
 ) -> Exposure:
-    """Judge one use of an image.
+    """Judge one use of an image by itself; `always` if the cluster turns every policy into Always.
 
-    `verified` as `may_verify` tells, `always` if the cluster turns every policy into Always.
+    Other pods of its node may make it RECORDED, which `asks_again` tells.
     """
     policy = "Always" if always else pull_policy(container, image)
-    if not _pulled(pod, container):
-        return Exposure.NONE if policy == "Never" else Exposure.UNPULLED
-    if not _starts_again(pod, container):
+    there = pulled(pod, container, image)
+    again = starts_again(pod, container)
+    if there is not Pulled.YES:
+        # A changed image starts a running container again whatever its policy is; one that has ended stays so.
+        ended = container.state is ContainerState.TERMINATED and not again
+        if policy == "Never" or ended:
+            return Exposure.NONE
+        return Exposure.UNPULLED if there is Pulled.NO else Exposure.DOUBTED
+    if not again:
         return Exposure.NONE
-    if policy == "Never":
-        return Exposure.RESTART if verified else Exposure.NONE
-    if policy == "IfNotPresent" and not verified:
-        return Exposure.LOW
-    return Exposure.RESTART
+    if policy == "Always" or verification is Verification.ALWAYS:
+        return Exposure.RESTART
+    return Exposure.NONE if policy == "Never" else Exposure.LOW
 
 
-def _pulled(pod: Pod, container: Container) -> bool:
-    if container.kind is ContainerKind.VOLUME:  # they are there before any container starts
-        return any(other.state in _STARTED for other in pod.containers)
-    if container.state is ContainerState.WAITING and container.reason in _PULL_REASONS:
-        return False
-    return container.state is ContainerState.RUNNING or bool(container.image_id)
-
-
-def _starts_again(pod: Pod, container: Container) -> bool:
-    """Tell whether the kubelet may start it again, init containers with a new sandbox included.
-
-    An image volume is looked after before any container of the pod is started, the first time or again.
-    """
-    if container.kind is ContainerKind.VOLUME:
-        others = [other for other in pod.containers if other.kind is not ContainerKind.VOLUME]
-        return any(other.state not in _STARTED or _starts_again(pod, other) for other in others)
-    if container.kind is ContainerKind.EPHEMERAL:
-        return False
-    if container.kind is ContainerKind.SIDECAR or container.restarts:
-        return True
-    return pod.restart_policy != "Never"
+def asks_again(
+    pod: Pod,
+    container: Container,
+    image: ImageReference,
+    *,
+    verification: Verification,
+    always: bool,
+) -> bool:
+    """Tell whether a start that would not pull the image may still need a login that pulled it before."""
+    policy = "Always" if always else pull_policy(container, image)
+    return (
+        verification is Verification.RECORDED
+        and policy != "Always"
+        and pulled(pod, container, image) is Pulled.YES
+        and starts_again(pod, container)
+    )

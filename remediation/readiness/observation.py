@@ -51,12 +51,25 @@ class ContainerState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class RestartRule:
+    """One entry of `restartPolicyRules`: an exit with one of `codes` (`negated`: with any other) restarts.
+
+    `everything` tells that it restarts all containers of the pod, not only its own.
+    """
+
+    codes: frozenset[int]
+    negated: bool = False
+    everything: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Container:
     """One place of a pod or of a template that names an image; `name` is the container's or the volume's.
 
-    `pull_policy` is Always, IfNotPresent, Never or "" (the default for the tag). Of a running pod also `state` and
-    `image_id` (status.imageID, "" until the image is on the node), the `reason` of a waiting one, and `restarts` if it
-    has a restart policy or restart rules of its own that start it again where the pod's policy is Never.
+    `pull_policy` is Always, IfNotPresent, Never or "" (the default for the tag). `restart_policy` is the container's
+    own, "" where the pod's holds; `restart_rules` are asked before either. Of a running pod also `state`, `image_id`
+    and `shown_image` (imageID and image of the status, "" until the image is on the node), the `reason` of a waiting
+    one and the `exit_code` of a terminated one.
     """
 
     name: str
@@ -66,7 +79,10 @@ class Container:
     state: ContainerState = ContainerState.NONE
     image_id: str = ""
     reason: str = ""
-    restarts: bool = False
+    restart_policy: str = ""
+    restart_rules: tuple[RestartRule, ...] = ()
+    shown_image: str = ""
+    exit_code: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +200,9 @@ class Workload:
 class Pod:
     """A pod that has not ended (phase neither Succeeded nor Failed).
 
-    `mirror` is the annotation kubernetes.io/config.mirror; `node` is "" while it is not scheduled.
+    `mirror` is the annotation kubernetes.io/config.mirror; `node` is "" while it is not scheduled. `generation` is
+    metadata.generation: 1 while the spec is as it was created, 0 where the API server (before 1.33) does not count.
+    `unseen` tells that the kubelet has not acted on the newest spec (status.observedGeneration).
     """
 
     namespace: str
@@ -196,6 +214,8 @@ class Pod:
     node: str = ""
     restart_policy: str = "Always"
     mirror: bool = False
+    generation: int = 0
+    unseen: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -16,7 +16,8 @@ _MOST_PODS = 10
 class PodUse:
     """One image of the target in a pod: `exposure` as if it were not covered.
 
-    `node_login` and `runtime_login` tell that the pod's node is declared to hold a login for it.
+    `node_login` and `runtime_login` tell that the pod's node is declared to hold a login for it. `asks_again` tells
+    that its kubelet may ask for a login that pulled the image, if pods on the node pull it with one.
     """
 
     image: str
@@ -24,6 +25,7 @@ class PodUse:
     exposure: Exposure
     node_login: bool = False
     runtime_login: bool = False
+    asks_again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +131,27 @@ def _uncovered(group: PodGroup, use: PodUse, cover: Cover) -> Call:
                 f"{use.image} is not on the node yet and cannot be pulled after the flip: {reason}.",
                 _renew(group, cover),
             )
+        case Exposure.DOUBTED:
+            return Call(
+                FindingClass.P_BREAKS_ON_FLIP,
+                Severity.BLOCKING,
+                f"Whether {use.image} is on the node is not known: the pod's status tells of another image, as after a"
+                " change of the image that its kubelet has not carried out. After the flip it cannot be pulled:"
+                f" {reason}.",
+                _renew(group, cover),
+                doubt=True,
+            )
+        case Exposure.RECORDED:
+            return Call(
+                FindingClass.P_RISK_RESTART,
+                Severity.BLOCKING,
+                f"Whether the next restart of the container may use {use.image}, which is on the node, is not known:"
+                " pods on that node pull it with a login, and a kubelet of 1.35 or newer may ask for one that pulled"
+                f" it (imagePullCredentialsVerificationPolicy). The pod has none: {reason}.",
+                f"{_renew(group, cover)}; or, if the kubelets are configured with NeverVerify, declare that in the"
+                " facts file (kubelet_verification)",
+                doubt=True,
+            )
         case Exposure.RESTART:
             return Call(
                 FindingClass.P_RISK_RESTART,
@@ -141,8 +164,8 @@ def _uncovered(group: PodGroup, use: PodUse, cover: Cover) -> Call:
                 FindingClass.P_RISK_LOW,
                 Severity.WARNING,
                 f"{use.image} is on the node and a restart uses it, but once the node loses it (clean-up, a new"
-                " sandbox on"
-                f" another image store, a new tag) the pod cannot pull it: {reason}.",
+                " sandbox on another image store, a new tag), or a kubelet of 1.35 or newer asks for a login because"
+                f" only pods with one pulled it there (such as pods that are gone), the pod cannot start: {reason}.",
                 _renew(group, cover),
             )
 

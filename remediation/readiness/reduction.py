@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from remediation.image import ImageReference, InvalidReference, parse_image
 from remediation.readiness.coverage import ABSENT, UNREADABLE
-from remediation.readiness.exposure import exposure, may_verify
+from remediation.readiness.exposure import Verification, asks_again, exposure, verification
 from remediation.readiness.facts import NodeLogin, has_login
 from remediation.readiness.keyring import KeyedLogins, read_secret
 from remediation.readiness.observation import (
@@ -46,10 +46,16 @@ class PodKey:
 
 @dataclass(slots=True)
 class PodTally:
-    """The pods of a group by name, and the labels of the first."""
+    """The pods of a group by name, each with its node, and the labels of the first."""
 
     labels: Mapping[str, str]
     names: list[str] = field(default_factory=list)
+    nodes: list[str] = field(default_factory=list)
+
+    def add(self, name: str, node: str) -> None:
+        """Take one more pod."""
+        self.names.append(name)
+        self.nodes.append(node)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +88,15 @@ class Reduction:
         self.revisions: dict[tuple[str, str, str], Reduced] = {}
         self.controllers: dict[tuple[str, Owner], Owner] = {}
         self.pods: dict[PodKey, PodTally] = {}
+        # By node and repository: namespace and Secrets of pods there. What they pulled with logins, the kubelet knows.
+        self.users_on: dict[tuple[str, str], set[tuple[str, tuple[str, ...]]]] = {}
         self.mentions: list[Mention] = []
         self.problems: list[Problem] = []
         self.own_secrets_complete = False
         self._images: dict[str, ImageReference | None] = {}
         self._logins: dict[tuple[str, bytes | None], KeyedLogins] = {}
         self._uses: dict[PodUse, PodUse] = {}
+        self._texts: dict[str, str] = {}
 
     def add_namespace(self, namespace: Namespace) -> None:
         """Take a namespace; one that is never named counts as judged."""
@@ -156,7 +165,12 @@ class Reduction:
         key = PodKey(pod.namespace, owner, bare, pod.pull_secrets, pod.account, pod.mirror, uses)
         if key not in self.pods:
             self.pods[key] = PodTally(pod.labels)
-        self.pods[key].names.append(pod.name)
+        node = self._texts.setdefault(pod.node, pod.node)  # one text for all of its pods
+        self.pods[key].add(pod.name, node)
+        if pod.pull_secrets and pod.node and self._verification(pod) is not Verification.NEVER:
+            for use in uses:
+                users = self.users_on.setdefault((node, use.repository), set())
+                users.add((pod.namespace, pod.pull_secrets))
 
     def add_mention(self, mention: Mention) -> None:
         """Take a custom resource's text; one that does not name the target is not kept."""
@@ -230,23 +244,22 @@ class Reduction:
         return has_login(logins, image, node.labels) if node else self._every(logins, image)
 
     def _use(self, pod: Pod, container: Container, image: ImageReference) -> PodUse:
-        node = self.nodes.get(pod.node)
+        asked, always = self._verification(pod), self.facts.always_pull_images
         found = PodUse(
             container.image,
             image.repository,
-            exposure(
-                pod,
-                container,
-                image,
-                verified=may_verify(node.kubelet_version if node else "", self.facts),
-                always=self.facts.always_pull_images,
-            ),
+            exposure(pod, container, image, verification=asked, always=always),
             bool(self.facts.kubelet_logins)
             and self._on_node(self.facts.kubelet_logins, image, pod.node),
             bool(self.facts.runtime_logins)
             and self._on_node(self.facts.runtime_logins, image, pod.node),
+            asks_again(pod, container, image, verification=asked, always=always),
         )
         return self._uses.setdefault(found, found)
+
+    def _verification(self, pod: Pod) -> Verification:
+        node = self.nodes.get(pod.node)
+        return verification(node.kubelet_version if node else "", self.facts)
 
     def _parse(self, text: str) -> ImageReference | None:
         try:

@@ -82,10 +82,11 @@ class Place:
         state: dict[str, Any] | None = None,
         pulled: bool = True,
         image: str = IMAGE,
+        node: str = "",
         **more: Any,
     ) -> Place:
         spec: dict[str, Any] = {
-            "nodeName": "node-0",
+            "nodeName": node or f"node-{self.name}",
             "restartPolicy": restart,
             "containers": [{"name": "main", "image": image, "imagePullPolicy": policy}],
         }

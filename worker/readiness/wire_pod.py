@@ -4,11 +4,41 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
-from remediation.readiness.observation import Container, ContainerKind, ContainerState, Pod
+from remediation.readiness.observation import (
+    Container,
+    ContainerKind,
+    ContainerState,
+    Pod,
+    RestartRule,
+)
 from worker.readiness.wire_meta import WireMeta
 from worker.wire import WireReference
 
 MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
+
+
+class WireExitCodes(msgspec.Struct, gc=False):
+    """The exit codes that a restart rule is about."""
+
+    operator: str = ""
+    values: list[int] | None = None
+
+
+class WireRestartRule(msgspec.Struct, gc=False):
+    """A restart rule of a container."""
+
+    action: str = ""
+    exitCodes: WireExitCodes = msgspec.field(default_factory=WireExitCodes)
+
+    def to_domain(self) -> RestartRule:
+        """Return the rule; an operator or an action of a later version counts as the widest of those that are known."""
+        codes = self.exitCodes
+        known = codes.operator in ("In", "NotIn")
+        return RestartRule(
+            frozenset(codes.values or ()) if known else frozenset(),
+            negated=codes.operator != "In",
+            everything=self.action != "Restart",
+        )
 
 
 class WireContainer(msgspec.Struct, gc=False):
@@ -18,7 +48,7 @@ class WireContainer(msgspec.Struct, gc=False):
     image: str = ""
     imagePullPolicy: str = ""
     restartPolicy: str = ""
-    restartPolicyRules: list[msgspec.Raw] | None = None
+    restartPolicyRules: list[WireRestartRule] | None = None
 
 
 class WireImageVolume(msgspec.Struct, gc=False):
@@ -60,9 +90,10 @@ class WirePodSpec(msgspec.Struct, gc=False):
 
 
 class WireWaiting(msgspec.Struct, gc=False):
-    """Why a container waits, or why it ended."""
+    """Why a container waits, or how it ended."""
 
     reason: str = ""
+    exitCode: int = 0
 
 
 class WireState(msgspec.Struct, gc=False):
@@ -78,6 +109,11 @@ class WireState(msgspec.Struct, gc=False):
         return self.waiting.reason if self.waiting else ""
 
     @property
+    def exit_code(self) -> int:
+        """How it ended, 0 if it did not."""
+        return self.terminated.exitCode if self.terminated else 0
+
+    @property
     def kind(self) -> ContainerState:
         """Which of them."""
         if self.running is not None:
@@ -91,6 +127,7 @@ class WireContainerStatus(msgspec.Struct, gc=False):
     """The status of a container."""
 
     name: str = ""
+    image: str = ""
     imageID: str = ""
     state: WireState = msgspec.field(default_factory=WireState)
 
@@ -99,6 +136,7 @@ class WirePodStatus(msgspec.Struct, gc=False):
     """The status of a pod."""
 
     phase: str = ""
+    observedGeneration: int = 0
     containerStatuses: list[WireContainerStatus] | None = None
     initContainerStatuses: list[WireContainerStatus] | None = None
     ephemeralContainerStatuses: list[WireContainerStatus] | None = None
@@ -136,6 +174,8 @@ class WirePod(msgspec.Struct, gc=False):
             node=spec.nodeName,
             restart_policy=spec.restartPolicy or "Always",
             mirror=MIRROR_ANNOTATION in (meta.annotations or {}),
+            generation=meta.generation,
+            unseen=0 < self.status.observedGeneration < meta.generation,
             labels=meta.labels or {},
         )
 
@@ -180,6 +220,8 @@ def _of_kind(
             state=status.state.kind if status else ContainerState.NONE,
             image_id=status.imageID if status else "",
             reason=status.state.reason if status else "",
-            restarts=container.restartPolicy in ("Always", "OnFailure")
-            or bool(container.restartPolicyRules),
+            restart_policy=container.restartPolicy,
+            restart_rules=tuple(map(WireRestartRule.to_domain, container.restartPolicyRules or ())),
+            shown_image=status.image if status else "",
+            exit_code=status.state.exit_code if status else 0,
         )

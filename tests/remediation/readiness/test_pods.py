@@ -127,7 +127,7 @@ B, R, L, N = (
                     "Always",
                     ContainerState.RUNNING,
                     "x",
-                    restarts=True,
+                    restart_policy="OnFailure",
                 ),
             ),
             "Never",
@@ -341,7 +341,7 @@ def test_an_image_volume_is_looked_after_whenever_a_container_is_started() -> No
     """The kubelet does it at each start; with restartPolicy Never that is over once all have started."""
     volume = Container("data", IMAGE, ContainerKind.VOLUME, "Always")
     mesh = replace(OTHER, kind=ContainerKind.SIDECAR)
-    retried = replace(OTHER, restarts=True)
+    retried = replace(OTHER, restart_policy="OnFailure")
     preparing = replace(OTHER, kind=ContainerKind.INIT)
     for containers, expected in (
         ((volume, OTHER), N),
