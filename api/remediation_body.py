@@ -8,6 +8,7 @@ from remediation.approval import Approval, ApprovalState
 from remediation.outcome import Error, Summary
 from remediation.registry.check import CheckResult
 from remediation.status import RunStatus
+from remediation.unmatched import Part, unmatched_everywhere
 from store.records import Remediation, Run
 
 Link = Callable[[str], str]
@@ -155,6 +156,32 @@ def _reason(run: Run, remediation: Remediation) -> str | None:
     return None
 
 
+_SLIPS = {
+    Part.NAMESPACES: (
+        "namespace_not_found",
+        "no namespace of any selected cluster matches '{pattern}'{unseen}",
+    ),
+    Part.IGNORE: (
+        "namespace_not_found",
+        "no namespace of any selected cluster matches '{pattern}', which `ignore` names{unseen}",
+    ),
+    Part.SELECTOR: (
+        "namespace_selector_not_matched",
+        "no namespace that the request names has labels that match '{pattern}'{unseen}",
+    ),
+    Part.ACCOUNTS: (
+        "service_account_not_found",
+        "no ServiceAccount in the selected namespaces matches '{pattern}'{unseen}: the Secret is written all the same,"
+        " and no pod gets it through '{pattern}'",
+    ),
+    Part.IGNORED_ACCOUNTS: (
+        "service_account_not_found",
+        "no ServiceAccount in the selected namespaces matches '{pattern}', which `ignore_service_accounts` names"
+        "{unseen}",
+    ),
+}
+
+
 def _warnings(remediation: Remediation) -> Iterable[dict[str, str]]:
     """Yield what is probably not meant."""
     yield from _kept_secrets(remediation)
@@ -174,16 +201,27 @@ def _kept_secrets(remediation: Remediation) -> Iterable[dict[str, str]]:
 
 
 def _nowhere(remediation: Remediation) -> Iterable[dict[str, str]]:
-    """Yield the namespaces that were named and are nowhere, once every cluster was looked at or has ended."""
+    """Yield what was asked for and is nowhere, once every cluster was looked at or has ended."""
     observed = [run for run in remediation.runs if run.missing is not None]
     others = [run for run in remediation.runs if run.missing is None]
     if not observed or not all(run.status.terminal for run in others):
         return
-    nowhere = set.intersection(*(set(run.missing or ()) for run in observed))
     unseen = f" (not looked at: {', '.join(run.cluster for run in others)})" if others else ""
+    slips = unmatched_everywhere([run.unmatched for run in observed])
+    suggested = {slip.pattern: _meant(slip.nearest) for slip in slips}
+    nowhere = set.intersection(*(set(run.missing or ()) for run in observed))
     for name in sorted(nowhere):
         yield {
             "code": "namespace_not_found",
             "name": name,
-            "detail": f"no selected cluster has a namespace '{name}'{unseen}",
+            "detail": f"no selected cluster has a namespace '{name}'{unseen}{suggested.get(name, '')}",
         }
+    for slip in slips:
+        if slip.pattern not in nowhere:
+            code, detail = _SLIPS[slip.part]
+            told = detail.format(pattern=slip.pattern, unseen=unseen)
+            yield {"code": code, "name": slip.pattern, "detail": told + _meant(slip.nearest)}
+
+
+def _meant(name: str | None) -> str:
+    return f"; did you mean '{name}'?" if name else ""

@@ -166,10 +166,12 @@ class WarningSchema(Answer):
     """Something that is probably not meant."""
 
     code = text(
-        "`namespace_not_found`: a namespace that is named exists in no selected cluster. "
+        "`namespace_not_found`: a namespace, or a pattern of namespaces, matches none in any selected cluster. "
+        "`namespace_selector_not_matched`: no namespace of the request has such labels. "
+        "`service_account_not_found`: a pattern of ServiceAccounts matches none in the selected namespaces. "
         "`secrets_kept`: Secrets that the undone remediation updated stay as they are."
     )
-    name = text("The namespace, or the remediation that is undone.")
+    name = text("The entry of the request, or the remediation that is undone.")
     detail = text()
 
 

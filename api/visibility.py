@@ -9,6 +9,7 @@ from api.services import services
 from remediation.outcome import Summary, summarise_row
 from remediation.patterns import is_literal, matcher
 from remediation.request import RemediationRequest
+from remediation.unmatched import ACCOUNT_PARTS, Part, Unmatched
 from store.records import Remediation, Row, Run
 
 _READ = Permission.READ_REMEDIATIONS
@@ -76,9 +77,10 @@ class Sight:
 
     def _run(self, run: Run, asked: tuple[str, ...]) -> Run:
         """Return a run without what is hidden of the namespaces that it was asked for."""
+        names = self._namespaces(run.cluster)
+        run = replace(run, unmatched=_visible_slips(run.unmatched, matcher(names)))
         if not self.who.rights.uncovered(_READ, [run.cluster], asked):
             return run
-        names = self._namespaces(run.cluster)
         return replace(
             run,
             summary=self._summary(run, names),
@@ -118,6 +120,24 @@ class Sight:
             service_accounts=kept_accounts(request.service_accounts),
             ignore_service_accounts=kept_accounts(request.ignore_service_accounts),
         )
+
+
+def _visible_slips(
+    slips: tuple[Unmatched, ...], visible: Callable[[str], bool]
+) -> tuple[Unmatched, ...]:
+    """Return those about namespaces that are seen, with suggestions of such only."""
+
+    def seen(slip: Unmatched, name: str | None) -> bool:
+        if name is None or slip.part is Part.SELECTOR:
+            return True
+        space = name.rpartition("/")[0] if slip.part in ACCOUNT_PARTS else name
+        return not space or not is_literal(space) or visible(space)
+
+    return tuple(
+        slip if seen(slip, slip.nearest) else replace(slip, nearest=None)
+        for slip in slips
+        if seen(slip, slip.pattern)
+    )
 
 
 def sight() -> Sight:

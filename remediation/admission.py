@@ -1,9 +1,10 @@
 """May a run begin? Asked again when its turn comes: by then who asked for it may have lost the right to."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from remediation.approval import protected
 from remediation.outcome import Error, ErrorCode
+from remediation.patterns import matcher
 from remediation.permission import Permission, Policy, Rights, Warrant
 from remediation.readiness.request import CheckRequest
 from remediation.request import RemediationRequest
@@ -47,6 +48,13 @@ def refusal_of_check(
     again = warrant is not None and warrant.needs is Permission.READ_READINESS_CHECKS
     credential = None if again else request.credential
     return _refusal(policy, warrant, cluster, request.namespaces, credential)
+
+
+def may_name(policy: Policy | None, warrant: Warrant | None, cluster: str) -> Callable[[str], bool]:
+    """Return the test for namespaces of a cluster that may be named to who asked."""
+    if policy is None or warrant is None:
+        return matcher(())
+    return matcher(Rights(policy.grants_of(warrant.requester)).namespaces(warrant.needs, cluster))
 
 
 def _refusal(

@@ -5,6 +5,7 @@ from redis import Redis
 from remediation.readiness.request import CheckRequest
 from remediation.status import RemediationStatus
 from store import codec, keys
+from store.elsewhere import settled
 from store.records import Check
 from store.register import Entry, Register
 
@@ -43,7 +44,7 @@ def _check(entry: Entry) -> Check:
         requested_by=raw["requested_by"],
         created_at=raw["created_at"],
         revision=entry.revision,
-        runs=entry.runs,
+        runs=settled(entry.runs),
         started_at=raw.get("started_at"),
         finished_at=raw.get("finished_at"),
         remediation_id=raw.get("remediation"),

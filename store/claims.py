@@ -11,6 +11,7 @@ from redis import Redis
 from remediation.outcome import Error, NamespaceResult, Outcome, summarise_row
 from remediation.registry.check import CheckResult
 from remediation.status import RunStatus, run_status
+from remediation.unmatched import Unmatched
 from store import clock, codec, events, keys, rows, run_hash
 from store.lua import script
 from store.records import Run
@@ -105,8 +106,15 @@ class Claims:
         answer = self._credential(keys=[keys.run(claim.run.id)], args=[claim.attempt, fingerprint])
         self._fenced(answer, lost=0)
 
-    def observed(self, claim: Claim, total: int, missing: Sequence[str]) -> None:
-        """Note how many namespaces the run will report. Raises LeaseLost."""
+    def observed(
+        self,
+        claim: Claim,
+        total: int,
+        missing: Sequence[str],
+        unmatched: Sequence[Unmatched] | None = None,
+    ) -> None:
+        """Note how many namespaces the run will report, and what of its request matches nothing. Raises LeaseLost."""
+        more = [] if unmatched is None else [codec.encode_unmatched(unmatched)]
         self._fenced(
             self._observed(
                 keys=[keys.run(claim.run.id), keys.events(claim.run.remediation_id)],
@@ -115,6 +123,7 @@ class Claims:
                     total,
                     codec.dumps(missing),
                     events.change(cluster=claim.run.cluster, total=total),
+                    *more,
                 ],
             ),
             lost=0,

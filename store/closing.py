@@ -7,6 +7,7 @@ from redis import Redis
 from remediation.readiness.request import overall
 from remediation.status import remediation_status
 from store import clock, codec, events, keys, run_hash
+from store.elsewhere import settled
 from store.ids import caller_digest, check_after
 from store.lua import script
 
@@ -35,7 +36,7 @@ class Closing:
             return False
         status = remediation_status(statuses)
         followed = raw.get("remediation", identity)
-        verdict = overall(run.verdict for run in runs)
+        verdict = overall(run.verdict for run in settled(runs))
         with self._redis.pipeline(transaction=True) as pipe:
             self._close(
                 keys=[

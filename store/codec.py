@@ -1,7 +1,7 @@
 """Values to compact JSON and back. Fields are named one by one: a record outlives the code that wrote it."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, astuple, fields
 from typing import Any
 
 import orjson
@@ -22,7 +22,8 @@ from remediation.request import (
     RegistryCheck,
     RemediationRequest,
 )
-from store.records import Judged, Paused
+from remediation.unmatched import Part, Unmatched
+from store.records import Judged, Paused, Slip
 
 
 def dumps(value: Any) -> str:
@@ -75,7 +76,9 @@ def decode_check_request(text: str) -> CheckRequest:
 
 def encode_judged(judged: Judged) -> str:
     """Return what a check came to on a cluster as JSON."""
-    return dumps(asdict(judged))
+    kept = asdict(judged)
+    del kept["elsewhere"]  # it comes of all runs of the check
+    return dumps(kept | {"slips": [[*astuple(slip)] for slip in judged.slips]})
 
 
 def decode_judged(text: str) -> Judged:
@@ -87,7 +90,18 @@ def decode_judged(text: str) -> Judged:
         raw["severities"],
         tuple(raw["registries"]),
         raw["certificate"],
+        tuple(Slip(*slip) for slip in raw.get("slips", ())),
     )
+
+
+def encode_unmatched(unmatched: Sequence[Unmatched]) -> str:
+    """Return what of a request matches nothing as JSON."""
+    return dumps([[each.part, each.pattern, each.nearest] for each in unmatched])
+
+
+def decode_unmatched(text: str) -> tuple[Unmatched, ...]:
+    """Read what `encode_unmatched` wrote."""
+    return tuple(Unmatched(Part(part), pattern, near) for part, pattern, near in loads(text))
 
 
 def encode_approval(approval: Approval) -> dict[str, str]:

@@ -8,6 +8,7 @@ from redis import Redis
 
 from store import codec, keys
 from store.claims import Claim, LeaseLost
+from store.elsewhere import told
 from store.lua import script
 from store.records import Judged, Run
 
@@ -60,7 +61,7 @@ class Findings:
             at = seen + 1 if index == first else 0
             while texts := self._redis.lrange(keys.findings(run.id), at, at + _CHUNK - 1):
                 for offset, text in enumerate(texts):
-                    yield (index, at + offset), codec.loads(text)
+                    yield (index, at + offset), told(codec.loads(text), run.judged)
                 at += len(texts)
 
     def restarts(self, run: Run) -> Any:

@@ -11,6 +11,7 @@ from remediation.readiness.verdict import Verdict
 from remediation.registry.check import CheckResult
 from remediation.request import RemediationRequest
 from remediation.status import RemediationStatus, RunStatus
+from remediation.unmatched import Unmatched
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,8 @@ class Run:
 
     `attempt` counts claims, `handed_back` those of them that ended because a worker was told to stop; after `deadline`
     nobody begins it any more; `line` is the key of the line it stands in (None: it writes nothing) and `behind` the
-    remediation that goes first; `missing` are named namespaces the cluster does not have (None: not observed yet).
+    remediation that goes first; `missing` are named namespaces the cluster does not have (None: not observed yet), and
+    `unmatched` all entries of the request that match nothing there.
     `parents` are the runs whose leftovers it retries, the oldest first; `undoes` is the run it takes back, `undone_by`
     the run that takes it back. `registry_check` is what the registry said of the credential (None: not asked).
     `credential_fingerprint` is that of the credential which its last attempt works with; `judged` is what a readiness
@@ -39,6 +41,7 @@ class Run:
     finished_at: str | None = None
     error: Error | None = None
     missing: tuple[str, ...] | None = None
+    unmatched: tuple[Unmatched, ...] = ()
     line: str | None = None
     behind: str | None = None
     parents: tuple[str, ...] = ()
@@ -70,6 +73,26 @@ class Judged:
     severities: Mapping[str, int]
     registries: tuple[str, ...]
     certificate: Mapping[str, Any]
+    slips: tuple["Slip", ...] = ()
+    elsewhere: frozenset["Slip"] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Slip:
+    """A finding of one cluster that counts only if every cluster of the check has it.
+
+    `counted_as` is its severity, or `waived`, as in `Judged.severities`.
+    """
+
+    finding_class: str
+    kind: str
+    name: str
+    counted_as: str
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What is the same on every cluster."""
+        return self.finding_class, self.kind, self.name
 
 
 @dataclass(frozen=True, slots=True)

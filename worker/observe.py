@@ -37,10 +37,16 @@ _Third = TypeVar("_Third")
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """The namespaces of a cluster, and the names that are known to exist there."""
+    """The namespaces of a cluster, and the names that are known to exist there.
+
+    `known` are the names of all namespaces, as far as they were read, of which `complete` says that all were; `present`
+    are those of the request that need no word about them.
+    """
 
     states: tuple[NamespaceState, ...]
     present: frozenset[str]
+    known: frozenset[str] = frozenset()
+    complete: bool = True
 
 
 async def observe(session: Session, request: RemediationRequest) -> Observation:
@@ -71,7 +77,8 @@ async def observe(session: Session, request: RemediationRequest) -> Observation:
         )
         for namespace in namespaces
     )
-    return Observation(states, frozenset(state.namespace.name for state in states))
+    known = frozenset(state.namespace.name for state in states)
+    return Observation(states, known, known)
 
 
 async def images_in_use(session: Session, namespaces: Collection[str]) -> list[str]:
@@ -120,9 +127,20 @@ async def _observe_named(session: Session, request: RemediationRequest) -> Obser
         *(_named(session, name, request.secret_name) for name in dict.fromkeys(request.namespaces))
     )
     states = tuple(state for state in found if state)
-    present = {state.namespace.name for state in states}
+    known = frozenset(state.namespace.name for state in states)
     # Other namespaces were not looked at, so nothing is said about names to ignore there.
-    return Observation(states, frozenset(present.union(request.ignore)))
+    present = known.union(request.ignore)
+    if not known.issuperset(request.namespaces):
+        known |= await _names(session)  # one of them may have been meant
+    return Observation(states, present, known, complete=False)
+
+
+async def _names(session: Session) -> frozenset[str]:
+    """Return the names of all namespaces, none where they cannot be listed: they serve as suggestions only."""
+    with suppress(Fault, Gone):
+        namespaces = await _all(session, "/api/v1/namespaces", "namespaces", WireNamespace)
+        return frozenset(namespace.metadata.name for namespace in namespaces)
+    return frozenset()
 
 
 async def _named(session: Session, name: str, secret_name: str) -> NamespaceState | None:

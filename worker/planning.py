@@ -8,10 +8,12 @@ from remediation.outcome import Error, ErrorCode, Outcome
 from remediation.plan import NamespacePlan, Task, carry_over, gone_result
 from remediation.registry.check import CheckResult, refusal
 from remediation.request import RegistryCheck
-from remediation.selection import missing_names
+from remediation.selection import NamespaceSelection, missing_names
+from remediation.undo import UndoTask
+from remediation.unmatched import Part, Unmatched, unmatched_accounts, unmatched_namespaces
 from worker.execution import REACH_SECONDS, Execution, RunFailed
 from worker.faults import Fault
-from worker.observe import observe
+from worker.observe import Observation, observe
 from worker.registry_check import check
 from worker.session import Session
 
@@ -53,11 +55,34 @@ async def plans_for(execution: Execution, session: Session) -> list[NamespacePla
         names |= done
     # Before the journal, which tells what may have been written.
     await prove(execution, session, [plan for plan in plans if not plan.settled])
-    await asyncio.to_thread(store.claims.observed, claim, len(names), missing)
+    unmatched = _unmatched(task, observation)
+    await asyncio.to_thread(store.claims.observed, claim, len(names), missing, unmatched)
     if not task.request.dry_run:
         intents_now = [(plan.namespace, plan.intent) for plan in plans if not plan.settled]
         await asyncio.to_thread(store.journal.note, claim, intents_now)
     return plans
+
+
+def _unmatched(task: Task | UndoTask, observation: Observation) -> tuple[Unmatched, ...]:
+    """Return what of the request matches nothing here; a retry or an undo goes by what came before, not by it."""
+    if not isinstance(task, Task) or task.exactly is not None:
+        return ()
+    request, selection = task.request, NamespaceSelection.of(task.request)
+    accounts = [
+        (state.namespace.name, account.name)
+        for state in observation.states
+        if (treated := selection.judge(state.namespace)) and treated.outcome is None
+        for account in state.service_accounts
+    ]
+    selected = [
+        state.namespace.name
+        for state in observation.states
+        if selection.selector.matches(state.namespace.labels)
+    ]
+    found = unmatched_namespaces(request, observation.known, selected)
+    # Where only some namespaces were read, nothing is said about names to ignore.
+    told = [each for each in found if each.part is not Part.IGNORE or observation.complete]
+    return (*told, *unmatched_accounts(request, accounts))
 
 
 def _check_number(execution: Execution, plans: Sequence[NamespacePlan]) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from remediation.admission import refusal, refusal_of_check
+from remediation.admission import may_name, refusal, refusal_of_check
 from remediation.credential import Credential, credential_from_login
 from remediation.docker_config import InvalidCredential
 from remediation.outcome import Error, ErrorCode
@@ -104,6 +104,7 @@ class Preparation:
             concurrency=self._settings.concurrency,
             registries=self._registries,
             remediated_at=self._store.remediations.last_written(run.cluster),
+            may_name=may_name(policy, warrant, run.cluster),
         )
 
     def _facts(self) -> Facts:

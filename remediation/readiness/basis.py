@@ -8,6 +8,7 @@ from typing import Any
 from remediation.readiness.finding import Finding, Severity
 from remediation.readiness.futures import makers
 from remediation.readiness.judge import Judge
+from remediation.readiness.question_findings import SLIPS
 
 # Pods of other Jobs come and go all the time; each look judges those that are there.
 _PASSING = ("Job",)
@@ -49,6 +50,7 @@ def _parts(
             for name in key.pull_secrets if judge.judged(key.namespace) else ():
                 yield ("secret", key.namespace, name, versions.get((key.namespace, name)))
     for finding in findings:
-        if finding.severity is not Severity.INFO:
+        # Whether a name in the request matches nothing is judged over all clusters, at each look.
+        if finding.severity is not Severity.INFO and finding.finding_class not in SLIPS:
             about = (finding.namespace, finding.kind, finding.name, finding.image)
             yield ("finding", finding.finding_class, *about, finding.waiver is not None)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from itertools import chain
 
-from remediation.readiness import account_findings, place_findings
+from remediation.readiness import account_findings, place_findings, question_findings
 from remediation.readiness.call import Call
 from remediation.readiness.coverer import Coverer
 from remediation.readiness.finding import Finding, FindingClass, Severity
@@ -82,8 +82,10 @@ class Conclusion:
             *place_findings.unreadable(kept),
             *self._not_asked(),
         ]
-        if not (self._images or self._left_out or kept.mentions or kept.problems):
-            found += place_findings.unused(kept)
+        if kept.was_read("cluster"):
+            found += question_findings.unmatched(kept)
+            if not (self._images or self._left_out or kept.mentions):
+                found += question_findings.unused(kept)
         findings = in_order(self._waive(finding, now) for finding in found)
         return Judgement(
             kept.options.cluster,

@@ -70,6 +70,9 @@ class FindingClass(StrEnum):
     R_REFUSED = "R_REFUSED"  # the registry refuses the credential for a repository
     R_UNPROVEN = "R_UNPROVEN"  # the evidence that was asked for is missing for a repository
     C_UNREADABLE = "C_UNREADABLE"  # a cluster, or a list of it, could not be read
+    C_UNMATCHED = (
+        "C_UNMATCHED"  # a namespace or selector of the request matches nothing: has it a slip?
+    )
     C_UNUSED = "C_UNUSED"  # nothing uses the registry: is its name right?
     C_NO_CREDENTIAL = "C_NO_CREDENTIAL"  # nobody said which credential has to be in place
 

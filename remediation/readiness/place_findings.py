@@ -80,17 +80,6 @@ def unreadable(kept: Reduction) -> Iterator[Finding]:
         yield from _of_cluster(kept, kept.options.cluster, call)
 
 
-def unused(kept: Reduction) -> Iterator[Finding]:
-    """Yield that nothing uses the registry: well if that is true, and no answer if its name has a slip."""
-    call = Call(
-        FindingClass.C_UNUSED,
-        Severity.INFO,
-        f"Nothing here uses {kept.options.target}: no pod, no template, no custom resource that was read.",
-        "if that is not what you expect, look at the name of the registry in the request",
-    )
-    yield from _of_cluster(kept, kept.options.cluster, call)
-
-
 def _of_cluster(kept: Reduction, name: str, call: Call) -> tuple[Finding, ...]:
     kind = "Cluster" if name in ("cluster", kept.options.cluster) else "List"
     owner = Owner(kind, kept.options.cluster if kind == "Cluster" else name)

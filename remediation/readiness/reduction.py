@@ -4,7 +4,7 @@ Ten thousand pods become a few hundred groups: pods of one controller that name 
 state. Nodes and namespaces have to come before pods; otherwise the order does not matter.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from remediation.image import ImageReference, InvalidReference, parse_image
@@ -27,8 +27,10 @@ from remediation.readiness.observation import (
 )
 from remediation.readiness.options import Options
 from remediation.readiness.pods import PodUse
+from remediation.unmatched import Unmatched
 
 _LONGEST_CHAIN = 5
+_MOST_OTHERS = 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,8 @@ class Reduction:
         self.mentions: list[Mention] = []
         self.problems: list[Problem] = []
         self.own_secrets_complete = False
+        self.unmatched: tuple[Unmatched, ...] = ()
+        self.other_registries: set[str] = set()
         self._images: dict[str, ImageReference | None] = {}
         self._logins: dict[tuple[str, bytes | None], KeyedLogins] = {}
         self._uses: dict[PodUse, PodUse] = {}
@@ -146,6 +150,8 @@ class Reduction:
                 container.image for container in workload.containers if self.image(container.image)
             )
         )
+        if not images:
+            self._note_others(workload.namespace, workload.containers)
         key = (workload.namespace, workload.kind, workload.name)
         place[key] = Reduced(replace(workload, containers=()), images)
 
@@ -159,6 +165,7 @@ class Reduction:
             )
         )
         if not uses:
+            self._note_others(pod.namespace, pod.containers)
             return
         bare = "" if pod.controller and not pod.mirror else pod.name
         owner = None if bare else pod.controller
@@ -176,6 +183,10 @@ class Reduction:
         """Take a custom resource's text; one that does not name the target is not kept."""
         if self.options.target.mentioned_in(mention.text):
             self.mentions.append(mention)
+
+    def add_unmatched(self, unmatched: tuple[Unmatched, ...]) -> None:
+        """Take what of the request matches nothing here."""
+        self.unmatched = unmatched
 
     def add_problem(self, what: str, detail: str) -> None:
         """Take note that a list could not be read (403, timeout, …): then the cluster cannot be found safe."""
@@ -242,6 +253,15 @@ class Reduction:
         node = self.nodes.get(name)
         # Of a pod without a known node only what holds everywhere can be said.
         return has_login(logins, image, node.labels) if node else self._every(logins, image)
+
+    def _note_others(self, namespace: str, containers: Iterable[Container]) -> None:
+        """Remember where images of judged namespaces come from: one of it may have been meant."""
+        if self.judged(namespace) and len(self.other_registries) < _MOST_OTHERS:
+            depth = self.options.target.path.count("/") + 1 if self.options.target.path else 0
+            for container in containers:
+                parts = container.image.partition("@")[0].split("/")
+                if len(parts) > 1 and ("." in parts[0] or ":" in parts[0]):
+                    self.other_registries.add("/".join(parts[: depth + 1]))
 
     def _use(self, pod: Pod, container: Container, image: ImageReference) -> PodUse:
         asked, always = self._verification(pod), self.facts.always_pull_images

@@ -99,8 +99,14 @@ CASES: dict[str, tuple[Callable[[Space], Place], str, str]] = {
     "W_ENFORCED": (lambda s: enforced(Place(s).secret().workload("docker")), "blocking", "add"),
     "W_DRIFT": (lambda s: applied(Place(s, ("docker",)).secret().workload()), "blocking", "in"),
     "W_DORMANT": (lambda s: Place(s).secret().workload(replicas=0), "warning", "remediator run"),
-    "SA_UNUSED_UNPATCHED": (lambda s: Place(s), "warning", "remediator run"),
+    "SA_UNUSED_UNPATCHED": (lambda s: beside_a_user(Place(s)), "warning", "remediator run"),
 }
+
+
+def beside_a_user(place: Place) -> Place:
+    """Have another ServiceAccount than `default` use the registry, and be in line."""
+    place.space.account(place.name, "builder", "docker")
+    return place.secret().workload(serviceAccountName="builder")
 
 
 def annotated(place: Place, annotations: dict[str, str]) -> Place:
@@ -189,8 +195,9 @@ def test_an_ignored_namespace_that_uses_the_registry_is_named(
     service: Service, space: Space
 ) -> None:
     place = Place(space).workload()
+    other = space.namespace("other")
 
-    check = judged(service, namespaces=[place.name], ignore=[place.name])
+    check = judged(service, namespaces=[place.name, other], ignore=[place.name])
 
     left_out = {row["namespace"]: row for row in check["findings"] if row["class"] == "N_IGNORED"}
     assert "ignore list" in left_out[place.name]["explanation"]

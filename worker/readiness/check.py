@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import NoReturn
@@ -20,16 +20,16 @@ from remediation.readiness.judge import Judge
 from remediation.readiness.judgement import together
 from remediation.readiness.options import Options
 from remediation.readiness.proof import AdmissionProof, Level, RegistryProof
+from remediation.readiness.question_findings import SLIPS
 from remediation.readiness.request import CheckRequest
 from remediation.readiness.restart import plan_restarts
 from remediation.readiness.target import Target
 from remediation.registry.rules import Registries
 from remediation.request import RemediationRequest
-from remediation.selection import NamespaceSelection
 from remediation.status import RunStatus
 from store import clock
 from store.claims import Claim
-from store.records import Judged
+from store.records import Judged, Slip
 from store.store import Store
 from worker.execution import NO_ANSWER, REACH_SECONDS, RunFailed
 from worker.faults import Fault, Retry
@@ -51,7 +51,8 @@ log = logging.getLogger(__name__)
 class CheckExecution:
     """A claimed run of a check with all that is needed to carry it out.
 
-    `remediated_at` is when the last remediation of the cluster ended, as far as it is known.
+    `remediated_at` is when the last remediation of the cluster ended, as far as it is known; `may_name` tells which
+    namespaces may be named to who asked.
     """
 
     store: Store
@@ -66,6 +67,7 @@ class CheckExecution:
     registries: Registries
     remediated_at: datetime | None = None
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
+    may_name: Callable[[str], bool] = lambda _: True
 
     @property
     def deadline(self) -> datetime:
@@ -144,24 +146,23 @@ async def _judge(execution: CheckExecution) -> None:
 async def _read(execution: CheckExecution, session: Session) -> tuple[list[Judge], Found]:
     """Read the cluster once as a whole. Raises Fault."""
     request = execution.request
-    selection = NamespaceSelection.of(
-        RemediationRequest(
-            clusters=request.clusters,
-            credential=request.credential or "",
-            namespaces=request.namespaces,
-            ignore=request.ignore,
-            namespace_selector=request.namespace_selector,
-        )
+    meant = RemediationRequest(
+        clusters=request.clusters,
+        credential=request.credential or "",
+        namespaces=request.namespaces,
+        ignore=request.ignore,
+        namespace_selector=request.namespace_selector,
     )
     for _ in range(_MOST_READINGS):
         judges = execution.judges()
         reading = Reading(
             Lists(session),
             judges,
-            selection,
+            meant,
             request.secret_name,
             [trace for target in execution.targets for trace in target.traces],
             templates=request.required.includes(Level.ADMISSION),
+            may_name=execution.may_name,
         )
         try:
             return judges, await reading.read()
@@ -200,6 +201,7 @@ async def _conclude(
             "digest": certificate.digest,
             "basis": basis_of(judges, found.secret_versions, judgement.findings),
         },
+        _slips(judgement.findings),
     )
     rows = map(Finding.to_row, judgement.findings)
     plan = asdict(plan_restarts(judgement, found.budgets))
@@ -220,9 +222,21 @@ async def _fail(execution: CheckExecution, error: Error, status: RunStatus) -> N
 def _severities(findings: Sequence[Finding]) -> dict[str, int]:
     counts: Counter[str] = Counter(dict.fromkeys(Severity, 0))
     for finding in findings:
-        accepted = finding.severity is Severity.BLOCKING and finding.waiver
-        counts["waived" if accepted else finding.severity.value] += finding.count
+        counts[_counted_as(finding)] += finding.count
     return {str(name): number for name, number in counts.items()}
+
+
+def _slips(findings: Sequence[Finding]) -> tuple[Slip, ...]:
+    return tuple(
+        Slip(finding.finding_class.value, finding.kind, finding.name, _counted_as(finding))
+        for finding in findings
+        if finding.finding_class in SLIPS
+    )
+
+
+def _counted_as(finding: Finding) -> str:
+    accepted = finding.severity is Severity.BLOCKING and finding.waiver
+    return "waived" if accepted else finding.severity.value
 
 
 def _text(moment: datetime) -> str:

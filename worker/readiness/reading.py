@@ -4,9 +4,9 @@ Every pod that lives later was either in the last list, or made after it and so 
 """
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import msgspec
@@ -20,7 +20,9 @@ from remediation.readiness.observation import (
     Namespace,
     Scope,
 )
+from remediation.request import RemediationRequest
 from remediation.selection import NamespaceSelection
+from remediation.unmatched import Unmatched, unmatched_namespaces
 from worker.faults import Call, Fault, Gone
 from worker.observe import decode
 from worker.readiness.lists import Lists
@@ -74,19 +76,25 @@ class Reading:
         self,
         lists: Lists,
         judges: Sequence[Judge],
-        selection: NamespaceSelection,
+        request: RemediationRequest,
         secret_name: str,
         traces: Collection[str],
         *,
         templates: bool,
+        may_name: Callable[[str], bool],
     ) -> None:
         self._lists = lists
         self._judges = judges
-        self._selection = selection
+        self._request = request
+        self._selection = NamespaceSelection.of(request)
+        self._may_name = may_name
+        self._unmatched: tuple[Unmatched, ...] = ()
         self._secret_name = secret_name
         self._traces = traces
         self._templates = templates
         self._judged: set[str] = set()
+        self._names: list[str] = []
+        self._selected: list[str] = []
         self._found = Found(versions=lists.versions)
 
     async def read(self) -> Found:
@@ -101,6 +109,7 @@ class Reading:
         for judge in self._judges:
             for resource, why in sorted(self._lists.refused.items()):
                 judge.add_problem(resource, why)
+            judge.add_unmatched(self._unmatched)
         return self._found
 
     async def _identity(self) -> None:
@@ -127,10 +136,21 @@ class Reading:
         async for namespaces in self._lists.pages("/api/v1/namespaces", WireNamespace):
             for namespace in namespaces:
                 self._namespace(namespace)
+        accounts_in: set[str] = set()
         async for accounts in self._lists.pages("/api/v1/serviceaccounts", WireAccount):
             for account in map(WireAccount.to_domain, accounts):
+                accounts_in.add(account.namespace)
                 for judge in self._judges:
                     judge.add_account(account)
+        # Without the list of namespaces, those of which an object was read are known to exist.
+        names = self._names if "namespaces" not in self._lists.refused else accounts_in
+        found = unmatched_namespaces(self._request, names, self._selected)
+        self._unmatched = tuple(
+            each
+            if each.nearest is None or self._may_name(each.nearest)
+            else replace(each, nearest=None)
+            for each in found
+        )
 
     def _namespace(self, wire: WireNamespace) -> None:
         state = wire.to_domain()
@@ -144,6 +164,9 @@ class Reading:
             scope = Scope.IGNORED if by_request else Scope.EXCLUDED
         if scope is Scope.JUDGED:
             self._judged.add(state.name)
+        self._names.append(state.name)
+        if self._selection.selector.matches(state.labels):
+            self._selected.append(state.name)
         created = wire.metadata.creationTimestamp
         found = Namespace(
             state.name,

@@ -455,6 +455,8 @@ def test_a_registry_that_nothing_uses_is_told() -> None:
 
     found = only(unused.found(), "C_")
 
-    assert (found.finding_class, found.severity) == (FindingClass.C_UNUSED, Severity.INFO)
+    assert (found.finding_class, found.severity) == (FindingClass.C_UNUSED, Severity.BLOCKING)
     assert "registry.exmaple.com" in found.explanation
+    assert "did you mean that" in found.explanation
+    assert verdict_of(unused.found()) is Verdict.UNKNOWN
     assert FindingClass.C_UNUSED not in classes(good().found())

@@ -1,0 +1,194 @@
+"""A question with a slip is never answered "safe": what it names and no cluster has is told, on real API servers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.e2e.fleet import REGISTRY, Space
+from tests.e2e.readiness import Place, found, judged
+from tests.e2e.service import Service
+
+
+def covered(space: Space) -> Place:
+    """Make a namespace that uses the registry and is in line."""
+    return Place(space, ("docker",)).secret().workload()
+
+
+@pytest.fixture
+def place(space: Space) -> Place:
+    return covered(space)
+
+
+def blocking(check: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Return class, kind and name of what blocks."""
+    rows = [row for row in check["findings"] if row["severity"] == "blocking"]
+    return [(row["class"], row["kind"], row["name"]) for row in rows]
+
+
+def gate(service: Service, check: dict[str, Any]) -> Any:
+    return service.http.get(f"/readiness-checks/{check['id']}/gate")
+
+
+def test_a_namespace_that_no_cluster_has_is_unknown_and_the_gate_names_it(
+    service: Service, place: Place
+) -> None:
+    slip = f"{place.name}x"
+
+    check = judged(service, namespaces=[slip])
+
+    assert check["verdict"] == "unknown"
+    row = found(check, "C_UNMATCHED")
+    assert (row["severity"], row["doubt"], row["name"]) == ("blocking", True, slip)
+    assert f"Did you mean '{place.name}'?" in row["explanation"]
+    closed = gate(service, check)
+    assert closed.status_code == 412
+    assert slip in closed.text
+
+
+def test_a_slip_beside_a_namespace_that_is_in_line_is_unknown(
+    service: Service, place: Place
+) -> None:
+    assert judged(service, namespaces=[place.name])["verdict"] == "safe"
+
+    check = judged(service, namespaces=[place.name, f"{place.name}x"])
+
+    assert check["verdict"] == "unknown"
+    assert blocking(check) == [("C_UNMATCHED", "Namespace", f"{place.name}x")]
+
+
+@pytest.mark.parametrize(
+    ("slip", "kind"),
+    [
+        ({"namespaces": ["no-such-*"]}, "Namespace"),
+        ({"namespace_selector": "team=nowhere"}, "NamespaceSelector"),
+    ],
+)
+def test_a_glob_or_selector_that_matches_no_namespace_is_unknown(
+    service: Service, place: Place, slip: dict[str, Any], kind: str
+) -> None:
+    check = judged(service, **({"namespaces": [place.name]} | slip))
+
+    assert check["verdict"] == "unknown"
+    assert [each[1] for each in blocking(check)] == [kind]
+
+
+def test_namespaces_that_are_all_left_out_are_unknown(service: Service, place: Place) -> None:
+    check = judged(service, namespaces=[place.name], ignore=[place.name])
+
+    assert check["verdict"] == "unknown"
+    assert blocking(check) == [("C_UNMATCHED", "Namespaces", "all")]
+
+
+def test_a_slip_in_ignore_is_a_warning(service: Service, place: Place) -> None:
+    check = judged(service, namespaces=[place.name], ignore=[f"{place.name}-x"])
+
+    assert check["verdict"] == "safe"
+    row = found(check, "C_UNMATCHED")
+    assert (row["severity"], row["name"]) == ("warning", f"{place.name}-x")
+
+
+def test_a_namespace_that_one_of_two_clusters_has_is_no_slip(
+    service: Service, place: Place
+) -> None:
+    check = judged(service, clusters=["alpha", "beta"], namespaces=[place.name])
+
+    assert check["verdict"] == "safe"
+    assert [cluster["verdict"] for cluster in check["clusters"]] == ["safe", "safe"]
+    row = found(check, "C_UNMATCHED")
+    assert (row["cluster"], row["severity"], row["doubt"]) == ("beta", "info", False)
+    assert check["summary"]["blocking"] == 0
+    assert gate(service, check).status_code == 200
+
+
+def test_a_namespace_that_no_cluster_of_two_has_is_a_slip(service: Service, place: Place) -> None:
+    wanted = [place.name, f"{place.name}x"]
+
+    check = judged(service, clusters=["alpha", "beta"], namespaces=wanted)
+
+    assert check["verdict"] == "unknown"
+    assert {name for _, _, name in blocking(check)} == {f"{place.name}x"}
+    assert gate(service, check).status_code == 412
+
+
+def test_a_registry_that_nothing_uses_is_unknown(service: Service, place: Place) -> None:
+    wrong = "registry.exmaple.com"
+
+    check = judged(service, namespaces=[place.name], registry=wrong, credential=None)
+
+    assert check["verdict"] == "unknown"
+    row = found(check, "C_UNUSED")
+    assert (row["severity"], row["kind"], row["name"]) == ("blocking", "Registry", wrong)
+    assert "did you mean that?" in row["explanation"]
+    assert REGISTRY in row["explanation"]
+
+
+def test_a_registry_that_one_of_two_clusters_uses_is_no_slip(
+    service: Service, place: Place
+) -> None:
+    check = judged(service, clusters=["alpha", "beta"], namespaces=[place.name])
+
+    assert check["verdict"] == "safe"
+    unused = [row for row in check["findings"] if row["class"] == "C_UNUSED"]
+    assert [row["severity"] for row in unused] in ([], ["info"])
+
+
+def test_a_remediation_names_patterns_that_match_nothing(service: Service, place: Place) -> None:
+    plan = service.remediate(
+        clusters=["alpha"],
+        namespaces=[place.name, "no-such-*"],
+        service_accounts=["default", "nobody", f"{place.name}/defualt"],
+        ignore_service_accounts=["builder-*"],
+        ignore=[f"{place.name}-x"],
+        dry_run=True,
+    )
+
+    warned = {(each["code"], each["name"]): each["detail"] for each in plan.body["warnings"]}
+    assert set(warned) == {
+        ("namespace_not_found", "no-such-*"),
+        ("namespace_not_found", f"{place.name}-x"),
+        ("service_account_not_found", "nobody"),
+        ("service_account_not_found", f"{place.name}/defualt"),
+        ("service_account_not_found", "builder-*"),
+    }
+    assert (
+        f"did you mean '{place.name}/default'?"
+        in warned["service_account_not_found", f"{place.name}/defualt"]
+    )
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_remediation_whose_accounts_match_nothing_warns(
+    service: Service, space: Space, dry_run: bool
+) -> None:
+    place = Place(space)
+
+    outcome = service.remediate(
+        clusters=["alpha", "beta"],
+        namespaces=[place.name],
+        service_accounts=["nobody"],
+        dry_run=dry_run,
+    )
+
+    (warning,) = outcome.body["warnings"]
+    assert (warning["code"], warning["name"]) == ("service_account_not_found", "nobody")
+    assert "the Secret is written all the same" in warning["detail"]
+
+
+def test_a_remediation_whose_selector_matches_nothing_warns(service: Service, place: Place) -> None:
+    outcome = service.remediate(
+        clusters=["alpha"], namespaces=[place.name], namespace_selector="team=nowhere"
+    )
+
+    (warning,) = outcome.body["warnings"]
+    assert warning["code"] == "namespace_selector_not_matched"
+
+
+def test_a_misspelt_namespace_of_a_remediation_is_told_with_the_nearest(
+    service: Service, place: Place
+) -> None:
+    outcome = service.remediate(clusters=["alpha"], namespaces=[f"{place.name}x"])
+
+    (warning,) = outcome.body["warnings"]
+    assert warning["detail"].endswith(f"did you mean '{place.name}'?")
