@@ -29,6 +29,7 @@ class ErrorCode(StrEnum):
     QUOTA_EXCEEDED = "quota_exceeded"
     ADMISSION_DENIED = "admission_denied"
     NAMESPACE_TERMINATING = "namespace_terminating"
+    SECRET_TERMINATING = "secret_terminating"
     SECRET_CONFLICT = "secret_conflict"
     SECRET_TYPE_MISMATCH = "secret_type_mismatch"
     CREDENTIAL_REJECTED = "credential_rejected"
@@ -57,6 +58,7 @@ _RETRYABLE = frozenset(
         ErrorCode.TIMEOUT,
         ErrorCode.CONFLICT_EXHAUSTED,
         ErrorCode.QUOTA_EXCEEDED,
+        ErrorCode.SECRET_TERMINATING,
         ErrorCode.WORKER_LOST,
         ErrorCode.INTERNAL,
     }

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 
 from remediation.credential import Credential
+from remediation.deletion import left_alone, terminating
 from remediation.docker_config import (
     SECRET_TYPE,
     DockerConfig,
@@ -173,26 +174,37 @@ def plan_namespace(task: Task, state: NamespaceState) -> NamespacePlan | None:
     in_line = frozenset(account.name for account in selected) - {each.name for each in attach}
     ignored = len(state.service_accounts) - len(selected)
     unchanged = len(in_line)
+    reason = left_alone(
+        account for account in state.service_accounts if task.accounts.selects(name, account.name)
+    )
 
     secret = plan_secret(task, name, state.secret)
     if isinstance(secret, Error):
         counts = AccountCounts(unchanged=unchanged, ignored=ignored, failed=len(attach))
-        failed = NamespaceResult(name, Outcome.FAILED, accounts=counts, error=secret)
+        failed = NamespaceResult(name, Outcome.FAILED, reason, accounts=counts, error=secret)
         return NamespacePlan(name, failed, in_line=in_line)
     if secret is None and not attach:
         counts = AccountCounts(unchanged=unchanged, ignored=ignored)
         serves = NamespaceResult(
-            name, Outcome.UNCHANGED, secret_action=SecretAction.UNCHANGED, accounts=counts
+            name, Outcome.UNCHANGED, reason, secret_action=SecretAction.UNCHANGED, accounts=counts
         )
         return NamespacePlan(name, serves, in_line=in_line, version=_own_version(task, state))
     return NamespacePlan(
-        name, None, secret, attach, in_line, unchanged, ignored, version=_own_version(task, state)
+        name,
+        None,
+        secret,
+        attach,
+        in_line,
+        unchanged,
+        ignored,
+        reason=reason,
+        version=_own_version(task, state),
     )
 
 
 def needs_name(account: ServiceAccount, secret_name: str) -> bool:
-    """Tell whether the ServiceAccount lacks our entry."""
-    return secret_name not in account.pull_secrets
+    """Tell whether the ServiceAccount lacks our entry, and will be there to have it."""
+    return secret_name not in account.pull_secrets and not account.deleting
 
 
 def carry_over(plan: NamespacePlan, intent: Intent) -> NamespacePlan:
@@ -280,6 +292,8 @@ def plan_secret(task: Task, namespace: str, existing: Secret | None) -> SecretWr
     wanted = task.credential
     if existing is None:
         return SecretWrite(SecretAction.CREATED, wanted.content)
+    if existing.deleting:
+        return terminating(existing.finalizers, _secret_object(task, namespace))
     if existing.type != SECRET_TYPE:
         return Error(
             ErrorCode.SECRET_TYPE_MISMATCH,

@@ -46,7 +46,8 @@ class Secret:
     """The Secret of the requested name; `content` is its `.dockerconfigjson`, empty if it has none.
 
     `remediation` is the id of the remediation that wrote it last, as its annotation says. `holders` are the field
-    managers that own the content; `keeper` is what makes it, as in `SecretMark`.
+    managers that own the content; `keeper` is what makes it, as in `SecretMark`. `deleting` tells that it has a
+    deletionTimestamp: it is gone as soon as its `finalizers` are, whatever is written to it until then.
     """
 
     uid: str
@@ -58,6 +59,8 @@ class Secret:
     remediation: str = ""
     holders: tuple[Holder, ...] = ()
     keeper: str = ""
+    deleting: bool = False
+    finalizers: tuple[str, ...] = ()
 
     @property
     def mark(self) -> SecretMark | None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from remediation.deletion import going_already, left_alone
 from remediation.footprint import AccountMark
 from remediation.outcome import AccountCounts, NamespaceResult, Outcome, SecretAction
 from remediation.plan import Intent, NamespacePlan, SecretWrite
@@ -119,7 +120,9 @@ def plan_undo(state: NamespaceState, done: Done, secret_name: str) -> NamespaceP
     detach = tuple(account for account in there if secret_name in account.pull_secrets)
     free = frozenset(account.name for account in there) - {each.name for each in detach}
     ignored = len(state.service_accounts) - len(there)
-    secret, reason = plan_removal(done, state.secret)
+    secret, kept = plan_removal(done, state.secret)
+    going = left_alone(each for each in state.service_accounts if each.name in done.accounts)
+    reason = "; ".join(said for said in (kept, going) if said) or None
     if secret or detach:
         return NamespacePlan(name, None, secret, detach, free, len(free), ignored, reason=reason)
     unchanged = NamespaceResult(
@@ -136,6 +139,8 @@ def plan_removal(done: Done, secret: Secret | None) -> tuple[SecretWrite | None,
     """Return how the Secret that was written is taken back, or why it stays. (None, None): there is nothing to do."""
     if secret is None or not done.wrote_secret:
         return None, None
+    if secret.deleting:
+        return None, going_already(secret)
     if done.secret_action in _REWRITTEN:
         kept = "what it held before was not kept, so it stays as it is"
         return None, f"the Secret was {done.secret_action}: {kept}"
@@ -151,7 +156,7 @@ def without_name(account: ServiceAccount, secret_name: str) -> tuple[str, ...] |
 
     It was appended where there was none: of several the first is ours.
     """
-    if secret_name not in account.pull_secrets:
+    if secret_name not in account.pull_secrets or account.deleting:
         return None
     at = account.pull_secrets.index(secret_name)
     return account.pull_secrets[:at] + account.pull_secrets[at + 1 :]

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import orjson
 
+from remediation.deletion import going_already, still_there, terminating
 from remediation.docker_config import SECRET_KEY, SECRET_TYPE
 from remediation.outcome import Error, ErrorCode, SecretAction
 from remediation.plan import Intent, SecretWrite, Task, plan_secret
@@ -15,7 +16,7 @@ from worker.observe import read_secret
 from worker.pace import Stopped
 from worker.session import APPLY_PATCH, MERGE_PATCH, Session
 from worker.step import FIELD_MANAGER, MUST_READ, Step, guard
-from worker.wire import version_of
+from worker.wire import deletion_of, version_of
 
 CREDENTIAL_ANNOTATION = "remediator.dev/credential"
 _WRITTEN = (
@@ -85,7 +86,7 @@ async def take_away(
     while existing and existing == write.existing:
         attempt += 1
         try:
-            await _delete(session, namespace, name, existing)
+            kept = await _delete(session, namespace, name, existing)
         except Gone as gone:
             if gone.namespace:
                 raise
@@ -110,7 +111,12 @@ async def take_away(
             if stopped and existing:
                 return Step(attempts=attempt, stopped=True)
         else:
-            return Step(action=SecretAction.DELETED, attempts=attempt)
+            reason = None if kept is None else still_there(kept)
+            return Step(action=SecretAction.DELETED, attempts=attempt, reason=reason)
+    if existing and existing.deleting:
+        reason = still_there(existing.finalizers) if doubtful else going_already(existing)
+        action = SecretAction.DELETED if doubtful else SecretAction.UNCHANGED
+        return Step(action=action, attempts=attempt, reason=reason)
     if existing:
         return Step(attempts=attempt, reason=CHANGED_SINCE)
     # It is gone: by our own request whose answer was lost, or by somebody else's.
@@ -157,7 +163,10 @@ def _same(before: SecretWrite, after: SecretWrite | None) -> bool:
 async def _write(
     session: Session, task: Task, namespace: str, write: SecretWrite, attempt: int
 ) -> Step:
-    """Send one write and say what it did. Raises Fault, and Gone if the namespace is not there any more."""
+    """Send one write and say what it did. Raises Fault, and Gone if the namespace is not there any more.
+
+    A Secret whose deletion began at the same moment takes the write and is gone with it: that is a failure.
+    """
     name = task.request.secret_name
     call = Call("patch", f"secrets/{namespace}/{name}")
     path = _path(namespace, name)
@@ -167,11 +176,12 @@ async def _write(
         # It stays somebody else's: no labels of ours, and their other data is not mentioned.
         body = orjson.dumps({"metadata": own, "data": data})
         try:
-            await session.patch(path, call, body, MERGE_PATCH, fieldManager=FIELD_MANAGER)
+            merged = await session.patch(path, call, body, MERGE_PATCH, fieldManager=FIELD_MANAGER)
         except Gone as gone:
             if gone.namespace:
                 raise
             raise Fault(_VANISHED, Retry.CONFLICT) from None
+        _check_stays(merged.body, call)
         return Step(action=write.action, attempts=attempt)
     document = {
         "apiVersion": "v1",
@@ -195,6 +205,7 @@ async def _write(
     written = await session.patch(
         path, call, orjson.dumps(document), APPLY_PATCH, fieldManager=FIELD_MANAGER, force=force
     )
+    _check_stays(written.body, call)
     version = version_of(written.body)
     if write.action is SecretAction.CREATED and not written.created:
         # Somebody else created it a moment ago, with the same content: it is not ours to delete again.
@@ -202,15 +213,24 @@ async def _write(
     return Step(action=write.action, attempts=attempt, version=version)
 
 
-async def _delete(session: Session, namespace: str, name: str, existing: Secret) -> None:
-    """Delete exactly this version. Raises Fault and Gone."""
+def _check_stays(body: bytes, call: Call) -> None:
+    """Raise Fault if the Secret that was written is being deleted."""
+    finalizers = deletion_of(body)
+    if finalizers is not None:
+        raise Fault(terminating(finalizers, call.object), Retry.NO)
+
+
+async def _delete(
+    session: Session, namespace: str, name: str, existing: Secret
+) -> tuple[str, ...] | None:
+    """Delete exactly this version; return the finalizers that keep it, None if it is gone. Raises Fault and Gone."""
     options = {
         "apiVersion": "v1",
         "kind": "DeleteOptions",
         "preconditions": guard(existing.uid, existing.resource_version),
     }
     call = Call("delete", f"secrets/{namespace}/{name}")
-    await session.delete(_path(namespace, name), call, orjson.dumps(options))
+    return deletion_of(await session.delete(_path(namespace, name), call, orjson.dumps(options)))
 
 
 def _path(namespace: str, name: str) -> str:

@@ -68,6 +68,10 @@ async def rewrite(
                     return Step(
                         account.name, attempts=attempt, error=unread.error, doubtful=doubtful
                     )
+                if (
+                    account.deleting
+                ):  # as when it is gone: what it lists makes no difference any more
+                    return Step(account.name, changed=None, attempts=attempt)
             if stopped and wanted(account) is not None:
                 return Step(account.name, attempts=attempt, stopped=True, doubtful=doubtful)
         else:

@@ -79,11 +79,15 @@ class Session:
             request = Request("POST", path, call, params, body, "application/json")
             return (await self._request(request)).body
 
-    async def delete(self, path: str, call: Call, options: bytes) -> None:
-        """Delete, as a write. Raises Stopped once the run is cancelled."""
+    async def delete(self, path: str, call: Call, options: bytes) -> bytes:
+        """Delete, as a write. Raises Stopped once the run is cancelled.
+
+        The answer is the object where finalizers keep it, otherwise a Status.
+        """
         async with self.pace.writes:
             with self._witnessed(call, ()):
-                await self._request(Request("DELETE", path, call, {}, options, "application/json"))
+                request = Request("DELETE", path, call, {}, options, "application/json")
+                return (await self._request(request)).body
 
     async def reach(self, seconds: float) -> None:
         """Return as soon as the server answers anything at all. Raises Fault after `seconds`."""

@@ -59,6 +59,7 @@ class Meta(msgspec.Struct, gc=False):
     annotations: dict[str, str] | None = None
     creationTimestamp: str | None = None
     deletionTimestamp: str | None = None
+    finalizers: list[str] | None = None
 
 
 class OwnedMeta(Meta, gc=False):
@@ -153,6 +154,8 @@ class WireSecret(msgspec.Struct, gc=False):
             remediation=(meta.annotations or {}).get(REMEDIATION_ANNOTATION, ""),
             holders=meta.holders("f:data", f"f:{SECRET_KEY}"),
             keeper=keeper_of(meta.labels or {}, meta.annotations or {}, _owners(meta)),
+            deleting=bool(meta.deletionTimestamp),
+            finalizers=tuple(meta.finalizers or ()),
         )
 
 
@@ -228,6 +231,15 @@ def version_of(body: bytes) -> tuple[str, str] | None:
 def _owners(meta: OwnedMeta) -> Iterable[Reference]:
     for owner in meta.ownerReferences or ():
         yield Reference(owner.kind, owner.name, bool(owner.controller))
+
+
+def deletion_of(body: bytes) -> tuple[str, ...] | None:
+    """Return the finalizers of the object in an answer if it is being deleted, None if it is not, or not there."""
+    try:
+        meta = _OBJECT.decode(body).metadata
+    except msgspec.MsgspecError:
+        return None
+    return tuple(meta.finalizers or ()) if meta.deletionTimestamp else None
 
 
 def references(names: Iterable[str]) -> list[dict[str, str]]:

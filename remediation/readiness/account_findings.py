@@ -60,7 +60,8 @@ def unused(kept: Reduction, used: set[tuple[str, str]]) -> Iterator[Finding]:
     waiting: dict[tuple[str, FindingClass], list[str]] = {}
     for place, account in sorted(kept.accounts.items()):
         judged = kept.scope(account.namespace) is Scope.JUDGED and not kept.going(account.namespace)
-        if judged and place not in used and not _names_ours(kept, account):
+        going = kept.leaving.why(account.going)  # no remediation writes to it
+        if judged and place not in used and not (going or _names_ours(kept, account)):
             new = _is_new(kept, account)
             found = FindingClass.N_RACE if new else FindingClass.SA_UNUSED_UNPATCHED
             waiting.setdefault((account.namespace, found), []).append(account.name)

@@ -181,7 +181,10 @@ class Conclusion:
     def _recreated_well(self, key: PodKey, owner: Owner) -> bool:
         if key.owner:
             return self._well.get((key.namespace, owner), False)
-        account = self._kept.accounts.get((key.namespace, key.account or DEFAULT_ACCOUNT))
+        name = key.account or DEFAULT_ACCOUNT
+        account = self._kept.accounts.get((key.namespace, name))
+        if self._kept.account_going(key.namespace, name):
+            return False
         return account is not None and all(
             self._coverer.cover(key.namespace, account.pull_secrets, use.repository).covers
             for use in key.uses

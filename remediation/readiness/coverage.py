@@ -73,8 +73,31 @@ def cover(
 
     `secrets` holds those of the namespace by name; one that is not there could not be read. What cannot be read decides
     unless something malformed does: it could be malformed itself, and it could hold the right login. Trouble with the
-    wanted Secret comes before trouble with others, because it is what can be mended.
+    wanted Secret comes before trouble with others, because it is what can be mended. A Secret on its way out covers
+    nothing, and may still do harm as long as it is there.
     """
+    now = _cover(names, secrets, repository, wanted, proofs)
+    going = [name for name in names if name in secrets and secrets[name].going]
+    if not going:
+        return now
+    later = _cover(names, {**secrets, **dict.fromkeys(going, ABSENT)}, repository, wanted, proofs)
+    if later.covers:
+        return later if now.covers else now
+    if now.code is Coverage.POISONED:
+        return now
+    if now.covers or wanted.secret_name in going:
+        name = now.secret if now.secret in going else going[0]
+        return Cover(Coverage.DELETING, name, secrets[name].going, matched=later.matched)
+    return later
+
+
+def _cover(
+    names: Sequence[str],
+    secrets: Mapping[str, KeyedLogins],
+    repository: str,
+    wanted: Wanted,
+    proofs: Proofs,
+) -> Cover:
     named = [name for name in names if name]
     if not named:
         return Cover(Coverage.BLANK_REF if names else Coverage.NO_REFS)

@@ -58,7 +58,9 @@ class Coverer:
             (
                 name
                 for name, secret in secrets.items()
-                if secret.state is SecretState.READ and not secret.immutable and name != ours
+                if secret.state is SecretState.READ
+                and not (secret.immutable or secret.going)
+                and name != ours
             ),
             "",
         )

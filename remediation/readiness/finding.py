@@ -30,6 +30,7 @@ class Coverage(StrEnum):
     WRONG_TYPE = "WRONG_TYPE"
     MISSING = "MISSING"
     UNKNOWN_SECRET = "UNKNOWN_SECRET"  # a Secret that could not be read
+    DELETING = "DELETING"  # covered, but only until the deletion of a Secret is finished
     BLANK_REF = "BLANK_REF"  # the only references have no name
     NO_REFS = "NO_REFS"
     NONE = ""  # the finding is not about an image

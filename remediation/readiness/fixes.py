@@ -28,6 +28,17 @@ def remediate(cluster: str, namespace: str, wanted: Wanted) -> str:
     )
 
 
+def finish_deletion(cluster: str, namespace: str, secret: str, wanted: Wanted) -> str:
+    """Return what to do about a Secret that is being deleted, itself or its owner."""
+    look = kubectl(cluster, namespace, "get", "secret", secret, "-o", "jsonpath={.metadata}")
+    again = (
+        remediate(cluster, namespace, wanted)
+        if secret == wanted.secret_name
+        else f"create Secret '{secret}' again"
+    )
+    return f"finish the deletion ({look} shows the finalizers and owners that it waits for), then {again}"
+
+
 def recreate(cluster: str, namespace: str, owner: Owner, pods: tuple[str, ...]) -> str:
     """Return the line that makes a controller's pods anew, or takes them away for it to make them."""
     if kind := _ROLLOUT.get(owner.kind):

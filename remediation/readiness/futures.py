@@ -46,6 +46,8 @@ def makers(kept: Reduction, admissions: Admissions) -> Iterator[Maker]:
         if old.images and not _same_pods(kept, old):
             yield Maker(_of_template(kept, old.workload, None), old.images)
     for (namespace, owner, account, names), images in strange.items():
+        if (namespace, owner) in kept.ending:
+            continue  # nothing makes these pods again
         if owner.kind not in WORKLOAD_KINDS or not kept.controllers.get((namespace, owner)):
             yield Maker(_of_pods(kept, namespace, owner, account, names), tuple(images))
 
@@ -104,6 +106,7 @@ def _of_template(kept: Reduction, workload: Workload, proof: AdmissionProof | No
         proof.refusal if proof else "",
         older_than=workload.controller,
         accounts_read=kept.was_read("serviceaccounts"),
+        account_going=kept.account_going(workload.namespace, name),
     )
 
 
@@ -128,6 +131,7 @@ def _of_pods(
         kept.options.wanted,
         other=other,
         accounts_read=kept.was_read("serviceaccounts"),
+        account_going=kept.account_going(namespace, name),
     )
 
 

@@ -26,12 +26,16 @@ class SecretState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class KeyedLogins:
-    """A Secret as the kubelet reads it: its logins by effective key, in order; `problem` says what is malformed."""
+    """A Secret as the kubelet reads it: its logins by effective key, in order; `problem` says what is malformed.
+
+    `going` says why it will soon be gone, "" if it stays.
+    """
 
     state: SecretState
     logins: tuple[tuple[str, Login], ...] = field(default=(), repr=False)
     problem: str = ""
     immutable: bool = False
+    going: str = ""
 
 
 @dataclass(frozen=True, slots=True)

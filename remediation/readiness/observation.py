@@ -116,6 +116,21 @@ class Node:
     kubelet_version: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Going:
+    """Whether an object is on its way out: `deleting` by its own deletionTimestamp, kept by `finalizers` only.
+
+    `owners` are the uids of its ownerReferences: garbage collection deletes it once none of them is left.
+    """
+
+    deleting: bool = False
+    finalizers: tuple[str, ...] = ()
+    owners: tuple[str, ...] = ()
+
+
+STAYS = Going()
+
+
 class LastApplied(StrEnum):
     """What the annotation of client-side apply says about `imagePullSecrets`."""
 
@@ -154,6 +169,7 @@ class Account:
     enforces_mountable: bool = False
     created_at: datetime | None = None
     signals: DriftSignals = DriftSignals()
+    going: Going = STAYS
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +185,7 @@ class PullSecret:
     type: str
     content: bytes | None = field(default=None, repr=False)
     immutable: bool = False
+    going: Going = STAYS
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +195,8 @@ class Workload:
     Hand over all of them, controlled ones too: a ReplicaSet's controller leads from a pod to its Deployment.
     `account` is serviceAccountName or serviceAccount; `dormant` means no replicas wanted, or suspended; `finished` is a
     Job that is complete or failed; `partial` is a StatefulSet that makes some pods by an older template still.
-    `generation` is metadata.generation. `labels` are those of its pods.
+    `generation` is metadata.generation. `labels` are those of its pods. No controller makes pods for a workload that is
+    `deleting`.
     """
 
     namespace: str
@@ -194,6 +212,7 @@ class Workload:
     replicas: int = 1
     generation: int = 0
     labels: Mapping[str, str] = field(default_factory=dict)
+    deleting: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,10 @@ def judge_pod(group: PodGroup, use: PodUse, cover: Cover) -> Call:
         )
     if cover.code is Coverage.POISONED:
         return _poisoned(group, use, cover)
+    if cover.code is Coverage.DELETING and not (
+        use.node_login or (use.runtime_login and not cover.matched)
+    ):
+        return _going(group, use, cover)
     if cover.code is Coverage.UNKNOWN_SECRET:
         # It may be malformed, and then it keeps even a node's login from being used.
         return _unknown(group, use, cover)
@@ -117,6 +121,17 @@ def _unknown(group: PodGroup, use: PodUse, cover: Cover) -> Call:
         Severity.WARNING if low else Severity.BLOCKING,
         f"Whether {use.image} can be pulled is not known: {why(cover)}.",
         f"let the worker get Secret '{group.namespace}/{cover.secret}', or waive this with an owner and a date",
+        doubt=True,
+    )
+
+
+def _going(group: PodGroup, use: PodUse, cover: Cover) -> Call:
+    low = use.exposure is Exposure.LOW
+    return Call(
+        FindingClass.P_UNKNOWN,
+        Severity.WARNING if low else Severity.BLOCKING,
+        f"Whether {use.image} can be pulled is not known: {why(cover)}.",
+        fixes.finish_deletion(group.cluster, group.namespace, cover.secret, group.wanted),
         doubt=True,
     )
 

@@ -11,11 +11,13 @@ from remediation.image import ImageReference, InvalidReference, parse_image
 from remediation.readiness.coverage import ABSENT, UNREADABLE
 from remediation.readiness.exposure import Verification, asks_again, exposure, verification
 from remediation.readiness.facts import NodeLogin, has_login
+from remediation.readiness.going import Leaving
 from remediation.readiness.keyring import KeyedLogins, read_secret
 from remediation.readiness.observation import (
     WORKLOAD_KINDS,
     Account,
     Container,
+    Going,
     Mention,
     Namespace,
     Node,
@@ -97,6 +99,9 @@ class Reduction:
         self.own_secrets_complete = False
         self.unmatched: tuple[Unmatched, ...] = ()
         self.other_registries: set[str] = set()
+        self.leaving = Leaving()
+        self.ending: set[tuple[str, Owner]] = set()
+        self._going: dict[tuple[str, str], Going] = {}
         self._images: dict[str, ImageReference | None] = {}
         self._logins: dict[tuple[str, bytes | None], KeyedLogins] = {}
         self._uses: dict[PodUse, PodUse] = {}
@@ -121,6 +126,8 @@ class Reduction:
             self._logins[kept] = read_secret(secret.type, secret.content)
         found = replace(self._logins[kept], immutable=secret.immutable)
         self.secrets.setdefault(secret.namespace, {})[secret.name] = found
+        if secret.going.deleting or secret.going.owners:
+            self._going[secret.namespace, secret.name] = secret.going
 
     def add_missing_secret(self, namespace: str, name: str) -> None:
         """Take note that a Secret does not exist. One that is neither added nor missing could not be read."""
@@ -133,15 +140,19 @@ class Reduction:
     def add_workload(self, workload: Workload) -> None:
         """Take a pod template; of one that is controlled by a judged kind mostly who controls it.
 
-        A ReplicaSet or Job that wants pods makes them by its own template, whatever its controller says by now.
+        A ReplicaSet or Job that wants pods makes them by its own template, whatever its controller says by now. For one
+        that is being deleted no controller makes pods (syncDeployment, manageReplicas, syncJob, syncCronJob,
+        syncDaemonSet and updateStatefulSet of Kubernetes 1.36 all look at its deletionTimestamp first).
         """
         controller = workload.controller
+        if workload.deleting:
+            self.ending.add((workload.namespace, Owner(workload.kind, workload.name)))
         if controller and controller.kind in WORKLOAD_KINDS:
             me = Owner(workload.kind, workload.name)
             self.controllers[workload.namespace, me] = controller
-            if not (workload.dormant or workload.finished):
+            if not workload.deleting and not (workload.dormant or workload.finished):
                 self._keep(self.revisions, workload)
-        elif not workload.finished:
+        elif not (workload.finished or workload.deleting):
             self._keep(self.workloads, workload)
 
     def _keep(self, place: dict[tuple[str, str, str], Reduced], workload: Workload) -> None:
@@ -220,12 +231,22 @@ class Reduction:
         """Return what is known about some Secrets; UNREADABLE for nothing."""
         here = self.secrets.get(namespace, {})
         ours = self.options.wanted.secret_name
-        return {
-            name: here.get(name)
-            or (ABSENT if name == ours and self.own_secrets_complete else UNREADABLE)
+        nothing = ABSENT if self.own_secrets_complete else UNREADABLE
+        found = {
+            name: here.get(name) or (nothing if name == ours else UNREADABLE)
             for name in names
             if name
         }
+        for name in found:
+            going = self._going.get((namespace, name))
+            if going and (why := self.leaving.why(going)):
+                found[name] = replace(found[name], going=why)
+        return found
+
+    def account_going(self, namespace: str, name: str) -> str:
+        """Say why a ServiceAccount will soon be gone, "" if it stays or is not there."""
+        account = self.accounts.get((namespace, name))
+        return self.leaving.why(account.going) if account else ""
 
     def top(self, namespace: str, owner: Owner) -> Owner:
         """Return the controller above all others: a pod's ReplicaSet leads to its Deployment."""

@@ -19,7 +19,8 @@ class Future:
     `refusal` that it would not create such a pod. `other` are the names that it may be instead where nobody knows
     whether the ServiceAccount gives them: a controller that is not built in, seen only through its pods. `older_than`
     is the controller of `owner`, such as the Deployment whose rollout has not taken the pods of a ReplicaSet away yet.
-    `accounts_read` is false where nobody could list them.
+    `accounts_read` is false where nobody could list them. `account_going` says why the ServiceAccount will soon be
+    gone, "" if it stays.
     """
 
     cluster: str
@@ -35,6 +36,7 @@ class Future:
     other: tuple[str, ...] | None = None
     older_than: Owner | None = None
     accounts_read: bool = True
+    account_going: str = ""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -57,6 +59,11 @@ class Future:
             return ()
         return tuple(name for name in self.own if name not in self.account.pull_secrets)
 
+    @property
+    def loses_account(self) -> bool:
+        """Whether its pods have the Secrets of a ServiceAccount that will soon be gone."""
+        return bool(self.account_going) and not self.own
+
 
 _CLASS_BY_CODE = {
     Coverage.POISONED: FindingClass.W_POISONED,
@@ -64,6 +71,7 @@ _CLASS_BY_CODE = {
     Coverage.REFUSED: FindingClass.W_REFUSED,
     Coverage.STALE: FindingClass.W_STALE,
     Coverage.MISSING: FindingClass.W_DANGLING,
+    Coverage.DELETING: FindingClass.W_DANGLING,
     Coverage.WRONG_TYPE: FindingClass.W_WRONG_TYPE,
 }
 # With a malformed Secret the kubelet uses no login at all, and one that could not be read may be malformed.
@@ -82,6 +90,8 @@ def judge_future(
         return _no_account(future, image)
     if future.account is None and not (future.names or future.accounts_read):
         return _account_unread(future, image)
+    if future.loses_account:
+        return _account_going(future, image)
     if future.not_mountable:
         return _enforced(future, image)
     if future.refusal:
@@ -130,6 +140,27 @@ def _account_to_come(future: Future, image: str) -> Call:
         f"ServiceAccount '{future.account_name}' does not exist yet. Kubernetes makes it by itself, without the"
         f" Secret's name, and from then on pods are created that cannot pull {image}.",
         f"once it exists: {fixes.remediate(future.cluster, future.namespace, future.wanted)}",
+        doubt=True,
+    )
+
+
+def _account_going(future: Future, image: str) -> Call:
+    name = future.account_name
+    again = fixes.remediate(future.cluster, future.namespace, future.wanted)
+    comes = (
+        "Kubernetes makes a new one, without the Secret's name"
+        if future.account_comes
+        else "one that is created again does not have the Secret's name"
+    )
+    look = fixes.kubectl(
+        future.cluster, future.namespace, "get", "serviceaccount", name, "-o", "yaml"
+    )
+    return Call(
+        FindingClass.W_SA_MISSING,
+        Severity.BLOCKING,
+        f"New pods with {image} get the Secrets of ServiceAccount '{name}', which {future.account_going}. After that"
+        f" {comes}.",
+        f"finish the deletion ({look} shows what holds it), create the ServiceAccount again, then {again}",
         doubt=True,
     )
 
@@ -205,7 +236,7 @@ def _uncovered(future: Future, image: str, cover: Cover) -> Call:
     run = fixes.remediate(future.cluster, future.namespace, future.wanted)
     through_account = not future.own
     lacks = ours not in future.names
-    mended = (Coverage.POISONED, Coverage.UNKNOWN_SECRET, Coverage.REFUSED)
+    mended = (Coverage.POISONED, Coverage.UNKNOWN_SECRET, Coverage.REFUSED, Coverage.DELETING)
     if through_account and lacks and cover.code not in mended:
         return Call(
             FindingClass.W_SA_UNPATCHED,
@@ -217,7 +248,7 @@ def _uncovered(future: Future, image: str, cover: Cover) -> Call:
     found = _CLASS_BY_CODE.get(cover.code)
     if found is None:
         found = FindingClass.W_KEY if through_account else FindingClass.W_TEMPLATE_SECRETS
-    doubt = cover.code is Coverage.UNKNOWN_SECRET
+    doubt = cover.code in (Coverage.UNKNOWN_SECRET, Coverage.DELETING)
     if found is FindingClass.W_TEMPLATE_SECRETS:
         explanation = (
             f"The template names its own Secrets, so that the ServiceAccount's are never used; {image} cannot be pulled"
@@ -255,6 +286,8 @@ def _fix(future: Future, cover: Cover, run: str) -> str:
             )
         case Coverage.STALE | Coverage.KEY_MISMATCH if name == ours:
             return f"{run} --on-conflict merge"
+        case Coverage.DELETING:
+            return fixes.finish_deletion(future.cluster, future.namespace, name, future.wanted)
         case Coverage.MISSING if name == ours:
             return run
         case Coverage.WRONG_TYPE if name == ours:

@@ -34,6 +34,7 @@ EXISTING = (
     a_secret(b'{"auths": []}'),
     a_secret(ours=True, immutable=True),
     a_secret(type="Opaque"),
+    a_secret(deleting=True),
 )
 
 

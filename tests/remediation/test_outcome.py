@@ -103,6 +103,7 @@ def test_only_what_may_pass_by_itself_is_retryable() -> None:
         "timeout",
         "conflict_exhausted",
         "quota_exceeded",
+        "secret_terminating",
         "worker_lost",
         "internal",
     }

@@ -114,6 +114,7 @@ def row_after(plan: NamespacePlan) -> NamespaceResult:
     return NamespaceResult(
         plan.namespace,
         Outcome.CHANGED,
+        plan.reason,
         secret_action=plan.secret_action,
         accounts=AccountCounts(len(changed), plan.unchanged, plan.ignored),
         changed_accounts=changed,
@@ -521,3 +522,33 @@ def test_the_intent_names_every_write(task: Task, state: NamespaceState) -> None
 
     assert plan.intent.accounts == tuple(map(_name, plan.accounts))
     assert plan.intent.secret_action is plan.secret_action
+
+
+@pytest.mark.parametrize("content", [WANTED, STALE, FOREIGN, MALFORMED], ids=str)
+@pytest.mark.parametrize("on_conflict", OnConflict)
+def test_a_secret_that_is_being_deleted_is_not_written_to(
+    content: bytes, on_conflict: OnConflict
+) -> None:
+    secret = replace(a_secret(content, ours=True), deleting=True, finalizers=("example.com/hold",))
+    task = a_task(a_request(on_conflict=on_conflict))
+
+    plan = plan_namespace(task, a_state(an_account("default"), secret=secret))
+
+    assert plan
+    assert plan.settled
+    assert plan.settled.error
+    assert plan.settled.outcome is Outcome.FAILED
+    assert plan.settled.error.code is ErrorCode.SECRET_TERMINATING
+    assert "example.com/hold" in plan.settled.error.detail
+    assert plan.accounts == ()
+
+
+def test_serviceaccounts_that_are_being_deleted_are_named_and_left_alone() -> None:
+    going = [an_account(f"going-{number}", deleting=True) for number in range(5)]
+
+    plan = plan_namespace(a_task(), a_state(an_account("default"), *going))
+
+    assert plan
+    assert [account.name for account in plan.accounts] == ["default"]
+    assert "'going-0', 'going-1', 'going-2' and 2 more" in (plan.reason or "")
+    assert would_result(plan).reason == plan.reason

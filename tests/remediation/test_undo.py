@@ -1,5 +1,7 @@
 """Taking back what a remediation did, and nothing else."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -158,3 +160,23 @@ def test_the_version_of_a_secret_of_ours_is_known_to_a_resumed_run():
 
     assert resumed.settled
     assert resumed.settled.secret_version == ("uid", "7")
+
+
+def test_a_secret_that_is_being_deleted_is_not_deleted_again():
+    secret = replace(a_secret("8"), deleting=True, finalizers=("example.com/hold",))
+    state = a_state(an_account("default", "docker"), secret=secret)
+
+    plan = plan_undo(state, CREATED, SECRET_NAME)
+
+    assert plan.secret is None
+    assert [account.name for account in plan.accounts] == ["default"]
+    assert "being deleted already (finalizers: example.com/hold)" in (plan.reason or "")
+
+
+def test_an_undo_names_the_serviceaccounts_that_are_being_deleted():
+    state = a_state(an_account("default", "docker", deleting=True))
+
+    plan = plan_undo(state, Done(("default",)), SECRET_NAME)
+
+    assert plan.settled
+    assert "'default'" in (plan.settled.reason or "")

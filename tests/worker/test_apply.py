@@ -45,6 +45,7 @@ class FakeSession:
         self.objects: dict[str, dict[str, Any]] = {}
         self.written: list[tuple[str, dict[str, Any], dict[str, str]]] = []
         self.still_writing = 0
+        self.dying: dict[str, Any] | None = None
 
     async def get(self, path: str, call: object, **params: str) -> bytes:
         if path not in self.objects:
@@ -55,11 +56,12 @@ class FakeSession:
         self, path: str, call: object, body: bytes, content_type: str, **params: str
     ) -> Written:
         await self._write(path, body, params)
-        meta = {"uid": "uid-new", "resourceVersion": "100"}
+        meta = {"uid": "uid-new", "resourceVersion": "100"} | (self.dying or {})
         return Written(path not in self.objects, orjson.dumps({"metadata": meta}))
 
-    async def delete(self, path: str, call: object, options: bytes) -> None:
+    async def delete(self, path: str, call: object, options: bytes) -> bytes:
         await self._write(path, options, {})
+        return orjson.dumps({"metadata": self.dying or {}})
 
     async def _write(self, path: str, body: bytes, params: dict[str, str]) -> None:
         self.written.append((path, orjson.loads(body), params))
@@ -458,3 +460,52 @@ def test_a_write_of_a_killed_worker_that_arrives_late_is_our_own():
     assert (row.outcome, row.secret_action) == (Outcome.CHANGED, SecretAction.CREATED)
     assert row.secret_version == ("uid-s", "7")
     assert row.changed_accounts == ("default",)
+
+
+DYING = {"deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["example.com/hold"]}
+
+
+@pytest.mark.parametrize("secret", [None, a_secret()], ids=["apply", "merge"])
+def test_a_write_to_a_secret_whose_deletion_began_at_the_same_moment_is_a_failure(secret):
+    session, task = FakeSession(), a_task(OnConflict.MERGE)
+    session.dying = DYING
+
+    row = applied(session, task, a_plan(task, secret))
+
+    assert row.outcome is Outcome.FAILED
+    assert row.error
+    assert row.error.code is ErrorCode.SECRET_TERMINATING
+    assert row.secret_action is SecretAction.NONE
+    assert [path for path, _, _ in session.written] == [SECRET], "no ServiceAccount names it"
+
+
+def test_a_serviceaccount_whose_deletion_began_meanwhile_is_left_alone():
+    session, task = FakeSession(), a_task()
+    path = "/api/v1/namespaces/team/serviceaccounts/default"
+    session.script[path] = [CONFLICT]
+    meta = {"name": "default", "uid": "uid-default", "resourceVersion": "4"}
+    session.objects[path] = {"metadata": meta | DYING}
+
+    row = applied(session, task, a_plan(task))
+
+    assert row.changed_accounts == ()
+    assert row.accounts.ignored == 1
+    assert [written for written, _, _ in session.written] == [SECRET, path]
+
+
+@pytest.mark.parametrize("doubtful", [True, False])
+def test_an_undo_says_that_finalizers_keep_the_secret(doubtful):
+    session, secret = FakeSession(), a_secret(WANTED.content, ours=True)
+    body = on_the_wire(secret)
+    session.objects[SECRET] = body | {"metadata": body["metadata"] | DYING}
+    session.script[SECRET] = [LOST if doubtful else CONFLICT]
+    request = RemediationRequest(clusters=("*",), credential="harbor")
+    done = Done((), SecretAction.CREATED, ("uid-s", "7"))
+    task = UndoTask.of("rem_2", request, {"team": done})
+    plan = task.plan(NamespaceState(Namespace("team"), secret))
+    assert plan
+
+    row = applied(session, task, plan)
+
+    assert row.secret_action is (SecretAction.DELETED if doubtful else SecretAction.UNCHANGED)
+    assert "example.com/hold" in (row.reason or "")

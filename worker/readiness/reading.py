@@ -204,6 +204,8 @@ class Reading:
         key = (workload.namespace, kind, workload.name)
         for judge in self._judges:
             judge.add_workload(workload)
+            if workload.deleting:
+                judge.leaving.add(wire.metadata.uid, f"{kind} '{workload.name}'")
         if self._templates and workload.namespace in self._judged:
             kept = (judge.workloads.get(key) for judge in self._judges)
             if any(reduced and reduced.images for reduced in kept):

@@ -4,7 +4,7 @@ from datetime import datetime
 
 import msgspec
 
-from remediation.readiness.observation import WORKLOAD_KINDS, Owner
+from remediation.readiness.observation import STAYS, WORKLOAD_KINDS, Going, Owner
 
 _BUILT_IN_GROUPS = ("", "apps", "batch", "extensions")
 
@@ -26,6 +26,7 @@ class WireOwner(msgspec.Struct, gc=False):
     apiVersion: str = ""
     kind: str = ""
     name: str = ""
+    uid: str = ""
     controller: bool | None = None
 
 
@@ -41,6 +42,7 @@ class WireMeta(msgspec.Struct, gc=False):
     annotations: dict[str, str] | None = None
     creationTimestamp: str | None = None
     deletionTimestamp: str | None = None
+    finalizers: list[str] | None = None
     ownerReferences: list[WireOwner] | None = None
 
     @property
@@ -51,6 +53,14 @@ class WireMeta(msgspec.Struct, gc=False):
                 group = owner.apiVersion.rpartition("/")[0]
                 return Owner(kind_of(owner.kind, group), owner.name, strange_group(group))
         return None
+
+    @property
+    def going(self) -> Going:
+        """Whether it is on its way out."""
+        if not (self.deletionTimestamp or self.ownerReferences):
+            return STAYS
+        owners = tuple(owner.uid for owner in self.ownerReferences or ())
+        return Going(bool(self.deletionTimestamp), tuple(self.finalizers or ()), owners)
 
     @property
     def created_at(self) -> datetime | None:

@@ -52,6 +52,7 @@ class WireAccount(msgspec.Struct, gc=False):
             enforces_mountable=annotations.get(ENFORCE_ANNOTATION) == "true",
             created_at=meta.created_at,
             signals=signals_of(msgspec.to_builtins(meta)),
+            going=meta.going,
         )
 
 
@@ -72,6 +73,7 @@ class WirePullSecret(msgspec.Struct, gc=False):
             self.type,
             None if encoded is None else _decoded(encoded),
             immutable=bool(self.immutable),
+            going=self.metadata.going,
         )
 
 

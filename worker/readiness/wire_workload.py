@@ -87,6 +87,7 @@ class WireWorkload(msgspec.Struct, gc=False):
             replicas=replicas,
             generation=meta.generation,
             labels=template.metadata.labels or {},
+            deleting=meta.deletionTimestamp is not None,
         )
 
     def _has_two_templates(self) -> bool:
