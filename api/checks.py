@@ -12,6 +12,7 @@ from api.audit import audited, decided
 from api.authorization import check_new
 from api.body import Body, read_body
 from api.check_body import CheckSchema, check_body
+from api.check_logins import login_findings
 from api.check_request import EXAMPLES, CheckRequestSchema, to_check
 from api.entity import (
     ACCEPTED_HEADERS,
@@ -177,8 +178,11 @@ def _made(key: RequestKey | None, body: Body) -> tuple[Check, dict[str, str]]:
         raise invalid(findings)
     wanted = to_check(body.fields)
     names, _ = select_clusters(wanted.clusters, fleet.clusters)
+    places = scope.serving(names, wanted.credential, fleet)
+    if findings := list(login_findings(wanted, places, fleet)):
+        raise invalid(findings)
     headers = dict(admitted_check(names))
-    check = record(wanted, scope.serving(names, wanted.credential, fleet), key)
+    check = record(wanted, places, key)
     decided(
         check_id=check.id,
         clusters=list(names),

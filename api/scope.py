@@ -122,7 +122,7 @@ def places(names: Sequence[str], holders: Sequence[str], fleet: Fleet) -> list[t
 def serving(names: Sequence[str], credential: str | None, fleet: Fleet) -> list[tuple[str, str]]:
     """Return known clusters, each with a pool that serves it: one that holds the credential, if one is named."""
     if credential is not None:
-        return places(names, credential, fleet)
+        return places(names, fleet.credentials[credential].pools, fleet)
     return [(name, fleet.clusters[name].pools[0]) for name in names]
 
 

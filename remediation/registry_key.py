@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
+from remediation.registry_host import HTTPS_PORT, dialled
+
 _HOST = re.compile(r"[A-Za-z0-9!$&'()*+,;=:\[\]<>\"\-_.~%\x80-\xff]*")
 _USER = re.compile(r"[A-Za-z0-9\-._:~!$&'()*+,;=%@]*")
 _PORT = re.compile(r"(?::[0-9]*)?")
@@ -81,6 +83,23 @@ def matches(effective: str, repository: str) -> bool:
     """Tell whether the kubelet offers what stands under an effective key for a repository (`host/path`)."""
     key, image = location(effective), location(repository)
     return key is not None and image is not None and key.covers(image)
+
+
+def may_match(effective: str, host: str, port: int, path: str) -> bool:
+    """Tell whether an effective key can match an image under a path of a registry, spelled as the key needs it."""
+    key = location(effective)
+    if key is None or (int(key.port) if key.port.isdecimal() else HTTPS_PORT) != port:
+        return False
+    text = ".".join(key.labels)
+    labels = host.split(".")
+    same = dialled(f"[{text}]" if ":" in text and not text.startswith("[") else text) == host
+    globbed = len(labels) == len(key.labels) and all(
+        _label_matches(glob.lower(), label) for glob, label in zip(key.labels, labels, strict=True)
+    )
+    wanted = f"/{path}" if path else ""
+    # A longer path than the one that is meant is for some of its repositories.
+    within = wanted.startswith(key.path) or key.path.startswith(f"{wanted}/")
+    return (same or globbed) and within
 
 
 def is_docker_hub(repository: str) -> bool:

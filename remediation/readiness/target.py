@@ -1,16 +1,19 @@
 """What is about to be flipped: a registry, or the repositories under a path of it."""
 
 import re
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
-from remediation.image import DOCKER_HUB, ImageReference
+from remediation.image import ImageReference
+from remediation.registry_host import DOCKER_HUB, HTTPS_PORT, HUB_HOSTS, dialled, split_dialled
+from remediation.registry_key import DOCKER_HUB_KEY, effective_key, is_docker_hub, may_match
 
 _TARGET = re.compile(
-    r"((?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]+\])(?::[0-9]{1,5})?)(?:/([a-z0-9._/-]*))?"
+    r"((?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?\.?|\[[0-9a-f:.]+\])(?::[0-9]{1,20})?)(?:/([a-z0-9._/-]*))?"
 )
-_HTTPS_PORT = ":443"
-_HUB_HOSTS = ("index.docker.io", "registry-1.docker.io")
 _END_OF_HOST = r"(?![a-z0-9.-])"
+_ADDRESS = re.compile(r"\[[0-9a-f:.]+\](?::[0-9]+)?")
 
 
 class InvalidTarget(ValueError):
@@ -19,7 +22,7 @@ class InvalidTarget(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A registry, `host[:port]` in lower case, and a path under which repositories are meant ("" for all)."""
+    """A registry, `host[:port]` as `dialled` spells it, and a path under which repositories are meant ("" for all)."""
 
     registry: str
     path: str = ""
@@ -27,14 +30,18 @@ class Target:
     def includes(self, image: ImageReference) -> bool:
         """Tell whether a pull of the image asks this registry.
 
-        Letter case and the port of https do not count: such an image comes from here, though a key may not match it.
+        Hosts are compared by what is dialled, not as texts: an image may come from here though no key matches it.
         """
-        return _plain(image.domain) == _plain(self.registry) and self._reaches(image.path)
+        return dialled(image.domain) == self.registry and self._reaches(image.path)
 
     @property
     def traces(self) -> tuple[str, ...]:
         """Texts in lower case, one of which stands in everything that names the registry."""
-        return (self.registry, self.path) if self._goes_without_saying else (self.registry,)
+        host, _ = split_dialled(self.registry)
+        short = (self.path,) if self._goes_without_saying else ()
+        # An IPv6 address has too many spellings to look for each.
+        spellings = ("[",) if host.startswith("[") else _spellings(host)
+        return tuple(dict.fromkeys((self.registry, *spellings, *short)))
 
     @property
     def _goes_without_saying(self) -> bool:
@@ -45,13 +52,18 @@ class Target:
         """Tell whether a text, such as a field of a custom resource, names the registry."""
         if self._goes_without_saying and self._named_shortly(text.lower()):
             return True
-        hosts = (*_HUB_HOSTS, DOCKER_HUB) if self.registry == DOCKER_HUB else (self.registry,)
-        host = "|".join(re.escape(name) for name in hosts)
-        pattern = rf"(?<![a-z0-9.-])(?:{host})(?::443)?{_END_OF_HOST}(?:/([a-z0-9._/-]*)([:@]?))?"
         return any(
             self._may_mean(found[1] or "", whole=bool(found[2]))
-            for found in re.finditer(pattern, text.lower())
+            for found in re.finditer(self._pattern, _with_one_spelling(text.lower()))
         )
+
+    @property
+    def _pattern(self) -> str:
+        host, port = split_dialled(self.registry)
+        hosts = HUB_HOSTS if self.registry == DOCKER_HUB else _spellings(host)
+        names = "|".join(map(re.escape, hosts))
+        ending = "(?::0*443)?" if port == HTTPS_PORT else f":0*{port}"
+        return rf"(?<![a-z0-9.-])(?:{names})\.?{ending}{_END_OF_HOST}(?:/([a-z0-9._/-]*)([:@]?))?"
 
     def _named_shortly(self, text: str) -> bool:
         # A part alone is any word; and what stands behind a slash belongs to another host.
@@ -71,14 +83,32 @@ class Target:
         return f"{self.registry}/{self.path}" if self.path else self.registry
 
 
+def serves(keys: Iterable[str], target: Target) -> bool:
+    """Tell whether one of a credential's registry keys can match an image of the target, in whatever spelling."""
+    host, port = split_dialled(target.registry)
+    found = [effective for key in keys if (effective := effective_key(key))]
+    # The kubelet takes a host without a dot for a user of Docker Hub.
+    short = target.registry == DOCKER_HUB or (port == HTTPS_PORT and is_docker_hub(f"{host}/x"))
+    return (short and DOCKER_HUB_KEY in found) or any(
+        may_match(effective, host, port, target.path) for effective in found
+    )
+
+
 def parse_target(text: str) -> Target:
     """Read `HOST[:PORT][/PATH]`. Raises InvalidTarget."""
     found = _TARGET.fullmatch(text)
     if not found:
         raise InvalidTarget("must be a registry like 'registry.example.com[:port][/path]'")
-    return Target(_plain(found[1]), (found[2] or "").strip("/"))
+    return Target(dialled(found[1]), (found[2] or "").strip("/"))
 
 
-def _plain(domain: str) -> str:
-    host = domain.lower().removesuffix(_HTTPS_PORT)
-    return DOCKER_HUB if host in _HUB_HOSTS else host
+def _spellings(host: str) -> tuple[str, ...]:
+    """Return the host, and what people write for one that DNS knows by an ASCII form."""
+    with suppress(UnicodeError):
+        return tuple(dict.fromkeys((host, host.encode().decode("idna"))))
+    return (host,)
+
+
+def _with_one_spelling(text: str) -> str:
+    """Return a text with each IPv6 address as `dialled` spells it."""
+    return _ADDRESS.sub(lambda found: dialled(found[0]), text) if "[" in text else text

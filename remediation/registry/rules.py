@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 from remediation.image import DOCKER_HUB
 from remediation.registry.endpoint import Endpoint
+from remediation.registry_host import dialled
 
-_HUB_NAMES = (DOCKER_HUB, "index.docker.io", "registry-1.docker.io")
 _BUILT_IN_REALMS = {DOCKER_HUB: ("auth.docker.io",), "registry.gitlab.com": ("gitlab.com",)}
 _HOST = re.compile(r"(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]+\])(?::[0-9]{1,5})?")
 _FIELDS = ("plain_http", "ca_file", "realm_hosts", "shadow")
@@ -52,8 +52,8 @@ class Registries:
 
 
 def canonical_host(host: str) -> str:
-    """Return the one name of a registry that has several."""
-    return DOCKER_HUB if host in _HUB_NAMES else host
+    """Return the one name of a registry that has several: that of what is dialled."""
+    return dialled(host)
 
 
 def parse_rules(document: object) -> Registries:

@@ -134,6 +134,30 @@ def test_a_registry_that_one_of_two_clusters_uses_is_no_slip(
     assert [row["severity"] for row in unused] in ([], ["info"])
 
 
+@pytest.mark.parametrize("spelled", [f"{REGISTRY}:0443", f"{REGISTRY}:443", REGISTRY.upper()])
+def test_an_image_of_another_spelling_comes_from_the_registry_and_needs_a_key_of_its_own(
+    service: Service, space: Space, spelled: str
+) -> None:
+    place = Place(space, ("docker",)).secret().workload(image=f"{spelled}/team/app:1")
+
+    check = judged(service, namespaces=[place.name])
+
+    assert check["verdict"] == "not_safe"
+    assert found(check, "W_KEY")["image"] == f"{spelled}/team/app:1"
+
+
+def test_a_registry_that_the_credential_is_not_for_is_refused(service: Service) -> None:
+    answer = service.http.post(
+        "/readiness-checks",
+        json={"clusters": ["*"], "registry": "registry.exmaple.com", "credential": "harbor"},
+    )
+
+    assert answer.status_code == 422
+    (error,) = answer.json()["errors"]
+    assert error["code"] == "no_login"
+    assert f"it is for: {REGISTRY}" in error["detail"]
+
+
 def test_a_remediation_names_patterns_that_match_nothing(service: Service, place: Place) -> None:
     plan = service.remediate(
         clusters=["alpha"],

@@ -3,6 +3,7 @@
 `make oracle CASES=50000` asks more; SEED repeats a run.
 """
 
+import json
 import os
 import random
 from collections import Counter
@@ -14,11 +15,13 @@ from pathlib import Path
 import pytest
 
 from controlplane.build import binaries
+from remediation.docker_config import SECRET_KEY, SECRET_TYPE
 from remediation.image import InvalidReference, parse_image
 from remediation.readiness import keyring as own_keyring
 from remediation.readiness.keyring import Match, SecretState, lookup, read_secret
+from remediation.readiness.target import parse_target
 from remediation.registry_key import Location, location
-from tests.remediation.readiness.cases import Case, Cases
+from tests.remediation.readiness.cases import Case, Cases, Secret
 from tests.remediation.readiness.oracle import Answer, ask
 
 CASES = int(os.environ.get("ORACLE_CASES") or 2000)
@@ -119,6 +122,32 @@ def test_no_difference_to_the_kubelet(keyring: Path) -> None:
     assert matched > 0.3 * CASES
     assert kinds["no pull: secrets"] > 0.05 * CASES
     assert kinds["no pull: image"] > 0.02 * CASES
+
+
+SPELLINGS = (
+    *("r.example.com", "r.example.com:443", "r.example.com:0443", "R.example.com"),
+    *("[::1]:5000", "[0:0::1]:5000", "[::1]:05000", "127.0.0.1:5000", "127.1:5000"),
+)
+
+
+def test_spellings_of_one_host_are_one_registry_and_other_keys(keyring: Path) -> None:
+    cases = [
+        Case(f"{host}/team/app:1", (Secret(SECRET_TYPE, {SECRET_KEY: _config(key)}),))
+        for host in SPELLINGS
+        for key in SPELLINGS
+    ]
+
+    for case, answer in zip(cases, ask(keyring, cases), strict=True):
+        assert same(ours(case), answer), case
+    matched = sum(bool(ours(case).matches) for case in cases)
+    assert matched == len(SPELLINGS), "each key matches its own spelling only"
+    assert {str(parse_target(host.lower())) for host in SPELLINGS} == {
+        *("r.example.com", "[::1]:5000", "127.0.0.1:5000")
+    }
+
+
+def _config(key: str) -> bytes:
+    return json.dumps({"auths": {key: {"username": "u", "password": "p"}}}).encode()
 
 
 def covers(port: bool = True, labels: bool = True, path: bool = True) -> Callable[[str, str], bool]:
