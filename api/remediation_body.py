@@ -1,10 +1,12 @@
 """A remediation as callers see it."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
 from remediation.approval import Approval, ApprovalState
+from remediation.caution import CautionCode
 from remediation.outcome import Error, Summary
 from remediation.registry.check import CheckResult
 from remediation.status import RunStatus
@@ -14,6 +16,11 @@ from store.records import Remediation, Run
 Link = Callable[[str], str]
 BASE = "/api/v1/remediations"
 CHECKS = "/api/v1/readiness-checks"
+_CAUTIONS = {
+    CautionCode.DRIFT: "{by} writes its own value again and removes the Secret's name or login from {objects}",
+    CautionCode.DRIFT_POSSIBLE: "{by} may write its own value again and remove the Secret's name or login from"
+    " {objects}",
+}
 
 
 def remediation_body(remediation: Remediation, link: Link) -> dict[str, Any]:
@@ -186,6 +193,7 @@ def _warnings(remediation: Remediation) -> Iterable[dict[str, str]]:
     """Yield what is probably not meant."""
     yield from _kept_secrets(remediation)
     yield from _nowhere(remediation)
+    yield from _cautions(remediation)
 
 
 def _kept_secrets(remediation: Remediation) -> Iterable[dict[str, str]]:
@@ -225,3 +233,15 @@ def _nowhere(remediation: Remediation) -> Iterable[dict[str, str]]:
 
 def _meant(name: str | None) -> str:
     return f"; did you mean '{name}'?" if name else ""
+
+
+def _cautions(remediation: Remediation) -> Iterable[dict[str, str]]:
+    """Yield what the rows warn of, summed up: the rows name the objects."""
+    numbers: Counter[tuple[CautionCode, str]] = Counter()
+    for run in remediation.runs:
+        for caution in run.cautions:
+            numbers[caution.code, caution.by] += caution.number
+    for (code, by), number in sorted(numbers.items()):
+        rows = "1 object" if number == 1 else f"{number} objects"
+        detail = _CAUTIONS[code].format(by=by, objects=rows)
+        yield {"code": code, "name": by, "detail": f"{detail} (see `warnings` of the rows)"}

@@ -128,5 +128,11 @@ def _line(row: Row) -> tuple[str, ...]:
         "-" if result.secret_action == "none" else result.secret_action,
         f"{result.accounts.changed}/{result.accounts.total}",
         f"{result.duration_ms / 1000:.1f}s",
-        f"{error.code}: {error.detail}" if error else result.reason or "",
+        f"{error.code}: {error.detail}" if error else result.reason or _warned(row),
     )
+
+
+def _warned(row: Row) -> str:
+    cautions = row.result.cautions
+    more = f" (and {len(cautions) - 1} more)" if cautions[1:] else ""
+    return f"warning: {cautions[0].detail}{more}" if cautions else ""

@@ -7,6 +7,7 @@ from marshmallow import fields
 from api.remediation_body import error_body
 from api.remediation_schemas import ErrorSchema
 from api.schemas import NEXT_CURSOR, Answer, maybe_text, number, one_of, text, texts
+from remediation.caution import CautionCode
 from remediation.outcome import Outcome, SecretAction
 from store.records import Row
 
@@ -32,6 +33,15 @@ def row_body(row: Row, secret_name: str) -> dict[str, Any]:
         "attempts": result.attempts,
         "duration_ms": result.duration_ms,
         "error": error_body(result.error),
+        "warnings": [
+            {
+                "code": caution.code,
+                "object": caution.object,
+                "detail": caution.detail,
+                "hint": caution.hint,
+            }
+            for caution in result.cautions
+        ],
     }
 
 
@@ -52,6 +62,19 @@ class RowAccountsSchema(Answer):
     failed = number()
 
 
+class RowWarningSchema(Answer):
+    """Something that may happen to an object that was, or in a dry run would be, written."""
+
+    code = one_of(
+        CautionCode,
+        "`drift`: the tool that manages the object writes its own value again, without the Secret's name or login. "
+        "`drift_possible`: it may do so.",
+    )
+    object = text("kind/namespace/name")
+    detail = text()
+    hint = text("What to do about it.")
+
+
 class ResultRowSchema(Answer):
     """What came of one namespace."""
 
@@ -65,6 +88,7 @@ class ResultRowSchema(Answer):
     attempts = number("Requests of the hardest write; 1 is at the first try.")
     duration_ms = number()
     error = fields.Nested(ErrorSchema, required=True, allow_none=True)
+    warnings = fields.List(fields.Nested(RowWarningSchema), required=True)
 
 
 class ResultPageSchema(Answer):

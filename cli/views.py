@@ -104,6 +104,12 @@ def _row_accounts(item: JsonObject) -> str:
     return f"{accounts.get('changed', 0)}/{accounts.get('total', 0)}"
 
 
+def _warned(item: JsonObject) -> str:
+    warnings = item.get("warnings") or []
+    more = f" (and {len(warnings) - 1} more)" if warnings[1:] else ""
+    return f"warning: {warnings[0].get('detail')}{more}" if warnings else ""
+
+
 RESULT_VIEW = View(
     (
         Column("CLUSTER", lambda item: item.get("cluster")),
@@ -112,7 +118,7 @@ RESULT_VIEW = View(
         Column("SECRET", lambda item: (item.get("secret") or {}).get("action")),
         Column("ACCOUNTS", _row_accounts),
         Column("TIME", lambda item: seconds((item.get("duration_ms") or 0) / 1000)),
-        Column("WHY", lambda item: error_text(item) or item.get("reason")),
+        Column("WHY", lambda item: error_text(item) or item.get("reason") or _warned(item)),
     ),
     name=lambda item: f"{item.get('cluster')}/{item.get('namespace')}",
 )

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 
+from remediation.caution import Caution
 from remediation.footprint import AccountMark, SecretMark
 
 
@@ -104,7 +105,8 @@ class NamespaceResult:
     `secret_version` are uid and resourceVersion of a Secret that was created, as it was created. `doubtful` tells that
     writes were sent whose outcome is not known: the journal says which, and `doubtful_accounts` to which of its
     ServiceAccounts (None: to any). `account_marks` say what the changed ServiceAccounts were before the write, and
-    `secret_mark` what a Secret was whose content belonged to somebody else: None where there is nothing to tell.
+    `secret_mark` what a Secret was whose content belonged to another tool: None where there is nothing to tell.
+    `cautions` are warnings about what was, or in a dry run would be, written.
     """
 
     namespace: str
@@ -121,6 +123,7 @@ class NamespaceResult:
     doubtful_accounts: tuple[str, ...] | None = None
     account_marks: tuple[AccountMark, ...] = ()
     secret_mark: SecretMark | None = None
+    cautions: tuple[Caution, ...] = ()
 
     @property
     def secret_failed(self) -> bool:

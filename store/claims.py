@@ -8,6 +8,7 @@ from uuid import uuid4
 
 from redis import Redis
 
+from remediation.caution import count_cautions
 from remediation.outcome import Error, NamespaceResult, Outcome, summarise_row
 from remediation.registry.check import CheckResult
 from remediation.status import RunStatus, run_status
@@ -154,7 +155,7 @@ class Claims:
                 row.namespace,
                 _OUTCOME_INDEX[row.outcome],
                 rows.encode(row),
-                codec.dumps(summarise_row(row).to_counts()),
+                codec.dumps(summarise_row(row).to_counts() | count_cautions(row.cautions)),
             ]
         event = events.progress(
             claim.run.cluster, [(row.namespace, row.outcome.value) for row in results]

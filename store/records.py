@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from remediation.approval import Approval
+from remediation.caution import CautionCount
 from remediation.outcome import Error, NamespaceResult, Summary
 from remediation.readiness.request import CheckRequest, overall
 from remediation.readiness.verdict import Verdict
@@ -25,7 +26,7 @@ class Run:
     `parents` are the runs whose leftovers it retries, the oldest first; `undoes` is the run it takes back, `undone_by`
     the run that takes it back. `registry_check` is what the registry said of the credential (None: not asked).
     `credential_fingerprint` is that of the credential which its last attempt works with; `judged` is what a readiness
-    check came to.
+    check came to; `cautions` counts the warnings of its rows.
     """
 
     id: str
@@ -50,6 +51,7 @@ class Run:
     registry_check: CheckResult | None = None
     credential_fingerprint: str | None = None
     judged: "Judged | None" = None
+    cautions: tuple[CautionCount, ...] = ()
 
     @property
     def verdict(self) -> Verdict | None:

@@ -1,13 +1,15 @@
 """Result rows as they are stored: `namespace NUL json`, so that a zset keeps them in order of namespace."""
 
+from dataclasses import astuple
 from typing import Any
 
+from remediation.caution import Caution, CautionCode
 from remediation.outcome import AccountCounts, NamespaceResult, Outcome, SecretAction
 from store import codec, marks
 
 _NUL = "\0"
 _USUAL = 7  # parts that every row has
-_ABSENT = [None, 0, None, None]
+_ABSENT: list[Any] = [None, 0, None, None, []]
 
 
 def encode(row: NamespaceResult) -> str:
@@ -23,8 +25,10 @@ def encode(row: NamespaceResult) -> str:
         codec.encode_error(row.error),
     ]
     more: list[Any] = [row.secret_version, int(row.doubtful), row.doubtful_accounts]
-    if row.secret_mark:
+    if row.secret_mark or row.cautions:
         more.append(marks.encode_secret(row.secret_mark))
+    if row.cautions:
+        more.append([astuple(caution) for caution in row.cautions])
     if any(each not in (None, 0) for each in more):  # in few rows: a million must be thinkable
         packed += more
     return f"{row.namespace}{_NUL}{codec.dumps(packed)}"
@@ -35,7 +39,7 @@ def decode(outcome: Outcome, member: str) -> NamespaceResult:
     namespace, _, packed = member.partition(_NUL)
     parts = codec.loads(packed)
     reason, action, counts, changed, attempts, duration_ms, error = parts[:_USUAL]
-    version, doubtful, accounts, secret = parts[_USUAL:] + _ABSENT[len(parts) - _USUAL :]
+    version, doubtful, accounts, secret, cautions = parts[_USUAL:] + _ABSENT[len(parts) - _USUAL :]
     names, account_marks = marks.decode_accounts(changed)
     return NamespaceResult(
         namespace,
@@ -52,6 +56,7 @@ def decode(outcome: Outcome, member: str) -> NamespaceResult:
         None if accounts is None else tuple(accounts),
         account_marks,
         marks.decode_secret(secret),
+        tuple(Caution(CautionCode(code), *more) for code, *more in cautions),
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from remediation.caution import read_cautions
 from remediation.outcome import Summary
 from remediation.status import RunStatus
 from store import codec, keys
@@ -58,6 +59,7 @@ def _decode(run_id: str, raw: Mapping[str, str]) -> Run:
         handed_back=int(raw.get("handed_back", 0)),
         deadline=raw["deadline"],
         summary=Summary.from_counts(counts),
+        cautions=read_cautions(counts),
         started_at=raw.get("started_at"),
         finished_at=raw.get("finished_at"),
         error=codec.decode_error(codec.loads(raw["error"])) if "error" in raw else None,

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 from flask.testing import FlaskClient
 
+from remediation.caution import Caution, CautionCode
 from remediation.outcome import AccountCounts, Error, ErrorCode, Outcome
 from tests.api.conftest import API, Work, a_row
 
@@ -68,6 +69,7 @@ def test_a_row_says_it_all(client: FlaskClient, identity: str) -> None:
         "attempts": 1,
         "duration_ms": 412,
         "error": None,
+        "warnings": [],
     }
     assert failed["secret"] == {"name": "docker", "action": "none"}
     assert failed["error"] == {
@@ -117,6 +119,24 @@ def test_rows_are_there_while_it_runs(client: FlaskClient, start: Start, work: W
     work.run(identity, ROWS, clusters=["eu-2"])
 
     assert len(names(client, identity)) == len(ROWS)
+
+
+def test_warnings_stand_in_the_rows_and_are_summed_up(
+    client: FlaskClient, start: Start, work: Work
+) -> None:
+    """The sums name who; the rows name the objects and what to do."""
+    by, thing = "kustomize-controller", "serviceaccounts/a/b"
+    caution = Caution(CautionCode.DRIFT, by, thing, "it will", "add it")
+    identity = start("eu-1")
+
+    work.run(identity, [a_row("a", cautions=(caution, caution))])
+
+    (row,) = client.get(url(identity)).get_json()["items"]
+    one = {"code": "drift", "object": thing, "detail": "it will", "hint": "add it"}
+    assert row["warnings"] == [one, one]
+    (warning,) = client.get(f"{API}/remediations/{identity}").get_json()["warnings"]
+    assert (warning["code"], warning["name"]) == ("drift", by)
+    assert "2 objects" in warning["detail"]
 
 
 def test_ndjson_has_every_row(client: FlaskClient, identity: str) -> None:

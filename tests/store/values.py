@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from hypothesis import strategies as st
 
+from remediation.caution import Caution, CautionCode
 from remediation.footprint import AccountMark, Holder, SecretMark
 from remediation.inventory import AnnouncedCluster, AnnouncedCredential, Announcement
 from remediation.outcome import (
@@ -69,6 +70,7 @@ def _marked(row: NamespaceResult, marked: tuple[AccountMark | str, ...]) -> Name
     return replace(row, changed_accounts=names, account_marks=marks)
 
 
+A_CAUTION = Caution(CautionCode.DRIFT, "flux.é", "serviceaccounts/a/b", "it will", "do")
 PLAIN_ROWS = st.builds(
     NamespaceResult,
     NAMES,
@@ -83,6 +85,7 @@ PLAIN_ROWS = st.builds(
     doubtful=st.booleans(),
     doubtful_accounts=st.none() | st.lists(st.just("default"), max_size=1).map(tuple),
     secret_mark=SECRET_MARKS,
+    cautions=st.just(()) | st.just((A_CAUTION,)),
 )
 ROWS = st.builds(_marked, PLAIN_ROWS, MARKED)
 

@@ -1,0 +1,58 @@
+"""What a plan, or what was done, may lead to: no failure, and worth a look before the first write."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+_COUNT = "warnings."
+_LONGEST = 80
+
+
+class CautionCode(StrEnum):
+    """Stable reasons that callers may act on."""
+
+    DRIFT = "drift"  # `by` writes its own value again, and so takes our entry or login out
+    DRIFT_POSSIBLE = "drift_possible"  # it may do so
+
+
+@dataclass(frozen=True, slots=True)
+class Caution:
+    """A warning about one object (kind/namespace/name); `by` names who or what it is about, for the sums.
+
+    `detail` says what may happen, `hint` what to do about it.
+    """
+
+    code: CautionCode
+    by: str
+    object: str
+    detail: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CautionCount:
+    """How many warnings of a run are alike."""
+
+    code: CautionCode
+    by: str
+    number: int
+
+
+def count_cautions(cautions: Iterable[Caution]) -> dict[str, int]:
+    """Return counters for warnings, by name; the name holds code and `by`."""
+    counts: dict[str, int] = {}
+    for caution in cautions:
+        name = f"{_COUNT}{caution.code}.{caution.by[:_LONGEST]}"
+        counts[name] = counts.get(name, 0) + 1
+    return counts
+
+
+def read_cautions(counts: Mapping[str, int]) -> tuple[CautionCount, ...]:
+    """Read what `count_cautions` returned, among other counters; codes that this version does not know are left out."""
+    known = {str(code): code for code in CautionCode}
+    found = []
+    for name, number in sorted(counts.items()):
+        code, _, by = name.removeprefix(_COUNT).partition(".")
+        if name.startswith(_COUNT) and code in known:
+            found.append(CautionCount(known[code], by, number))
+    return tuple(found)
