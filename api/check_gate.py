@@ -1,6 +1,6 @@
 """The gate of a readiness check: open only for a verdict that is safe, in time, and found again at this moment."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,18 +20,20 @@ from api.problems import Finding, Problem, pointer
 from api.schemas import Answer, Strict, number, one_of, text, texts
 from api.services import services
 from api.spec import Blueprint
+from api.terms import take_gate_quota
 from remediation.audit import Action
 from remediation.readiness.proof import Level
 from remediation.readiness.verdict import Verdict
 from remediation.selection import select_clusters
-from remediation.status import RemediationStatus
 from store import clock
+from store.intake import AlreadyConfirming
 from store.records import Check
 
 blueprint = Blueprint("gate")
 
 DEFAULT_WAIT_SECONDS = 30
 _MOST_REASONS = 50
+_NONE: Mapping[str, str] = {}
 
 
 class _GateQuery(Strict):
@@ -77,19 +79,22 @@ class RestartPlanSchema(Answer):
 @permission(Permission.READ_READINESS_CHECKS)
 @blueprint.query(_GateQuery)
 @blueprint.answers(200, GateSchema)
-@blueprint.problems(401, 403, 404, 406, 412, 422, 503)
+@blueprint.problems(401, 403, 404, 406, 412, 422, 429, 503)
 def gate(query: dict[str, Any], check_id: str) -> Response:
     """Ask whether the registry may be flipped now.
 
     200 only if the check is safe, has not run out, and the clusters, read again for this answer, still say so; 412 with
     every reason otherwise. Nothing is ever taken from memory: without a worker that looks again the gate stays closed.
+    Each call that has the clusters read again counts against a quota of the caller; callers of the same moment share
+    one look.
     """
     check = find_check(check_id)
     if reasons := list(_standing(check)):
         raise _closed(check, reasons)
+    headers = take_gate_quota()
     confirmation = _confirmed(check, query["wait"])
     if reasons := [*_standing(check), *_changes(check, confirmation)]:
-        raise _closed(check, reasons)
+        raise _closed(check, reasons, headers)
     assert confirmation  # noqa: S101 -- or there would be a reason
     decided(check_id=check.id, digest=digest(check), confirmed_by=confirmation.id)
     return json_answer(
@@ -103,7 +108,8 @@ def gate(query: dict[str, Any], check_id: str) -> Response:
             "digest": digest(check),
             "confirmed_by": confirmation.id,
             "confirmed_at": confirmation.finished_at,
-        }
+        },
+        headers=dict(headers),
     )
 
 
@@ -182,16 +188,20 @@ def _found(check: Check) -> Iterator[Finding]:
 def _confirmed(check: Check, seconds: int) -> Check | None:
     """Return a second look at the same, begun after this was asked for; None if nobody can take it."""
     store = services().store
-    latest = store.checks.confirmation(check.id)
-    # One that nobody has begun will see what is there now: callers of the same moment share it.
-    if latest is None or latest.status is not RemediationStatus.QUEUED:
-        fleet = scope.Fleet.of(store.inventory.workers())
-        names = [run.cluster for run in check.runs]
-        credential = check.request.credential
-        served = all(name in fleet.clusters for name in names)
-        if not served or (credential is not None and credential not in fleet.credentials):
-            return None
+    fleet = scope.Fleet.of(store.inventory.workers())
+    names = [run.cluster for run in check.runs]
+    credential = check.request.credential
+    served = all(name in fleet.clusters for name in names)
+    if not served or (credential is not None and credential not in fleet.credentials):
+        return None
+    try:
         latest = record(check.request, scope.serving(names, credential, fleet), confirms=check.id)
+    except AlreadyConfirming as shared:
+        # Nothing of it has begun, so it will see what is there now.
+        found = store.checks.get(shared.check_id)
+        if found is None:
+            return None
+        latest = found
     return held(latest, store.checks.get, seconds)
 
 
@@ -210,12 +220,20 @@ def _changes(check: Check, confirmation: Check | None) -> Iterator[Finding]:
         )
         yield from _found(confirmation)
         return
-    now = {run.cluster: run.judged for run in confirmation.runs}
+    now = {run.cluster: run for run in confirmation.runs}
     for run in check.runs:
-        then, later = run.judged, now.get(run.cluster)
+        again = now.get(run.cluster)
+        then, later = run.judged, again.judged if again else None
         if then and later and then.certificate["cluster_uid"] != later.certificate["cluster_uid"]:
             other = f"{run.cluster} is another cluster than the one that was judged"
             yield _reason("clusters", other, "changed")
+            continue
+        prints = {run.credential_fingerprint, again.credential_fingerprint if again else None}
+        if len(prints - {None}) > 1:
+            other = (
+                f"{run.cluster}: the credential has another content than the one that was judged"
+            )
+            yield _reason("credential", other, "changed")
             continue
         if not then or not later or then.certificate["basis"] != later.certificate["basis"]:
             yield _reason(
@@ -226,8 +244,8 @@ def _changes(check: Check, confirmation: Check | None) -> Iterator[Finding]:
             )
 
 
-def _closed(check: Check, reasons: list[Finding]) -> Problem:
-    return Problem("gate-closed", f"{check.id}: {reasons[0].detail}.", reasons)
+def _closed(check: Check, reasons: list[Finding], headers: Mapping[str, str] = _NONE) -> Problem:
+    return Problem("gate-closed", f"{check.id}: {reasons[0].detail}.", reasons, headers=headers)
 
 
 def _reason(member: str, detail: str, code: str) -> Finding:

@@ -15,11 +15,13 @@ from remediation.patterns import is_literal
 from remediation.request import RemediationRequest
 from store import clock
 from store.intake import TooManyActive
-from store.quotas import CHECKS, REMEDIATIONS
+from store.quotas import CHECKS, GATES, REMEDIATIONS
 from store.records import Origin, Remediation, Terms
 
 # Nobody knows when one of the caller's remediations ends.
 _ACTIVE_RETRY_SECONDS = 10
+# Of roles without a limit: each call has all clusters of the check read again, and reading rights are enough for it.
+GATES_PER_MINUTE = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,13 @@ def admitted_check(clusters: Sequence[str]) -> Mapping[str, str]:
     limits = services().access.rails.limits_of(roles)
     _check_clusters(limits, clusters)
     return _quota(limits, CHECKS, "readiness checks")
+
+
+def take_gate_quota() -> Mapping[str, str]:
+    """Return the headers for a gate call of the present caller. Raises Problem where it is more than allowed."""
+    roles = caller().rights.roles_giving(Permission.READ_READINESS_CHECKS)
+    per_minute = services().access.rails.limits_of(roles).remediations_per_minute
+    return _take(per_minute or GATES_PER_MINUTE, GATES, "gate calls")
 
 
 def too_many_active(refused: TooManyActive) -> Problem:
@@ -111,8 +120,10 @@ def _check_size(limits: Limits, request: RemediationRequest, clusters: Sequence[
 
 def _quota(limits: Limits, what: str, named: str) -> Mapping[str, str]:
     per_minute = limits.remediations_per_minute
-    if per_minute is None:
-        return {}
+    return _take(per_minute, what, named) if per_minute is not None else {}
+
+
+def _take(per_minute: int, what: str, named: str) -> Mapping[str, str]:
     quota = services().store.quotas.take(caller().subject, per_minute, what)
     headers = {
         "RateLimit-Policy": f'"{what}";q={quota.most};w=60',

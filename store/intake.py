@@ -8,6 +8,7 @@ from redis import Redis
 from remediation.permission import Permission
 from remediation.readiness.request import CheckRequest
 from remediation.request import RemediationRequest
+from remediation.status import RemediationStatus
 from store import clock, codec, events, keys, run_hash
 from store.arrival import Arrival
 from store.idempotency import RequestKey
@@ -27,6 +28,14 @@ class TooManyActive(Exception):
     def __init__(self, active: int) -> None:
         super().__init__(active)
         self.active = active
+
+
+class AlreadyConfirming(Exception):
+    """A check that confirms the same one is queued: it will see what is there now, so callers share it."""
+
+    def __init__(self, check_id: str) -> None:
+        super().__init__(check_id)
+        self.check_id = check_id
 
 
 class Intake:
@@ -145,7 +154,7 @@ class Intake:
         """Record a readiness check and one queued run for each (cluster, pool), all or nothing; return the runs.
 
         `groups` and `needs` as in `Arrival`. One that only `confirms` another is in no list. Having recorded nothing,
-        raises KeyTaken if something was made of the idempotency key before.
+        raises KeyTaken if something was made of the idempotency key before, and AlreadyConfirming.
         """
         timeout = request.timeout_seconds
         now = clock.text(clock.common(self._redis))
@@ -156,6 +165,8 @@ class Intake:
             if arrival.is_there(pipe):
                 return
             arrival.check_key(pipe)
+            if confirms and (queued := _queued_confirmation(pipe, confirms)):
+                raise AlreadyConfirming(queued)
             pipe.multi()
             arrival.record(
                 pipe,
@@ -174,8 +185,17 @@ class Intake:
                 pipe.hset(keys.remediation(remediation_id), "check", check_id)
                 events.tell(pipe, remediation_id, "readiness.started", check_id=check_id)
 
-        self._redis.transaction(record, *arrival.watched)
+        confirmed = [keys.remediation(confirms)] if confirms else []
+        self._redis.transaction(record, *arrival.watched, *confirmed)
         return run_hash.read(self._redis, arrival.run_ids)
+
+
+def _queued_confirmation(pipe: Any, check_id: str) -> str | None:
+    """Return the newest check that confirms this one, if nothing of it has begun."""
+    newest: str | None = pipe.hget(keys.remediation(check_id), "confirmation")
+    if newest and pipe.hget(keys.remediation(newest), "status") == RemediationStatus.QUEUED:
+        return newest
+    return None
 
 
 def _is_followed(request: RemediationRequest, origin: Origin) -> bool:

@@ -14,6 +14,7 @@ from store.ids import caller_digest
 
 REMEDIATIONS = "remediations"
 CHECKS = "readiness-checks"
+GATES = "gates"
 FAILURES = "failures"  # of authentication
 
 

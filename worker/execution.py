@@ -31,6 +31,12 @@ class RunFailed(Exception):
         self.status = status
 
 
+def deadline_of(store: Store, claim: Claim) -> datetime:
+    """Return a run's deadline as this machine's clock will show it: it is kept by the clock of Redis, and moves."""
+    ahead = datetime.now(UTC) - clock.common(store.redis)
+    return clock.parse(claim.run.deadline) + ahead
+
+
 @dataclass(frozen=True, slots=True)
 class Execution:
     """A claimed run with all that is needed to carry it out."""
@@ -60,14 +66,12 @@ class Execution:
         vigil: Vigil,
     ) -> "Execution":
         """Wire an execution on somebody's orders."""
-        ahead = datetime.now(UTC) - clock.common(store.redis)
-        deadline = clock.parse(claim.run.deadline) + ahead  # as this machine's clock will show it
         return cls(
             store,
             claim,
             task,
             context,
-            deadline,
+            deadline_of(store, claim),
             concurrency,
             asyncio.Event(),
             Witness(store.audit, claim.run, orders, claim.attempt),

@@ -1,6 +1,7 @@
 """What a claimed run has to do and with what: permission, context, credential, task."""
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from remediation.admission import may_name, refusal, refusal_of_check
 from remediation.credential import Credential, credential_from_login
@@ -20,7 +21,7 @@ from store.claims import Claim, LeaseLost
 from store.ids import is_check
 from store.store import Store
 from worker.credentials import CredentialFolder, CredentialUnavailable
-from worker.execution import Execution, RunFailed
+from worker.execution import Execution, RunFailed, deadline_of
 from worker.kubeconfigs import Context, Contexts
 from worker.readiness.check import CheckExecution
 from worker.readiness.facts_file import load_facts
@@ -86,12 +87,15 @@ class Preparation:
         asked = self._store.checks.request(run.remediation_id)
         if asked is None:
             raise LeaseLost(run.id)
-        request, created_at = asked
+        request, _ = asked
         warrant = self._store.remediations.warrant(run.remediation_id)
         policy = self._store.policies.current()
         if error := refusal_of_check(policy, warrant, run.cluster, request):
             raise RunFailed(error)
         credential = self._held(request.credential) if request.credential else None
+        if credential:
+            with suppress(SealingKeyError):  # without a key there are no fingerprints
+                self._note_content(credential, SealingKeys.read(self._settings.sealing_key_file))
         return CheckExecution(
             store=self._store,
             claim=self._claim,
@@ -100,7 +104,7 @@ class Preparation:
             credential=credential,
             facts=self._facts(),
             context=self._context(),
-            created=created_at,
+            deadline=deadline_of(self._store, self._claim),
             concurrency=self._settings.concurrency,
             registries=self._registries,
             remediated_at=self._store.remediations.last_written(run.cluster),
@@ -180,9 +184,13 @@ class Preparation:
             credential = self._opened(keys, request.inline_credential)
         else:
             credential = self._held(request.credential or "")
+        self._note_content(credential, keys)
+        return credential
+
+    def _note_content(self, credential: Credential, keys: SealingKeys) -> None:
+        """Note the fingerprint of what the run works with. Raises LeaseLost."""
         if fingerprint := keys.fingerprint(credential.content):
             self._store.claims.uses_credential(self._claim, fingerprint)
-        return credential
 
     def _held(self, name: str) -> Credential:
         """Return a credential of this worker's folder. Raises RunFailed."""

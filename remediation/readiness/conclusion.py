@@ -18,7 +18,7 @@ from remediation.readiness.proof import AdmissionProof, Level, RegistryProof
 from remediation.readiness.records import Records
 from remediation.readiness.reduction import PodKey, PodTally, Reduction
 from remediation.readiness.registry_findings import judge_repositories
-from remediation.readiness.rows import Decision, rows
+from remediation.readiness.rows import REPOSITORY, Decision, rows
 from remediation.readiness.workloads import DEFAULT_ACCOUNT, judge_future
 
 _EXAMPLES = 3
@@ -223,7 +223,7 @@ class Conclusion:
                 yield from rows(
                     options.cluster,
                     "",
-                    Owner("Repository", alike[0]),
+                    Owner(REPOSITORY, alike[0]),
                     [Decision(self._images[alike[0]], answer.call)],
                     number=len(alike),
                     examples=alike[:_EXAMPLES],

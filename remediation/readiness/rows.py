@@ -9,6 +9,7 @@ from remediation.readiness.finding import Coverage, Finding, FindingClass, Sever
 from remediation.readiness.observation import Owner
 from remediation.readiness.proof import Level
 
+REPOSITORY = "Repository"  # the kind of a finding about the registry's repositories
 NO_COVER = Cover(Coverage.NONE)
 _GRAVEST_FIRST = (Severity.BLOCKING, Severity.WARNING, Severity.INFO)
 

@@ -177,6 +177,7 @@ class Work:
         basis: str = "sha256:1",
         uid: str = "",
         valid_for: timedelta = timedelta(minutes=10),
+        fingerprint: str = "",
     ) -> None:
         """End the runs of a readiness check with these findings, and the check."""
         check = self.store.checks.get(check_id)
@@ -184,6 +185,8 @@ class Work:
         for run in check.runs:
             claim = self.store.claims.take(run.id)
             assert claim is not None
+            if fingerprint:
+                self.store.claims.uses_credential(claim, fingerprint)
             now = datetime.now(UTC)
             certificate = {
                 "cluster_uid": uid or f"uid-of-{run.cluster}",

@@ -1,18 +1,24 @@
 """The gate: open only for what is safe, in time, and found again by somebody who looks now."""
 
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 
+from api.terms import GATES_PER_MINUTE
+from remediation.api_key import ApiKey
 from remediation.readiness.finding import Finding, FindingClass, Severity
+from store.ids import new_check_id
+from store.intake import AlreadyConfirming
 from store.store import Store
-from tests.api.conftest import API, CREDENTIAL, Announce, Work, a_finding
+from tests.api.conftest import API, CREDENTIAL, Announce, Work, a_finding, an_entry
 
 CHECKS = f"{API}/readiness-checks"
 
@@ -196,3 +202,86 @@ def test_another_cluster_under_the_same_name_closes_it(
 
     assert codes(answer) == ["changed"]
     assert "eu-1 is another cluster" in answer.get_json()["errors"][0]["detail"]
+
+
+def test_calls_that_have_the_clusters_read_again_count_against_a_quota(
+    client: FlaskClient, access_file: Path, key: ApiKey, safe: str, store: Store, work: Work
+) -> None:
+    everywhere = {name: ["*"] for name in ("clusters", "namespaces", "credentials")}
+    document = {
+        "keys": [an_entry(key, "ci")],
+        "bindings": [{"subjects": ["client:ci"], "role": "viewer", **everywhere}],
+        "limits": {"viewer": {"remediations_per_minute": 2}},
+    }
+    access_file.write_text(json.dumps(document))
+    with somebody_looks(store, work):
+        answers = [client.get(f"{CHECKS}/{safe}/gate") for _ in range(3)]
+
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
+    assert answers[0].headers["RateLimit-Policy"] == '"gates";q=2;w=60'
+    assert answers[2].get_json()["code"] == "quota-exceeded"
+    assert 1 <= int(answers[2].headers["Retry-After"]) <= 60
+
+
+def test_roles_without_a_limit_have_a_quota_too(
+    client: FlaskClient, safe: str, store: Store, work: Work
+) -> None:
+    with somebody_looks(store, work):
+        answer = client.get(f"{CHECKS}/{safe}/gate")
+
+    assert answer.headers["RateLimit-Policy"] == f'"gates";q={GATES_PER_MINUTE};w=60'
+
+
+def test_a_gate_that_is_closed_anyway_costs_nothing(
+    client: FlaskClient, ask: Callable[..., str], work: Work
+) -> None:
+    check = ask()
+    work.judge(check, a_finding())
+
+    answers = [client.get(f"{CHECKS}/{check}/gate") for _ in range(GATES_PER_MINUTE + 1)]
+
+    assert {answer.status_code for answer in answers} == {412}
+    assert "RateLimit-Policy" not in answers[0].headers
+
+
+def test_callers_of_the_very_same_moment_share_a_look(
+    client: FlaskClient, safe: str, store: Store
+) -> None:
+    """Each finds none that is queued when it looks, and only one is recorded."""
+    check = store.checks.get(safe)
+    assert check is not None
+    places = [(run.cluster, run.pool) for run in check.runs]
+    start, shared = threading.Barrier(8), []
+
+    def ask_to_confirm(number: int) -> None:
+        start.wait()
+        try:
+            store.intake.check(
+                new_check_id(), check.request, f"client:{number}", places, confirms=safe
+            )
+        except AlreadyConfirming as already:
+            shared.append(already.check_id)
+
+    threads = [threading.Thread(target=ask_to_confirm, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(shared) == 7
+    assert len(set(shared)) == len(store.runs.active()) == 1
+
+
+def test_another_content_of_the_credential_closes_it(
+    client: FlaskClient, ask: Callable[..., str], store: Store, work: Work
+) -> None:
+    check = ask()
+    work.judge(check, fingerprint="hmac-sha256:1")
+    with somebody_looks(store, work, fingerprint="hmac-sha256:1"):
+        same = client.get(f"{CHECKS}/{check}/gate")
+    with somebody_looks(store, work, fingerprint="hmac-sha256:2"):
+        other = client.get(f"{CHECKS}/{check}/gate")
+
+    assert same.status_code == 200
+    assert codes(other) == ["changed"]
+    assert "the credential has another content" in other.get_json()["errors"][0]["detail"]

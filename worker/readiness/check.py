@@ -27,7 +27,6 @@ from remediation.readiness.target import Target
 from remediation.registry.rules import Registries
 from remediation.request import RemediationRequest
 from remediation.status import RunStatus
-from store import clock
 from store.claims import Claim
 from store.records import Judged, Slip
 from store.store import Store
@@ -51,8 +50,8 @@ log = logging.getLogger(__name__)
 class CheckExecution:
     """A claimed run of a check with all that is needed to carry it out.
 
-    `remediated_at` is when the last remediation of the cluster ended, as far as it is known; `may_name` tells which
-    namespaces may be named to who asked.
+    `deadline` is when it has to have ended, by this machine's clock. `remediated_at` is when the last remediation of
+    the cluster ended, as far as it is known; `may_name` tells which namespaces may be named to who asked.
     """
 
     store: Store
@@ -62,17 +61,12 @@ class CheckExecution:
     credential: Credential | None = field(repr=False)
     facts: Facts
     context: Context
-    created: str
+    deadline: datetime
     concurrency: int
     registries: Registries
     remediated_at: datetime | None = None
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
     may_name: Callable[[str], bool] = lambda _: True
-
-    @property
-    def deadline(self) -> datetime:
-        """When it has to have ended; counted from the creation of the check."""
-        return clock.parse(self.created) + timedelta(seconds=self.request.timeout_seconds)
 
     @property
     def user_agent(self) -> str:
