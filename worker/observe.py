@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from remediation.outcome import Error, ErrorCode
 from remediation.patterns import is_literal
 from remediation.request import RemediationRequest
 from remediation.state import NamespaceState, Secret, ServiceAccount
-from worker.faults import Call, Fault, Gone, Retry
+from worker.answers import Pages, check_object, unbelievable
+from worker.faults import Call, Fault, Gone
 from worker.pace import Stopped
 from worker.session import Session
 from worker.wire import Page, WireNamespace, WirePod, WireSecret, WireServiceAccount
@@ -195,9 +195,11 @@ async def _items(
     decoder: msgspec.json.Decoder[Page[_Object]] = msgspec.json.Decoder(_page_of(item))
     token = ""
     call = Call("list", kind)
+    pages = Pages(path, call, _name_asked_for(params))
     while True:
         page_params = params | {"limit": str(_PAGE)} | ({"continue": token} if token else {})
         page = decode(decoder, await _read(session, path, call, page_params), call)
+        pages.check(page.kind, page.metadata, page.items)
         for found in page.items:
             yield found
         token = page.metadata.next
@@ -210,7 +212,14 @@ def _page_of(item: type[_Object]) -> Any:
 
 
 async def _one(session: Session, path: str, call: Call, kind: type[_Object]) -> _Object:
-    return decode(msgspec.json.Decoder(kind), await _read(session, path, call, {}), call)
+    body = await _read(session, path, call, {})
+    check_object(path, body, call)
+    return decode(msgspec.json.Decoder(kind), body, call)
+
+
+def _name_asked_for(params: dict[str, str]) -> str:
+    field, _, name = params.get("fieldSelector", "").partition("=")
+    return name if field == "metadata.name" else ""
 
 
 async def _read(session: Session, path: str, call: Call, params: dict[str, str]) -> bytes:
@@ -242,12 +251,4 @@ def decode(decoder: msgspec.json.Decoder[_Decoded], body: bytes, call: Call) -> 
     try:
         return decoder.decode(body)
     except msgspec.MsgspecError:
-        raise Fault(
-            Error(
-                ErrorCode.INTERNAL,
-                "the answer is not what the Kubernetes API promises",
-                "check that the server in the kubeconfig is an API server",
-                object=call.object,
-            ),
-            Retry.NO,
-        ) from None
+        raise unbelievable(call, "it has another form") from None

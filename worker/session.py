@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from remediation.audit import Verdict
 from remediation.docker_config import SECRET_KEY
+from worker.answers import check_object
 from worker.faults import Call, Fault, Gone, Retry, transport_fault
 from worker.kube import Connection, Request
 from worker.kubeconfigs import Context
@@ -70,6 +71,7 @@ class Session:
                 written = await self._request(
                     Request("PATCH", path, call, params, body, content_type)
                 )
+                check_object(path, written.body, call, Retry.READ_FIRST)
                 seen.append(written)
                 return written
 

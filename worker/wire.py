@@ -82,6 +82,7 @@ class ListMeta(msgspec.Struct, gc=False):
 
     next: str = msgspec.field(name="continue", default="")
     resourceVersion: str = ""
+    remainingItemCount: int | None = None
 
 
 class WireStatus(msgspec.Struct, gc=False):
@@ -207,6 +208,7 @@ class Page(msgspec.Struct, Generic[_Item], gc=False):
     """A page of a list."""
 
     items: list[_Item]
+    kind: str = ""
     metadata: ListMeta = msgspec.field(default_factory=ListMeta)
 
 

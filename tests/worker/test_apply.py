@@ -50,7 +50,11 @@ class FakeSession:
     async def get(self, path: str, call: object, **params: str) -> bytes:
         if path not in self.objects:
             raise Gone(namespace=False)
-        return orjson.dumps(self.objects[path])
+        found = self.objects[path]
+        *_, namespace, resource, name = path.split("/")
+        kind = {"secrets": "Secret", "serviceaccounts": "ServiceAccount"}[resource]
+        meta = {"name": name, "namespace": namespace} | found["metadata"]
+        return orjson.dumps({"kind": kind} | found | {"metadata": meta})
 
     async def patch(
         self, path: str, call: object, body: bytes, content_type: str, **params: str

@@ -40,6 +40,14 @@ class Answers(Lists):
         answer = self._answers.get(path, Gone(namespace=False))
         if isinstance(answer, Exception):
             raise answer
+        if path == "/apis":
+            groups = [{"name": "apps"}, {"name": "batch"}, *answer["groups"]]
+            answer = {"kind": "APIGroupList", "groups": groups}
+        elif "resources" in answer:
+            group = path.removeprefix("/apis/")
+            answer = {"kind": "APIResourceList", "groupVersion": group} | answer
+        elif "items" in answer:
+            answer = {"kind": "CacheList"} | answer
         return orjson.dumps(answer)
 
 

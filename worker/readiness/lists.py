@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from remediation.outcome import ErrorCode
+from worker.answers import Pages
 from worker.faults import Call, Fault, Gone, Retry
 from worker.observe import decode
 from worker.pace import Stopped
@@ -43,11 +44,13 @@ class Lists:
         resource = name or path.rpartition("/")[2]
         call = Call("list", resource)
         decoder: msgspec.json.Decoder[Page[_Object]] = msgspec.json.Decoder(_page_of(item))
+        pages = Pages(path, call, params.get("fieldSelector", "").partition("metadata.name=")[2])
         token = ""
         while True:
             asked = params | {"limit": str(_PAGE)} | ({"continue": token} if token else {})
             try:
                 page = decode(decoder, await self.read(path, call, **asked), call)
+                pages.check(page.kind, page.metadata, page.items)
             except Gone:
                 self.refused[resource] = "the server does not have it"
                 return

@@ -1,12 +1,13 @@
 """Custom resources that name the registry: found by discovery, within bounds, where the account may list them."""
 
 from collections.abc import AsyncIterator, Collection, Iterator
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import msgspec
 
 from remediation.outcome import ErrorCode
 from remediation.readiness.observation import Mention
+from worker.answers import unbelievable
 from worker.faults import Call, Fault, Gone
 from worker.observe import decode
 from worker.readiness.lists import Lists
@@ -45,6 +46,7 @@ _OWN_GROUPS = (
     "storage.k8s.io",
     "storagemigration.k8s.io",
 )
+_ALWAYS_THERE = ("apps", "batch")
 _MOST_KINDS = 300
 _MOST_TOLD = 10
 
@@ -56,7 +58,9 @@ class _Resource(msgspec.Struct, gc=False):
 
 
 class _ResourceList(msgspec.Struct, gc=False):
-    resources: list[_Resource] = []
+    kind: Literal["APIResourceList"]
+    resources: list[_Resource] | None
+    groupVersion: str
 
 
 class _Version(msgspec.Struct, gc=False):
@@ -69,7 +73,8 @@ class _Group(msgspec.Struct, gc=False):
 
 
 class _GroupList(msgspec.Struct, gc=False):
-    groups: list[_Group] = []
+    kind: Literal["APIGroupList"]
+    groups: list[_Group]
 
 
 class _Object(msgspec.Struct, gc=False):
@@ -119,15 +124,22 @@ async def _kinds(lists: Lists) -> list[tuple[str, str, str]]:
     """Return path, resource.group and kind of each custom resource that can be listed."""
     found = []
     groups = await _discover(lists, "/apis", _GroupList)
+    if groups and not {group.name for group in groups.groups}.issuperset(_ALWAYS_THERE):
+        why = "a group that every API server has is not among its groups"
+        raise unbelievable(Call("list", "apis"), why)
     for group in groups.groups if groups else ():
         if group.name in _OWN_GROUPS:
             continue
         known: set[str] = set()
+        if not group.versions:
+            lists.refused[f"/apis/{group.name}"] = "the server names no version of it"
         # All versions: a kind that is young, or old, is not in the preferred one.
         for version in group.versions:
             base = f"/apis/{version.groupVersion}"
             resources = await _discover(lists, base, _ResourceList)
-            for resource in resources.resources if resources else ():
+            if resources and resources.groupVersion != version.groupVersion:
+                lists.refused[base] = f"the server answers about {resources.groupVersion}"
+            for resource in (resources and resources.resources) or ():
                 name = f"{resource.name}.{group.name}"
                 if name not in known and "list" in resource.verbs and "/" not in resource.name:
                     known.add(name)

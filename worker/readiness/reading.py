@@ -23,6 +23,7 @@ from remediation.readiness.observation import (
 from remediation.request import RemediationRequest
 from remediation.selection import NamespaceSelection
 from remediation.unmatched import Unmatched, unmatched_namespaces
+from worker.answers import check_object
 from worker.faults import Call, Fault, Gone
 from worker.observe import decode
 from worker.readiness.lists import Lists
@@ -115,7 +116,9 @@ class Reading:
     async def _identity(self) -> None:
         call = Call("get", "namespaces/kube-system")
         try:
-            body = await self._lists.read("/api/v1/namespaces/kube-system", call)
+            path = "/api/v1/namespaces/kube-system"
+            body = await self._lists.read(path, call)
+            check_object(path, body, call)
             self._found.cluster_uid = decode(
                 msgspec.json.Decoder(WireObject), body, call
             ).metadata.uid
@@ -262,9 +265,11 @@ class Reading:
     async def _secret(self, namespace: str, name: str) -> WirePullSecret | None:
         call = Call("get", f"secrets/{namespace}/{name}")
         try:
-            body = await self._lists.read(f"/api/v1/namespaces/{namespace}/secrets/{name}", call)
+            path = f"/api/v1/namespaces/{namespace}/secrets/{name}"
+            body = await self._lists.read(path, call)
         except Gone:
             return None
+        check_object(path, body, call)
         return decode(msgspec.json.Decoder(WirePullSecret), body, call)
 
     def _refused(self, what: str, error: Fault | Gone) -> None:
