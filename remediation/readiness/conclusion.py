@@ -5,7 +5,12 @@ from dataclasses import replace
 from datetime import datetime
 from itertools import chain
 
-from remediation.readiness import account_findings, place_findings, question_findings
+from remediation.readiness import (
+    account_findings,
+    place_findings,
+    question_findings,
+    rollbacks,
+)
 from remediation.readiness.call import Call
 from remediation.readiness.coverer import Coverer
 from remediation.readiness.finding import Finding, FindingClass, Severity
@@ -13,6 +18,7 @@ from remediation.readiness.futures import Maker, accounts_in_use, makers
 from remediation.readiness.judgement import Judgement, Renewal, count, in_order
 from remediation.readiness.mentioned import Explanations
 from remediation.readiness.observation import Owner
+from remediation.readiness.old_templates import REVISION_KINDS
 from remediation.readiness.pods import PodGroup, judge_pod
 from remediation.readiness.proof import AdmissionProof, Level, RegistryProof
 from remediation.readiness.records import Records
@@ -57,6 +63,7 @@ class Conclusion:
         self._covering: list[tuple[str, str]] = []
         self._images: dict[str, str] = {}
         self._left_out: dict[str, list[int]] = {}
+        self._uncovered: dict[str, list[str]] = {}
         self._renewals: list[Renewal] = []
         self._renewed_badly: dict[tuple[str, str], list[str]] = {}
         self._pods = self._workloads = 0
@@ -67,6 +74,8 @@ class Conclusion:
         found = [
             *self._judge_futures(),
             *self._judge_pods(),
+            *rollbacks.findings(kept, self._coverer),
+            *rollbacks.unread(kept),
             *account_findings.drifting(kept, self._covering),
             *account_findings.renewing(kept, self._renewed_badly),
             *account_findings.unused(kept, accounts_in_use(kept, self._makers)),
@@ -78,13 +87,14 @@ class Conclusion:
                 kept,
                 {name: (n[0], n[1], n[2]) for name, n in self._left_out.items()},
                 explained.left_out(),
+                self._uncovered,
             ),
             *place_findings.unreadable(kept),
             *self._not_asked(),
         ]
         if kept.was_read("cluster"):
             found += question_findings.unmatched(kept)
-            if not (self._images or self._left_out or kept.mentions):
+            if not (self._images or self._left_out or kept.mentions or kept.old):
                 found += question_findings.unused(kept)
         findings = in_order(self._waive(finding, now) for finding in found)
         return Judgement(
@@ -130,9 +140,8 @@ class Conclusion:
             self._note_images(maker.images)
             if any(d.call.finding_class is FindingClass.W_COVERED_SA for d in decisions):
                 self._covering.append((future.namespace, future.account_name))
-            yield from rows(
-                future.cluster, future.namespace, future.owner, decisions, apart=self._apart
-            )
+            told = [each for each in decisions if not _told_together(maker, each)]
+            yield from rows(future.cluster, future.namespace, future.owner, told, apart=self._apart)
 
     def _judge_pods(self) -> Iterator[Finding]:
         records = Records(self._kept, self._coverer)
@@ -145,7 +154,10 @@ class Conclusion:
                 if (found := self._coverer.cover(key.namespace, key.pull_secrets, use.repository))
             ]
             if not self._kept.judged(key.namespace):
-                self._leave_out(key.namespace, 0, len(tally.names), _all_good(decisions))
+                well = _all_good(decisions)
+                self._leave_out(key.namespace, 0, len(tally.names), well)
+                if not well:
+                    self._uncovered.setdefault(key.namespace, []).extend(tally.names)
                 continue
             self._pods += len(tally.names)
             self._note_images(use.image for use in key.uses)
@@ -288,6 +300,16 @@ class Conclusion:
             note = f" It was accepted by {expired.owner} until {until}."
             return replace(finding, explanation=finding.explanation + note)
         return finding
+
+
+def _told_together(maker: Maker, decision: Decision) -> bool:
+    """Tell whether a template without pods is one of those of its controller that a rollback brings back."""
+    future = maker.future
+    return (
+        future.owner.kind in REVISION_KINDS
+        and future.older_than is not None
+        and decision.call.finding_class is FindingClass.W_DORMANT
+    )
 
 
 def _all_good(decisions: Sequence[Decision]) -> bool:

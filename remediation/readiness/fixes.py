@@ -28,6 +28,13 @@ def remediate(cluster: str, namespace: str, wanted: Wanted) -> str:
     )
 
 
+def end_partition(cluster: str, namespace: str, name: str) -> str:
+    """Return the line that lets a StatefulSet make all its pods from its template, and rolls those out."""
+    nothing_held = {"spec": {"updateStrategy": {"rollingUpdate": {"partition": 0}}}}
+    line = kubectl(cluster, namespace, "patch", "statefulset", name, "-p", json.dumps(nothing_held))
+    return f"make its template the one for all its pods: {line} (this rolls it out)"
+
+
 def finish_deletion(cluster: str, namespace: str, secret: str, wanted: Wanted) -> str:
     """Return what to do about a Secret that is being deleted, itself or its owner."""
     look = kubectl(cluster, namespace, "get", "secret", secret, "-o", "jsonpath={.metadata}")

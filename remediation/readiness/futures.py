@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from remediation.readiness.observation import WORKLOAD_KINDS, Owner, Workload
+from remediation.readiness.old_templates import CONTROLLER_REVISION
 from remediation.readiness.proof import AdmissionProof
 from remediation.readiness.reduction import PodKey, Reduced, Reduction
 from remediation.readiness.workloads import DEFAULT_ACCOUNT, Future
@@ -34,7 +35,9 @@ def makers(kept: Reduction, admissions: Admissions) -> Iterator[Maker]:
         images = dict.fromkeys(use.image for use in key.uses)
         if place in kept.workloads:
             seen.setdefault(place, {}).update(images)
-        if place not in kept.workloads or _of_older_template(kept, place, key):
+        if place not in kept.workloads or (
+            kept.revisions_unread and _of_older_template(kept, place, key)
+        ):
             other = (key.namespace, owner, key.account or DEFAULT_ACCOUNT, key.pull_secrets)
             strange.setdefault(other, {}).update(images)
     for place, reduced in kept.workloads.items():
@@ -42,9 +45,9 @@ def makers(kept: Reduction, admissions: Admissions) -> Iterator[Maker]:
         if reduced.images or injected:
             future = _of_template(kept, reduced.workload, admissions.get(place))
             yield Maker(future, (*reduced.images, *injected))
-    for old in kept.revisions.values():
-        if old.images and not _same_pods(kept, old):
-            yield Maker(_of_template(kept, old.workload, None), old.images)
+    for place, old in kept.revisions.items():
+        if old.images and not same_pods(kept, old):
+            yield Maker(_of_template(kept, old.workload, admissions.get(place)), old.images)
     for (namespace, owner, account, names), images in strange.items():
         if (namespace, owner) in kept.ending:
             continue  # nothing makes these pods again
@@ -59,7 +62,7 @@ def _of_older_template(kept: Reduction, place: tuple[str, str, str], key: PodKey
     ServiceAccount lists by now.
     """
     workload = kept.workloads[place].workload
-    if not workload.partial:
+    if not workload.held:
         return False
     name = workload.account or DEFAULT_ACCOUNT
     account = kept.accounts.get((workload.namespace, name))
@@ -68,16 +71,26 @@ def _of_older_template(kept: Reduction, place: tuple[str, str, str], key: PodKey
     return (key.account or DEFAULT_ACCOUNT) != name or not (older or key.pull_secrets == now)
 
 
-def _same_pods(kept: Reduction, old: Reduced) -> bool:
+def same_pods(kept: Reduction, old: Reduced) -> bool:
     """Tell whether what is controlled makes pods as its controller would: not in the middle of a rollout."""
     workload = old.workload
     top = kept.top(workload.namespace, Owner(workload.kind, workload.name))
     now = kept.workloads.get((workload.namespace, top.kind, top.name))
+    return now is not None and alike(kept, now, workload.pull_secrets, workload.account, old.images)
+
+
+def alike(
+    kept: Reduction,
+    now: Reduced,
+    pull_secrets: tuple[str, ...],
+    account: str,
+    images: tuple[str, ...],
+) -> bool:
+    """Tell whether pods of an older template have just what those of the present one have."""
     return (
-        now is not None
-        and now.workload.pull_secrets == workload.pull_secrets
-        and now.workload.account == workload.account
-        and not _other_repositories(kept, now.images, dict.fromkeys(old.images))
+        now.workload.pull_secrets == pull_secrets
+        and (now.workload.account or DEFAULT_ACCOUNT) == (account or DEFAULT_ACCOUNT)
+        and not _other_repositories(kept, now.images, dict.fromkeys(images))
     )
 
 
@@ -93,10 +106,12 @@ def _other_repositories(
 
 def _of_template(kept: Reduction, workload: Workload, proof: AdmissionProof | None) -> Future:
     name = workload.account or DEFAULT_ACCOUNT
+    owner, above = Owner(workload.kind, workload.name), workload.controller
+    held = workload.kind == CONTROLLER_REVISION
     return Future(
         kept.options.cluster,
         workload.namespace,
-        Owner(workload.kind, workload.name),
+        above if held and above else owner,
         workload.pull_secrets,
         name,
         kept.accounts.get((workload.namespace, name)),
@@ -104,7 +119,9 @@ def _of_template(kept: Reduction, workload: Workload, proof: AdmissionProof | No
         workload.dormant,
         proof.pull_secrets if proof and not proof.refusal else None,
         proof.refusal if proof else "",
-        older_than=workload.controller,
+        older_than=above,
+        revision=workload.name if held else "",
+        waker=kept.waker(workload),
         accounts_read=kept.was_read("serviceaccounts"),
         account_going=kept.account_going(workload.namespace, name),
     )

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from remediation.docker_config import Login
+from remediation.readiness import rollbacks
 from remediation.readiness.conclusion import Conclusion
 from remediation.readiness.coverer import Coverer
 from remediation.readiness.futures import makers
@@ -24,6 +25,7 @@ class Judge(Reduction):
         named = {
             (namespace, name) for namespace, names, _ in self._used() for name in names if name
         }
+        named.update(rollbacks.named_by_others(self))
         ours = self.options.wanted.secret_name
         return tuple(
             sorted(

@@ -188,15 +188,32 @@ class PullSecret:
     going: Going = STAYS
 
 
+class Wakes(StrEnum):
+    """Whether pods will be wanted again without anybody's doing."""
+
+    YES = "yes"
+    MAYBE = "maybe"
+    NO = "no"
+
+
+@dataclass(frozen=True, slots=True)
+class Waker:
+    """What may scale a workload up; `told` is a clause with "it" for the workload."""
+
+    told: str
+    wakes: Wakes = Wakes.YES
+
+
 @dataclass(frozen=True, slots=True)
 class Workload:
     """A pod template: of a Deployment, StatefulSet, DaemonSet, ReplicaSet, ReplicationController, Job or CronJob.
 
     Hand over all of them, controlled ones too: a ReplicaSet's controller leads from a pod to its Deployment.
-    `account` is serviceAccountName or serviceAccount; `dormant` means no replicas wanted, or suspended; `finished` is a
-    Job that is complete or failed; `partial` is a StatefulSet that makes some pods by an older template still.
-    `generation` is metadata.generation. `labels` are those of its pods. No controller makes pods for a workload that is
-    `deleting`.
+    `account` is serviceAccountName or serviceAccount; `dormant` means no replicas wanted, or suspended, and `waker`
+    what ends that by itself, as far as the object says; `finished` is a Job that is complete or failed. `held` is the
+    ControllerRevision by which a StatefulSet makes the pods below its partition, "" where that is its template.
+    `revision` counts what a rollback may bring back, from 1. `generation` is metadata.generation. `labels` are those of
+    its pods. No controller makes pods for a workload that is `deleting`.
     """
 
     namespace: str
@@ -208,7 +225,9 @@ class Workload:
     controller: Owner | None = None
     dormant: bool = False
     finished: bool = False
-    partial: bool = False
+    waker: Waker | None = None
+    held: str = ""
+    revision: int = 0
     replicas: int = 1
     generation: int = 0
     labels: Mapping[str, str] = field(default_factory=dict)

@@ -1,6 +1,6 @@
 """Findings about what is not judged, or not by its objects: left-out namespaces, custom resources, unreadable lists."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from remediation.readiness.call import Call
 from remediation.readiness.finding import Finding, FindingClass, Severity
@@ -8,6 +8,8 @@ from remediation.readiness.observation import Owner, Scope
 from remediation.readiness.reduction import Reduction
 from remediation.readiness.rows import Decision, rows
 
+_EXAMPLES = 3
+_MOST_PODS = 10
 _WHY_LEFT_OUT = {
     Scope.IGNORED: "is on the request's ignore list",
     Scope.EXCLUDED: "excludes itself by its annotation",
@@ -17,12 +19,16 @@ _WHY_LEFT_OUT = {
 
 
 def left_out(
-    kept: Reduction, tallies: Mapping[str, tuple[int, int, int]], named: Mapping[str, int]
+    kept: Reduction,
+    tallies: Mapping[str, tuple[int, int, int]],
+    named: Mapping[str, int],
+    uncovered_pods: Mapping[str, Sequence[str]],
 ) -> Iterator[Finding]:
     """Yield the namespaces that are not judged and use the target.
 
     `tallies` has for each (pods, workloads, how many of both are not known to be covered), `named` how many other
-    objects name the registry and are accounted for by none of these.
+    objects name the registry and are accounted for by none of these, `uncovered_pods` which pods are not known to be
+    covered.
     """
     for namespace in sorted({*tallies, *named}):
         pods, workloads, uncovered = tallies.get(namespace, (0, 0, 0))
@@ -35,6 +41,7 @@ def left_out(
             FindingClass.N_IGNORED,
             Severity.WARNING if uncovered or others else Severity.INFO,
             f"The namespace {reason}, and {pods} pods and {workloads} workloads in it use the registry; {covered}."
+            + _listed(uncovered_pods.get(namespace, ()))
             + (
                 f" {others} more objects in it name the registry, and are not judged."
                 if others
@@ -43,7 +50,20 @@ def left_out(
             _what_to_do(kept.scope(namespace)) if uncovered or others else "",
         )
         owner = Owner("Namespace", namespace)
-        yield from rows(kept.options.cluster, namespace, owner, [Decision("", call)])
+        yield from rows(
+            kept.options.cluster,
+            namespace,
+            owner,
+            [Decision("", call)],
+            examples=uncovered_pods.get(namespace, ())[:_EXAMPLES],
+        )
+
+
+def _listed(pods: Sequence[str]) -> str:
+    if not pods:
+        return ""
+    more = f" and {len(pods) - _MOST_PODS} more" if len(pods) > _MOST_PODS else ""
+    return f" Pods that are not covered: {', '.join(pods[:_MOST_PODS])}{more}."
 
 
 def _what_to_do(scope: Scope) -> str:

@@ -25,10 +25,13 @@ from remediation.readiness.observation import (
     Pod,
     PullSecret,
     Scope,
+    Waker,
     Workload,
 )
+from remediation.readiness.old_templates import REVISION_KINDS, OldTemplates
 from remediation.readiness.options import Options
 from remediation.readiness.pods import PodUse
+from remediation.readiness.wakers import KNATIVE, SCALED_KINDS, Scalers, likelier
 from remediation.unmatched import Unmatched
 
 _LONGEST_CHAIN = 5
@@ -99,6 +102,9 @@ class Reduction:
         self.own_secrets_complete = False
         self.unmatched: tuple[Unmatched, ...] = ()
         self.other_registries: set[str] = set()
+        self.old = OldTemplates()
+        self.revisions_unread = ""
+        self.scalers = Scalers()
         self.leaving = Leaving()
         self.ending: set[tuple[str, Owner]] = set()
         self._going: dict[tuple[str, str], Going] = {}
@@ -140,27 +146,74 @@ class Reduction:
     def add_workload(self, workload: Workload) -> None:
         """Take a pod template; of one that is controlled by a judged kind mostly who controls it.
 
-        A ReplicaSet or Job that wants pods makes them by its own template, whatever its controller says by now. For one
-        that is being deleted no controller makes pods (syncDeployment, manageReplicas, syncJob, syncCronJob,
-        syncDaemonSet and updateStatefulSet of Kubernetes 1.36 all look at its deletionTimestamp first).
+        A ReplicaSet or Job makes its pods by its own template, whatever its controller says by now: a Job once it is
+        resumed, a ReplicaSet without pods after a rollback. For a workload that is being deleted no controller makes
+        pods (syncDeployment, manageReplicas, syncJob, syncCronJob, syncDaemonSet and updateStatefulSet of Kubernetes
+        1.36 all look at its deletionTimestamp first).
         """
         controller = workload.controller
-        if workload.deleting:
-            self.ending.add((workload.namespace, Owner(workload.kind, workload.name)))
-        if controller and controller.kind in WORKLOAD_KINDS:
-            me = Owner(workload.kind, workload.name)
+        me = Owner(workload.kind, workload.name)
+        controlled = controller and controller.kind in WORKLOAD_KINDS
+        if controller and controlled:
             self.controllers[workload.namespace, me] = controller
-            if not workload.deleting and not (workload.dormant or workload.finished):
-                self._keep(self.revisions, workload)
-        elif not (workload.finished or workload.deleting):
+        if workload.deleting:
+            self.ending.add((workload.namespace, me))
+        if workload.deleting or workload.finished:
+            return
+        old = workload.dormant and workload.kind in REVISION_KINDS
+        if controller and old and (images := self._images_of(workload)):
+            self.old.add(controller, workload, images)
+        if not controlled:
             self._keep(self.workloads, workload)
+        elif not old:
+            self._keep(self.revisions, workload)
 
-    def _keep(self, place: dict[tuple[str, str, str], Reduced], workload: Workload) -> None:
-        images = tuple(
+    def add_revision(self, revision: Workload) -> None:
+        """Take a ControllerRevision, after the workloads; its kind says so, and its controller whose it is."""
+        controller, images = revision.controller, self._images_of(revision)
+        if controller is None or not images:
+            return
+        top = self.workloads.get((revision.namespace, controller.kind, controller.name))
+        if top and top.workload.held == revision.name:
+            self.controllers[revision.namespace, Owner(revision.kind, revision.name)] = controller
+            self._keep(self.revisions, replace(revision, dormant=top.workload.dormant))
+        else:
+            self.old.add(controller, revision, images)
+
+    def waker(self, workload: Workload) -> Waker | None:
+        """Return what scales a workload up that wants no pods now, None for nothing that is known."""
+        if not workload.dormant:
+            return None
+        namespace, above = workload.namespace, workload.controller
+        if workload.kind not in SCALED_KINDS:
+            return workload.waker
+        if above and above.group == KNATIVE and (known := self.scalers.known(namespace, above)):
+            return known
+        if above and workload.kind in REVISION_KINDS:  # its controller is what is scaled
+            newest = self.old.is_newest(above, workload)
+            return likelier(workload.waker, self.scalers.of(namespace, above) if newest else None)
+        me = Owner(workload.kind, workload.name)
+        return likelier(workload.waker, self.scalers.of(namespace, me))
+
+    def asleep(self) -> frozenset[tuple[str, str, str]]:
+        """Return (namespace, kind, name) of what an autoscaler may scale up and its pods use the target."""
+        return frozenset(
+            (place[0], each.kind, each.name)
+            for place, reduced in self.workloads.items()
+            if reduced.images and reduced.workload.dormant and place[1] in SCALED_KINDS
+            for each in (Owner(*place[1:]), reduced.workload.controller)
+            if each
+        )
+
+    def _images_of(self, workload: Workload) -> tuple[str, ...]:
+        return tuple(
             dict.fromkeys(
                 container.image for container in workload.containers if self.image(container.image)
             )
         )
+
+    def _keep(self, place: dict[tuple[str, str, str], Reduced], workload: Workload) -> None:
+        images = self._images_of(workload)
         if not images:
             self._note_others(workload.namespace, workload.containers)
         key = (workload.namespace, workload.kind, workload.name)

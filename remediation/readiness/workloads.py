@@ -1,12 +1,12 @@
 """Judging the pods that a controller will make: its template, and the ServiceAccount where that is silent."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from remediation.readiness import fixes
 from remediation.readiness.call import Call, why
 from remediation.readiness.coverage import Cover, Wanted
 from remediation.readiness.finding import Coverage, FindingClass, Severity
-from remediation.readiness.observation import Account, Owner
+from remediation.readiness.observation import Account, Owner, Waker, Wakes
 
 DEFAULT_ACCOUNT = "default"
 
@@ -20,7 +20,8 @@ class Future:
     whether the ServiceAccount gives them: a controller that is not built in, seen only through its pods. `older_than`
     is the controller of `owner`, such as the Deployment whose rollout has not taken the pods of a ReplicaSet away yet.
     `accounts_read` is false where nobody could list them. `account_going` says why the ServiceAccount will soon be
-    gone, "" if it stays.
+    gone, "" if it stays. `revision` names the ControllerRevision that the pods are made from, "" for the template
+    itself. `waker` is what makes a dormant one want pods again.
     """
 
     cluster: str
@@ -37,6 +38,8 @@ class Future:
     older_than: Owner | None = None
     accounts_read: bool = True
     account_going: str = ""
+    revision: str = ""
+    waker: Waker | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -86,6 +89,14 @@ def judge_future(
     `node` says who on every node of the cluster is declared to hold a login: "kubelet", "runtime" or "". `certain` is
     false if the names that it may be instead do not cover it.
     """
+    call = _judge(future, image, cover, node, certain=certain)
+    if not future.revision:
+        return call
+    told = f"The pods below its partition are made from its revision {future.revision}. "
+    return replace(call, explanation=told + call.explanation)
+
+
+def _judge(future: Future, image: str, cover: Cover, node: str, *, certain: bool) -> Call:
     if future.account is None and future.accounts_read and not future.account_comes:
         return _no_account(future, image)
     if future.account is None and not (future.names or future.accounts_read):
@@ -108,12 +119,20 @@ def judge_future(
             "prove it with a pod on each kind of node: imagePullPolicy Always, a private image",
         )
     call = _uncovered(future, image, cover)
-    if not future.dormant:
-        return call
+    return _dormant(future, call) if future.dormant else call
+
+
+def _dormant(future: Future, call: Call) -> Call:
+    waker = future.waker
+    if waker and waker.wakes is not Wakes.NO:
+        doubt = call.doubt or waker.wakes is Wakes.MAYBE
+        told = f"It wants no pods now, and {waker.told}. {call.explanation}"
+        return replace(call, explanation=told, doubt=doubt)
+    told = f" ({waker.told})" if waker else ""
     return Call(
         FindingClass.W_DORMANT,
         Severity.WARNING,
-        f"It wants no pods now; once it does: {call.explanation}",
+        f"It wants no pods now{told}; once it does: {call.explanation}",
         call.fix,
     )
 
@@ -273,6 +292,8 @@ def _fix(future: Future, cover: Cover, run: str) -> str:
             f"bring the rollout of Deployment '{future.older_than.name}' to its end (it is paused, stuck or under way:"
             f" {status}), so that this older ReplicaSet makes no pods"
         )
+    if future.revision:
+        to_template = fixes.end_partition(future.cluster, future.namespace, future.owner.name)
     edit = fixes.kubectl(future.cluster, future.namespace, "edit", "secret", name)
     match cover.code:
         case Coverage.POISONED:

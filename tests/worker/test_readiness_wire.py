@@ -31,21 +31,36 @@ def test_a_kind_that_only_shares_its_name_is_another(
     assert pod.to_domain().controller == Owner(expected, "web", group)
 
 
+TWO = {"currentRevision": "web-1", "updateRevision": "web-2", "observedGeneration": 5}
+
+
+def rolling(partition: int) -> dict[str, Any]:
+    """Return the part of a spec that says how it is rolled out."""
+    return {"updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": partition}}}
+
+
 @pytest.mark.parametrize(
     ("spec", "status", "expected"),
     [
-        ({}, {}, False),
-        ({}, {"currentRevision": "web-1", "updateRevision": "web-1"}, False),
-        ({}, {"currentRevision": "web-1", "updateRevision": "web-2"}, True),
-        ({"updateStrategy": {"rollingUpdate": {"partition": 0}}}, {}, False),
-        ({"updateStrategy": {"rollingUpdate": {"partition": 2}}}, {}, True),
+        ({}, TWO, ""),
+        (rolling(0), TWO, ""),
+        (rolling(2), {}, ""),
+        (rolling(2), TWO, "web-1"),
+        (rolling(2), TWO | {"updateRevision": "web-1"}, ""),
+        # The controller has not seen the newest template.
+        (rolling(2), TWO | {"updateRevision": "web-1", "observedGeneration": 4}, "web-1"),
+        ({"updateStrategy": {"type": "OnDelete"}}, TWO, ""),
     ],
 )
-def test_a_statefulset_between_two_templates_is_known(
-    spec: dict[str, Any], status: dict[str, Any], expected: bool
+def test_the_revision_of_the_pods_below_a_partition_is_known(
+    spec: dict[str, Any], status: dict[str, Any], expected: str
 ) -> None:
-    raw = {"metadata": {"name": "web"}, "spec": {**spec, "template": {}}, "status": status}
+    raw = {
+        "metadata": {"name": "web", "generation": 5},
+        "spec": {**spec, "template": {}},
+        "status": status,
+    }
     read = msgspec.json.decode(msgspec.json.encode(raw), type=WireWorkload)
 
-    assert read.to_domain("StatefulSet").partial is expected
-    assert not read.to_domain("Deployment").partial
+    assert read.to_domain("StatefulSet").held == expected
+    assert not read.to_domain("Deployment").held

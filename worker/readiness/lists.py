@@ -1,6 +1,7 @@
 """Consistent lists, page by page: a page is handed on and forgotten before the next one is asked for."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import msgspec
@@ -16,6 +17,7 @@ from worker.wire import Page
 _PAGE = 500
 _EXPIRED = 410
 
+Look = Callable[[str, Sequence[object]], None]
 _Object = TypeVar("_Object", bound="msgspec.Struct | msgspec.Raw")
 
 
@@ -26,11 +28,22 @@ class ListExpired(Exception):
 class Lists:
     """The lists of one reading: `versions` are their resourceVersions, `refused` tells why one could not be read."""
 
+    _look: Look | None = None
+
     def __init__(self, session: Session) -> None:
         self.versions: dict[str, str] = {}
         self.refused: dict[str, str] = {}
         self._session = session
         self._answered = False
+
+    @contextmanager
+    def watched(self, look: Look) -> Iterator[None]:
+        """Show each page to `look` as well, with the name of its list."""
+        self._look = look
+        try:
+            yield
+        finally:
+            self._look = None
 
     async def pages(
         self, path: str, item: type[_Object], *, name: str = "", **params: str
@@ -62,6 +75,8 @@ class Lists:
                 self.refused[resource] = fault.error.detail
                 return
             self.versions[resource] = page.metadata.resourceVersion
+            if self._look:
+                self._look(resource, page.items)
             yield page.items
             token = page.metadata.next
             if not token:

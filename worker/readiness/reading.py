@@ -28,9 +28,10 @@ from worker.faults import Call, Fault, Gone
 from worker.observe import decode
 from worker.readiness.lists import Lists
 from worker.readiness.mentions import mentions
+from worker.readiness.scalers import CustomScalers, read_autoscalers
 from worker.readiness.wire_objects import WireAccount, WireBudget, WireNode, WirePullSecret
 from worker.readiness.wire_pod import WirePod
-from worker.readiness.wire_workload import WireWorkload
+from worker.readiness.wire_workload import WireRevision, WireWorkload
 from worker.wire import WireNamespace, WireObject
 
 _PATHS = {
@@ -197,10 +198,30 @@ class Reading:
             async for page in self._lists.pages(_PATHS[kind], WireWorkload):
                 for wire in page:
                     self._workload(kind, wire)
+        await self._revisions()
+        await read_autoscalers(self._lists, self._judges)
         async for budgets in self._lists.pages("/apis/policy/v1/poddisruptionbudgets", WireBudget):
             self._found.budgets += map(WireBudget.to_domain, budgets)
         # Without them the verdict is the same, and the restart plan says that it does not know them.
         self._found.no_budgets = self._lists.refused.pop("poddisruptionbudgets", "")
+
+    async def _revisions(self) -> None:
+        """Read what StatefulSets and DaemonSets made pods from before: their partitions and rollbacks go by it."""
+        path = "/apis/apps/v1/controllerrevisions"
+        async for page in self._lists.pages(path, WireRevision):
+            for wire in page:
+                self._revision(wire)
+        unread = self._lists.refused.pop("controllerrevisions", "")
+        for judge in self._judges:
+            judge.revisions_unread = unread
+
+    def _revision(self, wire: WireRevision) -> None:
+        revision = wire.to_domain()
+        key = (revision.namespace, revision.kind, revision.name)
+        for judge in self._judges:
+            judge.add_revision(revision)
+            if self._templates and key in judge.revisions and revision.namespace in self._judged:
+                self._found.templates[key] = bytes(wire.template)
 
     def _workload(self, kind: str, wire: WireWorkload) -> None:
         workload = wire.to_domain(kind)
@@ -210,14 +231,18 @@ class Reading:
             if workload.deleting:
                 judge.leaving.add(wire.metadata.uid, f"{kind} '{workload.name}'")
         if self._templates and workload.namespace in self._judged:
-            kept = (judge.workloads.get(key) for judge in self._judges)
+            kept = (
+                judge.workloads.get(key) or (judge.revisions.get(key) if kind == "Job" else None)
+                for judge in self._judges
+            )
             if any(reduced and reduced.images for reduced in kept):
                 self._found.templates[key] = bytes(wire.spec.pods)
 
     async def _custom_resources(self) -> None:
-        async for mention in mentions(self._lists, self._traces):
-            for judge in self._judges:
-                judge.add_mention(mention)
+        with self._lists.watched(CustomScalers(self._judges).look):
+            async for mention in mentions(self._lists, self._traces):
+                for judge in self._judges:
+                    judge.add_mention(mention)
 
     async def _pods(self) -> None:
         self._found.pods_at = datetime.now(UTC)

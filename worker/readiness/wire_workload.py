@@ -2,7 +2,9 @@
 
 import msgspec
 
-from remediation.readiness.observation import Workload
+from remediation.readiness.observation import Waker, Workload
+from remediation.readiness.old_templates import CONTROLLER_REVISION, REVISION_KINDS
+from remediation.readiness.wakers import waker_by_marks
 from worker.readiness.wire_meta import WireMeta
 from worker.readiness.wire_pod import WirePodSpec, containers
 
@@ -27,8 +29,9 @@ class WireRollingUpdate(msgspec.Struct, gc=False):
 
 
 class WireUpdateStrategy(msgspec.Struct, gc=False):
-    """How a workload is rolled out; of other kinds nothing is read."""
+    """How a StatefulSet or DaemonSet is rolled out."""
 
+    type: str = ""
     rollingUpdate: WireRollingUpdate | None = None
 
 
@@ -37,6 +40,7 @@ class WireWorkloadSpec(msgspec.Struct, gc=False):
 
     replicas: int | None = None
     suspend: bool | None = None
+    managedBy: str = ""
     updateStrategy: WireUpdateStrategy | None = None
     template: msgspec.Raw = msgspec.field(default_factory=lambda: msgspec.Raw(b"{}"))
     jobTemplate: WireJobTemplate | None = None
@@ -57,6 +61,7 @@ class WireCondition(msgspec.Struct, gc=False):
 class WireWorkloadStatus(msgspec.Struct, gc=False):
     """The conditions of a Job, and the revisions of a StatefulSet."""
 
+    observedGeneration: int = 0
     conditions: list[WireCondition] | None = None
     currentRevision: str = ""
     updateRevision: str = ""
@@ -73,6 +78,7 @@ class WireWorkload(msgspec.Struct, gc=False):
         """Return what the judgement wants to know."""
         meta, spec, template = self.metadata, self.spec, _TEMPLATE.decode(self.spec.pods)
         replicas = 1 if spec.replicas is None else spec.replicas
+        dormant = replicas == 0 or bool(spec.suspend)
         return Workload(
             namespace=meta.namespace,
             kind=kind,
@@ -81,20 +87,38 @@ class WireWorkload(msgspec.Struct, gc=False):
             pull_secrets=template.spec.pull_secrets,
             account=template.spec.account,
             controller=meta.controller,
-            dormant=replicas == 0 or bool(spec.suspend),
+            dormant=dormant,
+            waker=self._waker(kind) if dormant else None,
             finished=kind == "Job" and self._has_finished(),
-            partial=kind == "StatefulSet" and self._has_two_templates(),
+            held=self._held() if kind == "StatefulSet" else "",
+            revision=revision_of(meta) if kind in REVISION_KINDS else 0,
             replicas=replicas,
             generation=meta.generation,
             labels=template.metadata.labels or {},
             deleting=meta.deletionTimestamp is not None,
         )
 
-    def _has_two_templates(self) -> bool:
+    def _held(self) -> str:
+        """Return the revision that the pods below the partition are made from, "" if that is the template.
+
+        newVersionedStatefulSetPod of Kubernetes 1.36: without a partition, and with OnDelete, every new pod is made
+        from the template, also in the middle of a rollout. Until the controller has seen a new template, both revisions
+        of the status are those of the one before.
+        """
         status, strategy = self.status, self.spec.updateStrategy
-        rolling = strategy.rollingUpdate if strategy else None
-        held = bool(rolling and rolling.partition)
-        return held or status.currentRevision != status.updateRevision
+        if strategy is None or strategy.type == "OnDelete":
+            return ""
+        rolling = strategy.rollingUpdate
+        if not (rolling and rolling.partition):
+            return ""
+        seen = status.observedGeneration >= self.metadata.generation
+        same = seen and status.currentRevision == status.updateRevision
+        return "" if same else status.currentRevision
+
+    def _waker(self, kind: str) -> Waker | None:
+        meta = self.metadata
+        marks = (meta.labels or {}) | (meta.annotations or {})
+        return waker_by_marks(kind, marks, meta.controller, self.spec.managedBy)
 
     def _has_finished(self) -> bool:
         return any(
@@ -103,4 +127,66 @@ class WireWorkload(msgspec.Struct, gc=False):
         )
 
 
+class WireRevisionSpec(msgspec.Struct, gc=False):
+    """The part of a workload's spec that a revision keeps."""
+
+    template: msgspec.Raw = msgspec.field(default_factory=lambda: msgspec.Raw(b"{}"))
+
+
+class WireRevisionData(msgspec.Struct, gc=False):
+    """What a ControllerRevision of a StatefulSet or a DaemonSet keeps: a patch with the whole template."""
+
+    spec: WireRevisionSpec = msgspec.field(default_factory=WireRevisionSpec)
+
+
+class WireRevision(msgspec.Struct, gc=False):
+    """A ControllerRevision; other controllers keep data of another form in theirs."""
+
+    metadata: WireMeta
+    revision: int = 0
+    data: msgspec.Raw = msgspec.field(default_factory=lambda: msgspec.Raw(b"{}"))
+
+    @property
+    def template(self) -> msgspec.Raw:
+        """The pod template as it stands, an empty one where there is none."""
+        try:
+            return _DATA.decode(self.data).spec.template
+        except msgspec.ValidationError:
+            return msgspec.Raw(b"{}")
+
+    def to_domain(self) -> Workload:
+        """Return what the judgement wants to know."""
+        meta = self.metadata
+        try:
+            template = _TEMPLATE.decode(self.template)
+        except msgspec.ValidationError:
+            template = WireTemplate()
+        return Workload(
+            namespace=meta.namespace,
+            kind=CONTROLLER_REVISION,
+            name=meta.name,
+            containers=tuple(containers(template.spec, {})),
+            pull_secrets=template.spec.pull_secrets,
+            account=template.spec.account,
+            controller=meta.controller,
+            revision=self.revision,
+            labels=template.metadata.labels or {},
+        )
+
+
+_REVISIONS = (
+    "deployment.kubernetes.io/revision",
+    "rollout.argoproj.io/revision",
+    "openshift.io/deployment-config.latest-version",
+)
+
+
+def revision_of(meta: WireMeta) -> int:
+    """Return the number that a controller gave a ReplicaSet or ReplicationController, 0 for none."""
+    marks = meta.annotations or {}
+    text = next((marks[name] for name in _REVISIONS if name in marks), "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
+
+
+_DATA = msgspec.json.Decoder(WireRevisionData)
 _TEMPLATE = msgspec.json.Decoder(WireTemplate)
