@@ -43,7 +43,7 @@ def _parts(
     used: set[tuple[str, str]] = set()
     repositories: set[str] = set()
     for judge in judges:
-        found = list(makers(judge, {}))
+        found = list(makers(judge, judge.admissions))
         used |= accounts_in_use(judge, found)
         secrets = set(_secrets(judge, found))
         for maker in found:
@@ -63,7 +63,9 @@ def _template(judge: Judge, maker: Maker) -> Iterator[Any]:
     place = (future.namespace, future.owner.kind, future.owner.name)
     own = judge.workloads.get(place) or judge.revisions.get(place)
     # Images that only its pods have come and go with them; of an image the repository counts, not the tag.
+    # What admission brings lasts as well.
     images = own.images if own else maker.images
+    images += proof.images if (proof := judge.admissions.get(place)) else ()
     known = {image.repository for text in images if (image := judge.image(text))}
     yield (
         *("template", *place, sorted(known), bool(future.own), future.names),

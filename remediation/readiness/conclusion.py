@@ -20,7 +20,7 @@ from remediation.readiness.mentioned import Explanations
 from remediation.readiness.observation import Owner
 from remediation.readiness.old_templates import REVISION_KINDS
 from remediation.readiness.pods import PodGroup, judge_pod
-from remediation.readiness.proof import AdmissionProof, Level, RegistryProof
+from remediation.readiness.proof import Level, RegistryProof
 from remediation.readiness.records import Records
 from remediation.readiness.reduction import PodKey, PodTally, Reduction
 from remediation.readiness.registry_findings import judge_repositories
@@ -49,16 +49,12 @@ class Conclusion:
         self,
         kept: Reduction,
         proofs: Iterable[RegistryProof],
-        admissions: Iterable[AdmissionProof],
     ) -> None:
         self._kept = kept
         self._proofs = {(proof.repository, proof.login): proof for proof in proofs}
         self._coverer = Coverer(kept, self._proofs)
-        self._admissions = {
-            (proof.namespace, proof.kind, proof.name): proof for proof in admissions
-        }
         self._apart = kept.options.facts.told_apart
-        self._makers = list(makers(kept, self._admissions))
+        self._makers = list(makers(kept, kept.admissions))
         self._well: dict[tuple[str, Owner], bool] = {}
         self._covering: list[tuple[str, str]] = []
         self._images: dict[str, str] = {}
@@ -254,6 +250,7 @@ class Conclusion:
             and future.account is not None
             and self._kept.judged(future.namespace)
         ]
+        missing = list(dict.fromkeys((*missing, *self._kept.unasked)))
         if missing:
             call = Call(
                 FindingClass.W_ADMISSION,

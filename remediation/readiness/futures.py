@@ -23,7 +23,8 @@ class Maker:
 def makers(kept: Reduction, admissions: Admissions) -> Iterator[Maker]:
     """Yield every future that uses the target.
 
-    Images that only its pods have are a template's as well: a webhook puts them in, and will do so again.
+    Images that only its pods have are a template's as well: a webhook puts them in, and will do so again. So are those
+    that the API server says it would put in. What it would take out stays: a webhook may fail, and be passed over.
     """
     seen: dict[tuple[str, str, str], dict[str, None]] = {}
     strange: dict[tuple[str, Owner, str, tuple[str, ...]], dict[str, None]] = {}
@@ -41,18 +42,28 @@ def makers(kept: Reduction, admissions: Admissions) -> Iterator[Maker]:
             other = (key.namespace, owner, key.account or DEFAULT_ACCOUNT, key.pull_secrets)
             strange.setdefault(other, {}).update(images)
     for place, reduced in kept.workloads.items():
-        injected = _other_repositories(kept, reduced.images, seen.get(place, {}))
-        if reduced.images or injected:
+        own = _with_admitted(kept, reduced, admissions.get(place))
+        injected = _other_repositories(kept, own, seen.get(place, {}))
+        if own or injected:
             future = _of_template(kept, reduced.workload, admissions.get(place))
-            yield Maker(future, (*reduced.images, *injected))
+            yield Maker(future, (*own, *injected))
     for place, old in kept.revisions.items():
-        if old.images and not same_pods(kept, old):
-            yield Maker(_of_template(kept, old.workload, admissions.get(place)), old.images)
+        own = _with_admitted(kept, old, admissions.get(place))
+        if own and not same_pods(kept, old):
+            yield Maker(_of_template(kept, old.workload, admissions.get(place)), own)
     for (namespace, owner, account, names), images in strange.items():
         if (namespace, owner) in kept.ending:
             continue  # nothing makes these pods again
         if owner.kind not in WORKLOAD_KINDS or not kept.controllers.get((namespace, owner)):
             yield Maker(_of_pods(kept, namespace, owner, account, names), tuple(images))
+
+
+def _with_admitted(
+    kept: Reduction, reduced: Reduced, proof: AdmissionProof | None
+) -> tuple[str, ...]:
+    """Return the images of a template and those that admission brings."""
+    brought = (text for text in (proof.images if proof else ()) if kept.image(text))
+    return tuple(dict.fromkeys((*reduced.images, *brought)))
 
 
 def _of_older_template(kept: Reduction, place: tuple[str, str, str], key: PodKey) -> bool:
@@ -105,7 +116,7 @@ def _other_repositories(
 
 
 def _of_template(kept: Reduction, workload: Workload, proof: AdmissionProof | None) -> Future:
-    name = workload.account or DEFAULT_ACCOUNT
+    name = (proof.account if proof else "") or workload.account or DEFAULT_ACCOUNT
     owner, above = Owner(workload.kind, workload.name), workload.controller
     held = workload.kind == CONTROLLER_REVISION
     return Future(

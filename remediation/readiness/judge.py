@@ -1,7 +1,8 @@
 """Judging one cluster: its objects are handed over one at a time, then the findings are asked for.
 
-In this order: nodes and namespaces; ServiceAccounts, Secrets of the wanted name, templates; pods last. Then the Secrets
-that `wanted_secrets` names, the answers to `questions`, and `conclude`. What is not handed over counts as unknown.
+In this order: nodes and namespaces; ServiceAccounts, Secrets of the wanted name, templates, with what the API server
+says of them if it was asked; pods last. Then the Secrets that `wanted_secrets` names, the answers to `questions`, and
+`conclude`. What is not handed over counts as unknown.
 """
 
 from collections.abc import Iterable, Iterator
@@ -60,14 +61,16 @@ class Judge(Reduction):
         admissions: Iterable[AdmissionProof] = (),
     ) -> Judgement:
         """Return the judgement; `now` is what waivers are compared with."""
-        return Conclusion(self, proofs, admissions).judgement(now)
+        for admission in admissions:
+            self.add_admission(admission)
+        return Conclusion(self, proofs).judgement(now)
 
     def _used(self) -> Iterator[tuple[str, tuple[str, ...], tuple[str, ...]]]:
         """Yield (namespace, names of Secrets, images) of all that uses the target in judged namespaces."""
         for key in self.pods:
             if self.judged(key.namespace):
                 yield key.namespace, key.pull_secrets, tuple(use.image for use in key.uses)
-        for maker in makers(self, {}):
+        for maker in makers(self, self.admissions):
             future = maker.future
             if self.judged(future.namespace):
                 yield future.namespace, future.names, maker.images

@@ -37,8 +37,8 @@ class RegistryProof:
 class AdmissionProof:
     """What `POST pods?dryRun=All` said about a pod made from a workload's template.
 
-    `pull_secrets` are the names in the answer's imagePullSecrets; `refusal` is why the API server would not create it,
-    "" if it would.
+    `pull_secrets` are the names in the answer's imagePullSecrets, `account` its ServiceAccount, `images` those of its
+    images that count, whatever the template has; `refusal` is why the API server would not create it, "" if it would.
     """
 
     namespace: str
@@ -46,6 +46,13 @@ class AdmissionProof:
     name: str
     pull_secrets: tuple[str, ...] = ()
     refusal: str = ""
+    images: tuple[str, ...] = ()
+    account: str = ""
+
+    @property
+    def place(self) -> tuple[str, str, str]:
+        """Namespace, kind and name of the workload."""
+        return self.namespace, self.kind, self.name
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ from remediation.readiness.observation import (
 from remediation.readiness.old_templates import REVISION_KINDS, OldTemplates
 from remediation.readiness.options import Options
 from remediation.readiness.pods import PodUse
+from remediation.readiness.proof import AdmissionProof
 from remediation.readiness.wakers import KNATIVE, SCALED_KINDS, Scalers, likelier
 from remediation.unmatched import Unmatched
 
@@ -99,6 +100,8 @@ class Reduction:
         self.users_on: dict[tuple[str, str], set[tuple[str, tuple[str, ...]]]] = {}
         self.mentions: list[Mention] = []
         self.problems: list[Problem] = []
+        self.admissions: dict[tuple[str, str, str], AdmissionProof] = {}
+        self.unasked: list[str] = []
         self.own_secrets_complete = False
         self.unmatched: tuple[Unmatched, ...] = ()
         self.other_registries: set[str] = set()
@@ -251,6 +254,14 @@ class Reduction:
     def add_unmatched(self, unmatched: tuple[Unmatched, ...]) -> None:
         """Take what of the request matches nothing here."""
         self.unmatched = unmatched
+
+    def add_admission(self, proof: AdmissionProof) -> None:
+        """Take what the API server said about a template."""
+        self.admissions[proof.place] = proof
+
+    def add_unasked(self, namespace: str, kind: str, name: str) -> None:
+        """Take note that the API server could not be asked about a template."""
+        self.unasked.append(f"{namespace}/{kind}/{name}")
 
     def add_problem(self, what: str, detail: str) -> None:
         """Take note that a list could not be read (403, timeout, …): then the cluster cannot be found safe."""

@@ -19,7 +19,7 @@ from remediation.readiness.finding import Finding, Severity
 from remediation.readiness.judge import Judge
 from remediation.readiness.judgement import together
 from remediation.readiness.options import Options
-from remediation.readiness.proof import AdmissionProof, Level, RegistryProof
+from remediation.readiness.proof import Level, RegistryProof
 from remediation.readiness.question_findings import SLIPS
 from remediation.readiness.request import CheckRequest
 from remediation.readiness.restart import plan_restarts
@@ -34,7 +34,7 @@ from worker.execution import NO_ANSWER, REACH_SECONDS, RunFailed
 from worker.faults import Fault, Retry
 from worker.kubeconfig_rules import Unusable
 from worker.kubeconfigs import Context
-from worker.readiness.admission import ask_admission
+from worker.readiness.admission import Admission
 from worker.readiness.lists import ListExpired, Lists
 from worker.readiness.reading import Found, Reading
 from worker.readiness.registry import ask_registries, shadows_of
@@ -125,16 +125,13 @@ async def _judge(execution: CheckExecution) -> None:
         await session.reach(REACH_SECONDS)
         judges, found = await _read(execution, session)
         proofs: list[RegistryProof] = []
-        admissions: list[AdmissionProof] = []
         if execution.request.asks_registry:
             questions = [question for judge in judges for question in judge.questions()]
             shadows = shadows_of(execution.credential)
             proofs = await ask_registries(
                 questions, execution.registries, execution.user_agent, shadows
             )
-        if execution.request.required.includes(Level.ADMISSION):
-            admissions = await ask_admission(session, found.templates)
-    await _conclude(execution, judges, found, proofs, admissions)
+    await _conclude(execution, judges, found, proofs)
 
 
 async def _read(execution: CheckExecution, session: Session) -> tuple[list[Judge], Found]:
@@ -149,13 +146,14 @@ async def _read(execution: CheckExecution, session: Session) -> tuple[list[Judge
     )
     for _ in range(_MOST_READINGS):
         judges = execution.judges()
+        asks = request.required.includes(Level.ADMISSION)
         reading = Reading(
             Lists(session),
             judges,
             meant,
             request.secret_name,
             [trace for target in execution.targets for trace in target.traces],
-            templates=request.required.includes(Level.ADMISSION),
+            Admission(session, judges) if asks else None,
             may_name=execution.may_name,
         )
         try:
@@ -173,11 +171,10 @@ async def _conclude(
     judges: Sequence[Judge],
     found: Found,
     proofs: Sequence[RegistryProof] = (),
-    admissions: Sequence[AdmissionProof] = (),
 ) -> None:
     """Store the findings of all judges. Raises LeaseLost."""
     now = datetime.now(UTC)
-    judgement = together(judge.conclude(now, proofs, admissions) for judge in judges)
+    judgement = together(judge.conclude(now, proofs) for judge in judges)
     run = execution.claim.run
     snapshot = Snapshot(run.cluster, found.cluster_uid, found.versions)
     certificate = certify([judgement], [snapshot], found.pods_at, VALID)

@@ -4,7 +4,7 @@ Every pod that lives later was either in the last list, or made after it and so 
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -26,6 +26,7 @@ from remediation.unmatched import Unmatched, unmatched_namespaces
 from worker.answers import check_object
 from worker.faults import Call, Fault, Gone
 from worker.observe import decode
+from worker.readiness.admission import Admission, Place
 from worker.readiness.lists import Lists
 from worker.readiness.mentions import mentions
 from worker.readiness.scalers import CustomScalers, read_autoscalers
@@ -52,9 +53,8 @@ _AT_ONCE = 16
 class Found:
     """What a reading says besides what it handed to the judges.
 
-    `no_budgets` says why the PodDisruptionBudgets are not known. `templates` are the pod templates of judged workloads
-    as they stand, by (namespace, kind, name), if they were asked for; `secret_versions` are uid and resourceVersion of
-    each Secret, by (namespace, name); `pods_at` is when the last list was begun.
+    `no_budgets` says why the PodDisruptionBudgets are not known. `secret_versions` are uid and resourceVersion of each
+    Secret, by (namespace, name); `pods_at` is when the last list was begun.
     """
 
     cluster_uid: str = ""
@@ -62,7 +62,6 @@ class Found:
     versions: dict[str, str] = field(default_factory=dict)
     budgets: list[DisruptionBudget] = field(default_factory=list)
     no_budgets: str = ""
-    templates: dict[tuple[str, str, str], bytes] = field(default_factory=dict)
     secret_versions: dict[tuple[str, str], str] = field(default_factory=dict)
     pods_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
@@ -81,8 +80,8 @@ class Reading:
         request: RemediationRequest,
         secret_name: str,
         traces: Collection[str],
+        admission: Admission | None,
         *,
-        templates: bool,
         may_name: Callable[[str], bool],
     ) -> None:
         self._lists = lists
@@ -93,7 +92,7 @@ class Reading:
         self._unmatched: tuple[Unmatched, ...] = ()
         self._secret_name = secret_name
         self._traces = traces
-        self._templates = templates
+        self._admission = admission
         self._judged: set[str] = set()
         self._names: list[str] = []
         self._selected: list[str] = []
@@ -198,6 +197,11 @@ class Reading:
             async for page in self._lists.pages(_PATHS[kind], WireWorkload):
                 for wire in page:
                     self._workload(kind, wire)
+                templates = {
+                    (wire.metadata.namespace, kind, wire.metadata.name): wire.spec.pods
+                    for wire in page
+                }
+                await self._admissions(templates)
         await self._revisions()
         await read_autoscalers(self._lists, self._judges)
         async for budgets in self._lists.pages("/apis/policy/v1/poddisruptionbudgets", WireBudget):
@@ -209,34 +213,39 @@ class Reading:
         """Read what StatefulSets and DaemonSets made pods from before: their partitions and rollbacks go by it."""
         path = "/apis/apps/v1/controllerrevisions"
         async for page in self._lists.pages(path, WireRevision):
+            templates = {}
             for wire in page:
                 self._revision(wire)
+                key = (wire.metadata.namespace, "ControllerRevision", wire.metadata.name)
+                templates[key] = wire.template
+            await self._admissions(templates)
         unread = self._lists.refused.pop("controllerrevisions", "")
         for judge in self._judges:
             judge.revisions_unread = unread
 
     def _revision(self, wire: WireRevision) -> None:
         revision = wire.to_domain()
-        key = (revision.namespace, revision.kind, revision.name)
         for judge in self._judges:
             judge.add_revision(revision)
-            if self._templates and key in judge.revisions and revision.namespace in self._judged:
-                self._found.templates[key] = bytes(wire.template)
 
     def _workload(self, kind: str, wire: WireWorkload) -> None:
         workload = wire.to_domain(kind)
-        key = (workload.namespace, kind, workload.name)
         for judge in self._judges:
             judge.add_workload(workload)
             if workload.deleting:
                 judge.leaving.add(wire.metadata.uid, f"{kind} '{workload.name}'")
-        if self._templates and workload.namespace in self._judged:
-            kept = (
-                judge.workloads.get(key) or (judge.revisions.get(key) if kind == "Job" else None)
-                for judge in self._judges
-            )
-            if any(reduced and reduced.images for reduced in kept):
-                self._found.templates[key] = bytes(wire.spec.pods)
+
+    async def _admissions(self, templates: Mapping[Place, msgspec.Raw]) -> None:
+        """Ask the API server about the templates of a page; they are forgotten with it."""
+        if self._admission is None:
+            return
+        meant = {
+            place: bytes(template)
+            for place, template in templates.items()
+            if place[0] in self._judged
+            and any(place in judge.workloads or place in judge.revisions for judge in self._judges)
+        }
+        await self._admission.ask(meant)
 
     async def _custom_resources(self) -> None:
         with self._lists.watched(CustomScalers(self._judges).look):
