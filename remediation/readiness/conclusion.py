@@ -24,6 +24,7 @@ from remediation.readiness.proof import Level, RegistryProof
 from remediation.readiness.records import Records
 from remediation.readiness.reduction import PodKey, PodTally, Reduction
 from remediation.readiness.registry_findings import judge_repositories
+from remediation.readiness.rewriting import rewriting
 from remediation.readiness.rows import REPOSITORY, Decision, rows
 from remediation.readiness.workloads import DEFAULT_ACCOUNT, judge_future
 
@@ -85,6 +86,7 @@ class Conclusion:
                 explained.left_out(),
                 self._uncovered,
             ),
+            *rewriting(kept, self._makers, self._is_well),
             *place_findings.unreadable(kept),
             *self._not_asked(),
         ]

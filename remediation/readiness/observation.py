@@ -99,12 +99,13 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class Namespace:
-    """A namespace; `created_at` is its creationTimestamp."""
+    """A namespace; `created_at` is its creationTimestamp, `labels` are what policies select it by."""
 
     name: str
     scope: Scope = Scope.JUDGED
     created_at: datetime | None = None
     terminating: bool = False
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +160,11 @@ class DriftSignals:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A ServiceAccount; `enforces_mountable` is its annotation kubernetes.io/enforce-mountable-secrets."""
+    """A ServiceAccount; `enforces_mountable` is its annotation kubernetes.io/enforce-mountable-secrets.
+
+    `listed_at` is when `imagePullSecrets` was last written by a manager that still owns it, `listed_by_others_at` the
+    same of managers other than ours, which may have taken entries out.
+    """
 
     namespace: str
     name: str
@@ -170,6 +175,8 @@ class Account:
     created_at: datetime | None = None
     signals: DriftSignals = DriftSignals()
     going: Going = STAYS
+    listed_at: datetime | None = None
+    listed_by_others_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +262,7 @@ class Pod:
     generation: int = 0
     unseen: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)
+    created_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from remediation.image import ImageReference, InvalidReference, parse_image
 from remediation.readiness.coverage import ABSENT, UNREADABLE
 from remediation.readiness.exposure import Verification, asks_again, exposure, verification
 from remediation.readiness.facts import NodeLogin, has_login
+from remediation.readiness.giveaway import given_away
 from remediation.readiness.going import Leaving
 from remediation.readiness.keyring import KeyedLogins, read_secret
 from remediation.readiness.observation import (
@@ -32,7 +33,9 @@ from remediation.readiness.old_templates import REVISION_KINDS, OldTemplates
 from remediation.readiness.options import Options
 from remediation.readiness.pods import PodUse
 from remediation.readiness.proof import AdmissionProof
+from remediation.readiness.rewriter import Rewriter
 from remediation.readiness.wakers import KNATIVE, SCALED_KINDS, Scalers, likelier
+from remediation.readiness.workloads import DEFAULT_ACCOUNT
 from remediation.unmatched import Unmatched
 
 _LONGEST_CHAIN = 5
@@ -102,6 +105,8 @@ class Reduction:
         self.problems: list[Problem] = []
         self.admissions: dict[tuple[str, str, str], AdmissionProof] = {}
         self.unasked: list[str] = []
+        self.rewriters: list[Rewriter] = []
+        self.rewritten: dict[str, str] = {}
         self.own_secrets_complete = False
         self.unmatched: tuple[Unmatched, ...] = ()
         self.other_registries: set[str] = set()
@@ -223,7 +228,9 @@ class Reduction:
         place[key] = Reduced(replace(workload, containers=()), images)
 
     def add_pod(self, pod: Pod) -> None:
-        """Take a pod; nothing is kept of one that does not use the target."""
+        """Take a pod; nothing is kept of one that does not use the target, unless it shows what others will be like."""
+        if pod.controller and not pod.mirror and pod.namespace not in self.rewritten:
+            self._look_at_list(pod, pod.controller)
         uses = tuple(
             dict.fromkeys(
                 self._use(pod, container, image)
@@ -245,6 +252,18 @@ class Reduction:
             for use in uses:
                 users = self.users_on.setdefault((node, use.repository), set())
                 users.add((pod.namespace, pod.pull_secrets))
+
+    def _look_at_list(self, pod: Pod, controller: Owner) -> None:
+        place = (pod.namespace, controller.kind, controller.name)
+        template = self.revisions.get(place) or self.workloads.get(place)
+        if template:
+            account = self.accounts.get((pod.namespace, pod.account or DEFAULT_ACCOUNT))
+            if strange := given_away(pod, template.workload, account):
+                self.rewritten[pod.namespace] = strange
+
+    def add_rewriter(self, rewriter: Rewriter) -> None:
+        """Take what may change pods before they are stored."""
+        self.rewriters.append(rewriter)
 
     def add_mention(self, mention: Mention) -> None:
         """Take a custom resource's text; one that does not name the target is not kept."""

@@ -44,8 +44,11 @@ class Future:
     @property
     def names(self) -> tuple[str, ...]:
         """The `imagePullSecrets` of a new pod: any entry of the template keeps the ServiceAccount's out."""
-        if self.admitted is not None:
-            return self.admitted
+        return self.given if self.admitted is None else self.admitted
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """What Kubernetes itself gives a new pod, whatever else changes it before it is stored."""
         if self.own or self.account is None:
             return self.own
         return self.account.pull_secrets
@@ -255,6 +258,8 @@ def _uncovered(future: Future, image: str, cover: Cover) -> Call:
     run = fixes.remediate(future.cluster, future.namespace, future.wanted)
     through_account = not future.own
     lacks = ours not in future.names
+    if lacks and ours in future.given and cover.code is not Coverage.UNKNOWN_SECRET:
+        return _taken_out(future, image, cover)
     mended = (Coverage.POISONED, Coverage.UNKNOWN_SECRET, Coverage.REFUSED, Coverage.DELETING)
     if through_account and lacks and cover.code not in mended:
         return Call(
@@ -278,6 +283,18 @@ def _uncovered(future: Future, image: str, cover: Cover) -> Call:
     else:
         explanation = f"New pods cannot pull {image}: {why(cover)}."
     return Call(found, Severity.BLOCKING, explanation, _fix(future, cover, run), doubt)
+
+
+def _taken_out(future: Future, image: str, cover: Cover) -> Call:
+    ours = future.wanted.secret_name
+    listed = ", ".join(map(repr, future.names)) or "none"
+    return Call(
+        FindingClass.W_ADMISSION,
+        Severity.BLOCKING,
+        f"A policy or webhook takes '{ours}' out of new pods: the API server, asked, gives them the Secrets"
+        f" [{listed}], and {image} cannot be pulled with them: {why(cover)}.",
+        f"have what writes imagePullSecrets into pods of namespace '{future.namespace}' keep '{ours}', or add it",
+    )
 
 
 def _fix(future: Future, cover: Cover, run: str) -> str:

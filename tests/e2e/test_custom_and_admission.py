@@ -274,3 +274,94 @@ def test_an_image_in_three_fields_is_explained_as_one(service: Service, space: S
     owned(place, resource(place, "clusters.db.example.com", "Cluster", "db", spec))
 
     assert judged(service, namespaces=[place.name])["verdict"] == "safe"
+
+
+SECRETS = '[JSONPatch{op: "add", path: "/spec/imagePullSecrets", value: [{"name": "policy-cred"}]}]'
+
+
+def test_a_policy_that_writes_secrets_leaves_templates_in_doubt_below_l3(
+    service: Service, deep: Service, space: Space
+) -> None:
+    place = in_line(space).workload(kind="CronJob")
+    with mutating_policy(place, SECRETS, probe="policy-cred") as name:
+        below = judged(service, namespaces=[place.name])
+        asked = judged(deep, namespaces=[place.name], evidence="L3")
+
+    row = found(below, "W_OTHER")
+    assert (row["name"], row["doubt"], row["count"]) == (name, True, 1)
+    assert below["verdict"] == "unknown"
+    row = found(asked, "W_ADMISSION")
+    assert (row["severity"], row["doubt"], row["coverage"]) == ("blocking", False, "MISSING")
+    assert asked["verdict"] == "not_safe"
+
+
+def test_a_policy_that_changes_no_images_is_no_trouble(service: Service, space: Space) -> None:
+    place = in_line(space).workload(kind="CronJob")
+    labels = '[JSONPatch{op: "add", path: "/metadata/labels", value: {"a": "b"}}]'
+    with mutating_policy(place, labels):
+        assert judged(service, namespaces=[place.name])["verdict"] == "safe"
+
+
+def running_pod(place: Place, *secrets: str, image: str = "elsewhere.example.com/app:1") -> None:
+    """Make a pod of the ReplicaSet web."""
+    http = place.cluster.http
+    path = f"/apis/apps/v1/namespaces/{place.name}/replicasets/web"
+    owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web", "controller": True}
+    owner["uid"] = http.get(path).json()["metadata"]["uid"]
+    place.pod(*secrets, image=image, ownerReferences=[owner])
+
+
+def test_a_running_pod_gives_away_that_lists_are_rewritten(service: Service, space: Space) -> None:
+    place = in_line(space).workload(kind="CronJob")
+    place.workload(kind="ReplicaSet", image="elsewhere.example.com/app:1")
+    quiet = judged(service, namespaces=[place.name])
+    running_pod(place, "policy-cred")
+
+    check = judged(service, namespaces=[place.name])
+
+    assert quiet["verdict"] == "safe"
+    row = found(check, "W_ADMISSION")
+    assert (row["kind"], row["name"], row["doubt"]) == ("Namespace", place.name, True)
+    assert "policy-cred" in row["explanation"]
+    assert check["verdict"] == "unknown"
+
+
+def test_a_pod_that_is_older_than_the_entry_gives_nothing_away(
+    service: Service, space: Space
+) -> None:
+    place = in_line(space).workload(kind="CronJob")
+    place.workload(kind="ReplicaSet", image="elsewhere.example.com/app:1")
+    running_pod(place)
+    path = f"/api/v1/namespaces/{place.name}/serviceaccounts/default"
+    place.patch(path, {"imagePullSecrets": [{"name": "docker"}, {"name": "more"}]})
+    place.secret(name="more")
+
+    assert all(
+        row["class"] != "W_ADMISSION"
+        for row in judged(service, namespaces=[place.name])["findings"]
+    )
+
+
+def test_what_admission_refuses_is_unknown_where_something_changes_pods(
+    deep: Service, space: Space
+) -> None:
+    place = Place(space).workload(kind="CronJob", image=BUSYBOX)
+    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    place.patch("/api/v1/namespaces/{}", {"metadata": {"labels": labels}})
+    with mutating_policy(place, REPLACE, probe="PodSecurity"):
+        check = judged(deep, namespaces=[place.name], evidence="L3")
+
+    row = found(check, "W_ADMISSION")
+    assert "PodSecurity" in row["explanation"]
+    assert check["verdict"] == "unknown"
+
+
+def test_without_the_right_to_ask_templates_of_other_images_count_too(
+    service: Service, space: Space
+) -> None:
+    place = Place(space).workload(kind="CronJob", image=BUSYBOX)
+
+    check = judged(service, namespaces=[place.name], evidence="L3")
+
+    assert found(check, "W_ADMISSION")["doubt"] is True
+    assert check["verdict"] == "unknown"

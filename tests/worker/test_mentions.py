@@ -33,7 +33,7 @@ class Answers(Lists):
     """Lists whose answers are given by path; an exception is raised."""
 
     def __init__(self, answers: Mapping[str, Any]) -> None:
-        self.versions, self.refused = {}, {}
+        self.versions, self.refused, self.missing = {}, {}, set()
         self._answers = answers
 
     async def read(self, path: str, call: Call, **params: str) -> bytes:

@@ -26,13 +26,17 @@ class ListExpired(Exception):
 
 
 class Lists:
-    """The lists of one reading: `versions` are their resourceVersions, `refused` tells why one could not be read."""
+    """The lists of one reading: `versions` are their resourceVersions, `refused` tells why one could not be read.
+
+    `missing` are those among the refused that the server does not have.
+    """
 
     _look: Look | None = None
 
     def __init__(self, session: Session) -> None:
         self.versions: dict[str, str] = {}
         self.refused: dict[str, str] = {}
+        self.missing: set[str] = set()
         self._session = session
         self._answered = False
 
@@ -66,6 +70,7 @@ class Lists:
                 pages.check(page.kind, page.metadata, page.items)
             except Gone:
                 self.refused[resource] = "the server does not have it"
+                self.missing.add(resource)
                 return
             except Fault as fault:
                 if fault.error.http_status == _EXPIRED:

@@ -29,7 +29,9 @@ from worker.observe import decode
 from worker.readiness.admission import Admission, Place
 from worker.readiness.lists import Lists
 from worker.readiness.mentions import mentions
+from worker.readiness.policies import rewriters
 from worker.readiness.scalers import CustomScalers, read_autoscalers
+from worker.readiness.traces import Traces
 from worker.readiness.wire_objects import WireAccount, WireBudget, WireNode, WirePullSecret
 from worker.readiness.wire_pod import WirePod
 from worker.readiness.wire_workload import WireRevision, WireWorkload
@@ -105,6 +107,7 @@ class Reading:
         await self._secrets()
         await self._workloads()
         await self._custom_resources()
+        await self._policies()
         await self._pods()
         await self._other_secrets()
         for judge in self._judges:
@@ -176,6 +179,7 @@ class Reading:
             scope,
             datetime.fromisoformat(created) if created else None,
             terminating=state.terminating,
+            labels=state.labels,
         )
         for judge in self._judges:
             judge.add_namespace(found)
@@ -252,6 +256,11 @@ class Reading:
             async for mention in mentions(self._lists, self._traces):
                 for judge in self._judges:
                     judge.add_mention(mention)
+
+    async def _policies(self) -> None:
+        async for rewriter in rewriters(self._lists, Traces(self._traces)):
+            for judge in self._judges:
+                judge.add_rewriter(rewriter)
 
     async def _pods(self) -> None:
         self._found.pods_at = datetime.now(UTC)

@@ -2,12 +2,13 @@
 
 import base64
 import binascii
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from remediation.docker_config import SECRET_KEY, SECRET_TYPE
-from remediation.readiness.drift import signals_of
+from remediation.readiness.drift import FIELD, OUR_MANAGER, signals_of
 from remediation.readiness.observation import Account, DisruptionBudget, Node, PullSecret
 from worker.readiness.wire_meta import WireMeta
 from worker.wire import WireReference
@@ -24,6 +25,7 @@ class WireManagedFields(msgspec.Struct, gc=False):
     manager: str = ""
     operation: str = ""
     subresource: str = ""
+    time: str | None = None
     fieldsV1: dict[str, Any] | None = None
 
 
@@ -31,6 +33,15 @@ class WireAccountMeta(WireMeta, gc=False):
     """Metadata with managedFields."""
 
     managedFields: list[WireManagedFields] | None = None
+
+    def listed_at(self, but: str = "") -> datetime | None:
+        """Return when a manager that owns `imagePullSecrets` last wrote the object, one manager left out."""
+        times = (
+            datetime.fromisoformat(entry.time)
+            for entry in self.managedFields or ()
+            if entry.time and entry.manager != but and FIELD in (entry.fieldsV1 or {})
+        )
+        return max(times, default=None)
 
 
 class WireAccount(msgspec.Struct, gc=False):
@@ -53,6 +64,8 @@ class WireAccount(msgspec.Struct, gc=False):
             created_at=meta.created_at,
             signals=signals_of(msgspec.to_builtins(meta)),
             going=meta.going,
+            listed_at=meta.listed_at(),
+            listed_by_others_at=meta.listed_at(but=OUR_MANAGER),
         )
 
 

@@ -177,6 +177,7 @@ class WirePod(msgspec.Struct, gc=False):
             generation=meta.generation,
             unseen=0 < self.status.observedGeneration < meta.generation,
             labels=meta.labels or {},
+            created_at=meta.created_at,
         )
 
 

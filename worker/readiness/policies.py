@@ -1,0 +1,89 @@
+"""MutatingAdmissionPolicies with their bindings, and webhooks: what may change a pod before it is stored."""
+
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from remediation.readiness.rewriter import Rewriter
+from worker.readiness.lists import Lists
+from worker.readiness.traces import Traces
+
+_GROUP = "/apis/admissionregistration.k8s.io"
+_VERSIONS = ("v1", "v1beta1", "v1alpha1")
+_PODS = ("*", "*/*", "pods", "pods/*")
+
+
+async def rewriters(lists: Lists, traces: Traces) -> AsyncIterator[Rewriter]:
+    """Yield what is bound; a list that may not be read is in `lists.refused`. Raises Fault and ListExpired."""
+    bound: dict[str, list[Mapping[str, Any]]] = {}
+    async for binding in _every(lists, "mutatingadmissionpolicybindings"):
+        spec = binding.get("spec") or {}
+        matched = spec.get("matchResources") or {}
+        selector = matched.get("namespaceSelector") or {}
+        bound.setdefault(str(spec.get("policyName", "")), []).append(selector)
+    all_known = "mutatingadmissionpolicybindings" not in lists.refused
+    async for policy in _every(lists, "mutatingadmissionpolicies"):
+        name = (policy.get("metadata") or {}).get("name", "")
+        if name in bound or not all_known:
+            yield _policy(name, policy.get("spec") or {}, bound.get(name, [{}]), traces)
+    async for configuration in _every(lists, "mutatingwebhookconfigurations"):
+        name = (configuration.get("metadata") or {}).get("name", "")
+        hooks = [hook for hook in configuration.get("webhooks") or () if _sees_pods(hook)]
+        if hooks:
+            scopes = tuple((hook.get("namespaceSelector") or {},) for hook in hooks)
+            yield Rewriter("MutatingWebhookConfiguration", name, scopes=scopes)
+
+
+async def _every(lists: Lists, resource: str) -> AsyncIterator[Mapping[str, Any]]:
+    """Yield the objects of a kind from the newest version of it that is served; one that is not served has none."""
+    for version in _VERSIONS:
+        if resource in lists.missing:
+            lists.missing.discard(resource)
+            lists.refused.pop(resource, None)
+        async for page in lists.pages(f"{_GROUP}/{version}/{resource}", msgspec.Raw):
+            for raw in page:
+                yield msgspec.json.decode(raw)
+        if resource not in lists.missing:
+            return
+    # No version of the API server has it.
+    lists.refused.pop(resource, None)
+
+
+def _policy(
+    name: str, spec: Mapping[str, Any], selectors: Iterable[Mapping[str, Any]], traces: Traces
+) -> Rewriter:
+    constraints = spec.get("matchConstraints") or {}
+    own = constraints.get("namespaceSelector") or {}
+    changes = {"mutations": spec.get("mutations"), "variables": spec.get("variables")}
+    return Rewriter(
+        "MutatingAdmissionPolicy",
+        name,
+        tuple(named for text in _texts(spec) if (named := traces.in_text(text))),
+        tuple(_texts(changes)),
+        tuple((own, selector) for selector in selectors),
+        any(_of_pods(rule) for rule in constraints.get("resourceRules") or ()),
+    )
+
+
+def _sees_pods(hook: Mapping[str, Any]) -> bool:
+    return any(_of_pods(rule) for rule in hook.get("rules") or ())
+
+
+def _of_pods(rule: Mapping[str, Any]) -> bool:
+    return (
+        any(group in ("", "*") for group in rule.get("apiGroups") or ())
+        and any(resource in _PODS for resource in rule.get("resources") or ())
+        and any(operation in ("CREATE", "*") for operation in rule.get("operations") or ())
+    )
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for each in value.values():
+            yield from _texts(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _texts(each)
