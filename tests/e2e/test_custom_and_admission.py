@@ -253,7 +253,8 @@ def test_a_registry_with_a_port_of_its_own_is_seen_in_two_fields(
     spec = {"registry": {"host": "registry.example.com", "port": 5000}}
     resource(place, "clusters.db.example.com", "Cluster", "db", spec)
 
-    check = judged(service, namespaces=[place.name], registry="registry.example.com:5000")
+    asked = {"registry": "registry.example.com:5000", "credential": None}
+    check = judged(service, namespaces=[place.name], **asked)
 
     assert found(check, "W_OTHER")["doubt"] is True
 
