@@ -5,7 +5,7 @@ status.currentRevision (newVersionedStatefulSetPod), all others, and with OnDele
 DaemonSet makes all from its template. `kubectl rollout undo` makes an older revision the template again.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from remediation.readiness.observation import Owner, Workload
@@ -37,12 +37,15 @@ class OldTemplates:
         self._found: dict[tuple[str, Owner], dict[_Key, Alike]] = {}
         self._newest: dict[tuple[str, Owner], int] = {}
 
-    def add(self, controller: Owner, workload: Workload, images: tuple[str, ...]) -> None:
-        """Take a template that uses the target and that no pods are wanted of."""
+    def add(self, controller: Owner, workload: Workload, images: Mapping[str, str]) -> None:
+        """Take a template that no pods are wanted of; `images` has one of it for each repository of the target."""
         place = (workload.namespace, controller)
         self._newest[place] = max(workload.revision, self._newest.get(place, 0))
-        key = (workload.kind, workload.pull_secrets, workload.account, images)
-        alike = self._found.setdefault(place, {}).setdefault(key, Alike(*key))
+        key = (workload.kind, workload.pull_secrets, workload.account, tuple(sorted(images)))
+        found = self._found.setdefault(place, {})
+        alike = found.get(key)
+        if alike is None:
+            alike = found[key] = Alike(*key[:3], tuple(images.values()))
         alike.names.append((workload.revision, workload.name))
 
     def is_newest(self, controller: Owner, workload: Workload) -> bool:

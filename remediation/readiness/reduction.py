@@ -170,7 +170,7 @@ class Reduction:
             return
         old = workload.dormant and workload.kind in REVISION_KINDS
         if controller and old and (images := self._images_of(workload)):
-            self.old.add(controller, workload, images)
+            self.old.add(controller, workload, self._by_repository(images))
         if not controlled:
             self._keep(self.workloads, workload)
         elif not old:
@@ -186,7 +186,7 @@ class Reduction:
             self.controllers[revision.namespace, Owner(revision.kind, revision.name)] = controller
             self._keep(self.revisions, replace(revision, dormant=top.workload.dormant))
         else:
-            self.old.add(controller, revision, images)
+            self.old.add(controller, revision, self._by_repository(images))
 
     def waker(self, workload: Workload) -> Waker | None:
         """Return what scales a workload up that wants no pods now, None for nothing that is known."""
@@ -212,6 +212,10 @@ class Reduction:
             for each in (Owner(*place[1:]), reduced.workload.controller)
             if each
         )
+
+    def _by_repository(self, images: tuple[str, ...]) -> Mapping[str, str]:
+        """Return an image for each repository: what covers it goes by that, and every revision has another tag."""
+        return {image.repository: text for text in images if (image := self.image(text))}
 
     def _images_of(self, workload: Workload) -> tuple[str, ...]:
         return tuple(

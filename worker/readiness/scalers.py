@@ -1,6 +1,7 @@
 """Autoscalers: what scales workloads up that want no pods now. Nothing is read where there is no such workload."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
@@ -40,7 +41,7 @@ class _Status(msgspec.Struct, gc=False):
 
 class _CustomSpec(msgspec.Struct, gc=False):
     scaleTargetRef: _Target | None = None
-    wakeUpAt: msgspec.Raw | None = None
+    wakeUpAt: Any = None
 
 
 class _Custom(msgspec.Struct, gc=False):
