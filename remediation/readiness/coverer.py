@@ -50,6 +50,11 @@ class Coverer:
         secrets = self._kept.secrets_of(namespace, names)
         return frozenset(match.login for match in lookup(tuple(secrets.values()), repository))
 
+    def may_lack(self, namespace: str, names: tuple[str, ...]) -> bool:
+        """Tell whether one of these Secrets is not there, as far as is known."""
+        secrets = self._kept.secrets_of(namespace, names).values()
+        return any(one.state in (SecretState.ABSENT, SecretState.UNREADABLE) for one in secrets)
+
     def place_for(self, namespace: str, names: tuple[str, ...]) -> str:
         """Return a Secret among these that could take one more login without a restart of pods, "" for none."""
         secrets = self._kept.secrets_of(namespace, names)

@@ -161,8 +161,8 @@ def _uncovered(group: PodGroup, use: PodUse, cover: Cover) -> Call:
                 FindingClass.P_RISK_RESTART,
                 Severity.BLOCKING,
                 f"Whether the next restart of the container may use {use.image}, which is on the node, is not known:"
-                " pods on that node pull it with a login, and a kubelet of 1.35 or newer may ask for one that pulled"
-                f" it (imagePullCredentialsVerificationPolicy). The pod has none: {reason}.",
+                " it may have been pulled there with a login only, and a kubelet of 1.35 or newer may ask for one that"
+                f" pulled it (imagePullCredentialsVerificationPolicy). The pod has none: {reason}.",
                 f"{_renew(group, cover)}; or, if the kubelets are configured with NeverVerify, declare that in the"
                 " facts file (kubelet_verification)",
                 doubt=True,

@@ -2,7 +2,8 @@
 
 Rules: MustAttemptImagePull of Kubernetes 1.36 (pkg/kubelet/images/pullmanager). A kubelet remembers with which logins
 it pulled an image; a pod with none of them has to pull again, unless the image was ever pulled without a login. The
-order in which pods of a node pulled it cannot be read, so pods that present a login leave the others in doubt.
+order in which pods of a node pulled it cannot be read, so pods that present a login leave the others in doubt; and
+so does a Secret that is gone the pods that name it.
 """
 
 from collections.abc import Iterator
@@ -41,6 +42,9 @@ class Records:
         return replace(use, exposure=Exposure.RECORDED)
 
     def _asked_in_vain(self, key: PodKey, repository: str, node: str) -> bool:
+        if self._coverer.may_lack(key.namespace, key.pull_secrets):
+            # It may have pulled it with a Secret that is gone, and no pod without one.
+            return True
         here = self._on(node, repository)
         if not here:
             return False

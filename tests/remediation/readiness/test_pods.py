@@ -496,10 +496,11 @@ def test_images_with_the_same_trouble_are_one_finding() -> None:
 
 
 def test_what_blocks_is_not_hidden_by_another_image_of_the_same_class() -> None:
-    """On the node and IfNotPresent: a warning. Always: it blocks. Of both, the pod blocks."""
+    """On the node and IfNotPresent: a warning, with an older kubelet. Always: it blocks. Of both, the pod blocks."""
     second = replace(RUNNING, name="second", image=f"{REGISTRY}/other/app:1", pull_policy="Always")
     cluster = Cluster().account("docker").secrets(docker="ours").workload()
-    cluster.pod("unreadable", containers=(RUNNING, second))
+    cluster.judge.add_node(Node("n", {}, "v1.34.1"))
+    cluster.pod("unreadable", node="n", containers=(RUNNING, second))
 
     found = only(cluster.found(), "P_")
 

@@ -104,6 +104,27 @@ def test_what_is_not_known_counts_as_asked_for(
     assert (found.finding_class, found.doubt) == (R, True)
 
 
+@pytest.mark.parametrize("container", [RUNNING, NEVER], ids=["IfNotPresent", "Never"])
+def test_the_pod_may_have_pulled_with_a_secret_that_is_gone(container: Container) -> None:
+    (found,) = around(own=("gone",), container=container)
+
+    assert (found.finding_class, found.severity, found.doubt) == (R, Severity.BLOCKING, True)
+    assert "does not exist" in found.explanation
+
+
+def test_a_secret_that_cannot_be_read_may_be_gone() -> None:
+    (found,) = around(own=("hidden",))
+
+    told = (found.finding_class, found.severity, found.doubt)
+    assert told == (FindingClass.P_UNKNOWN, Severity.BLOCKING, True)
+
+
+def test_an_older_kubelet_does_not_ask_who_pulled() -> None:
+    (found,) = around(own=("gone",), version="v1.34.1")
+
+    assert found.finding_class is L
+
+
 def test_the_same_login_from_another_secret_will_do() -> None:
     """The kubelet compares content: a login that pulled it once is one of its own."""
     (found,) = around("twin", own=("theirs",))
