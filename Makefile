@@ -62,8 +62,9 @@ check: lint test ## lint and test
 setup: ## Make .venv with the pinned packages, if it is not up to date
 	@PYTHON="$(PYTHON)" tools/setup
 
-control-plane: setup ## Build the Kubernetes control plane and the registry, once
+control-plane: setup ## Build the Kubernetes control plane, the registry and, where one can run, a real node, once
 	@$(BIN)/python -m controlplane build $(BINARIES)
+	@$(BIN)/python -m controlplane node
 
 openapi: setup ## Write openapi.yaml from the code
 	@$(BIN)/python -m api.openapi > openapi.yaml.new || { rm -f openapi.yaml.new; exit 1; }

@@ -13,6 +13,7 @@ from types import FrameType
 
 from controlplane.build import KNOWN, BuildError, binaries
 from controlplane.cluster import Cluster, StartError, write_kubeconfig
+from controlplane.node import BINARIES, why_not
 
 
 def main() -> int:
@@ -22,6 +23,8 @@ def main() -> int:
     try:
         if arguments.command == "build":
             _build(arguments.names or KNOWN)
+        elif arguments.command == "node":
+            _build_node()
         else:
             _up(arguments)
     except (BuildError, StartError) as error:
@@ -35,6 +38,13 @@ def main() -> int:
 def _build(names: tuple[str, ...]) -> None:
     for name, path in binaries(*names).items():
         sys.stdout.write(f"{name} {path}\n")
+
+
+def _build_node() -> None:
+    if reason := why_not():
+        sys.stdout.write(f"no real node runs here: {reason}\n")
+    else:
+        _build(BINARIES)
 
 
 def _up(arguments: argparse.Namespace) -> None:
@@ -81,6 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     build = commands.add_parser("build", help="build what is missing and print the paths")
     build.add_argument("names", nargs="*", metavar="name", help=f"of: {', '.join(KNOWN)}")
+    commands.add_parser("node", help="build a real node, or say why none runs here")
     up = commands.add_parser("up", help="run clusters until Ctrl-C; prints the kubeconfig's path")
     up.add_argument("--clusters", type=int, default=1)
     up.add_argument("--controllers", action="store_true", help="with the controller manager")

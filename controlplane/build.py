@@ -19,7 +19,7 @@ from pathlib import Path
 from controlplane import toolchain
 from controlplane.toolchain import BuildError
 
-__all__ = ["KNOWN", "BuildError", "binaries", "cache_directory"]
+__all__ = ["KNOWN", "BuildError", "Progress", "binaries", "cache_directory", "no_runc", "say"]
 
 Progress = Callable[[str], None]
 
@@ -36,11 +36,13 @@ _KUBERNETES_FLAGS = (
 
 @dataclass(frozen=True)
 class _Source:
-    """Where a binary comes from: a folder under `go/`, a main package, linker flags."""
+    """Where a binary comes from: a folder under `go/`, a main package, linker flags, build tags; `cgo` if it has C."""
 
     module: str
     package: str
     ldflags: str = _KUBERNETES_FLAGS
+    tags: str = ""
+    cgo: bool = False
 
 
 _SOURCES = {
@@ -56,17 +58,32 @@ _SOURCES = {
     "kwok": _Source("kwok", "sigs.k8s.io/kwok/cmd/kwok", _STRIP),
     "registry": _Source("registry", "github.com/distribution/distribution/v3/cmd/registry", _STRIP),
     "ctrpull": _Source("puller", "./", _STRIP),
+    "kubelet": _Source("kubernetes", "k8s.io/kubernetes/cmd/kubelet"),
+    "containerd": _Source(
+        "containerd",
+        "github.com/containerd/containerd/v2/cmd/containerd",
+        _STRIP,
+        # Ways to keep layers that nobody here has a disk for.
+        tags="no_btrfs,no_devmapper,no_zfs",
+    ),
+    "containerd-shim-runc-v2": _Source(
+        "containerd", "github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2", _STRIP
+    ),
+    "runc": _Source("containerd", "github.com/opencontainers/runc", _STRIP, cgo=True),
+    "runc-unfiltered": _Source("containerd", "./cmd/runc-unfiltered", _STRIP),
+    "pause": _Source("containerd", "./cmd/pause", _STRIP),
 }
 
 KNOWN = tuple(_SOURCES)
 
 
-def _say(line: str) -> None:
+def say(line: str) -> None:
+    """Tell of a build on standard error."""
     sys.stderr.write(f"{line}\n")
     sys.stderr.flush()
 
 
-def binaries(*names: str, progress: Progress = _say) -> dict[str, Path]:
+def binaries(*names: str, progress: Progress = say) -> dict[str, Path]:
     """Return the path of each named binary, building those that neither
     `KUBEBUILDER_ASSETS` nor the cache has. A first build takes minutes.
 
@@ -86,10 +103,24 @@ def cache_directory() -> Path:
     return Path(base) / "remediator" / "controlplane"
 
 
+def no_runc() -> str:
+    """Return why there is no runc here and none can be built; "" if there is or it can be."""
+    if _find("runc") is None and _compiler() is None:
+        return "it needs runc, and to build it a C compiler: there is neither"
+    return ""
+
+
+def _compiler() -> str | None:
+    return next(filter(None, map(shutil.which, (os.environ.get("CC") or "gcc", "cc"))), None)
+
+
 def _find(name: str) -> Path | None:
     assets = os.environ.get("KUBEBUILDER_ASSETS")
     candidates = [Path(assets) / name] if assets else []
     candidates.append(_cached(name))
+    if _SOURCES[name].cgo and _compiler() is None:
+        # That of the machine, as it cannot be built.
+        candidates += [Path(found)] if (found := shutil.which(name)) else []
     return next((path for path in candidates if os.access(path, os.X_OK)), None)
 
 
@@ -103,7 +134,7 @@ def _version_key(source: _Source) -> str:
     if source.package.startswith("./"):
         # A program of our own; the others do not depend on it, and take minutes to build again.
         sources += sorted((folder / source.package).rglob("*.go"))
-    content = hashlib.sha256(_KUBERNETES_FLAGS.encode())
+    content = hashlib.sha256((_KUBERNETES_FLAGS + source.tags).encode())
     for path in sources:
         content.update(str(path.relative_to(folder)).encode() + b"\0")
         content.update(hashlib.sha256(path.read_bytes()).digest())
@@ -153,9 +184,11 @@ def _build(name: str, go: Path, cache: Path, progress: Progress) -> None:
 
 def _run_go(name: str, go: Path, output: Path, progress: Progress) -> None:
     source = _SOURCES[name]
-    command = [str(go), "build", "-o", str(output), "-ldflags", source.ldflags, source.package]
+    command = [str(go), "build", "-o", str(output), "-ldflags", source.ldflags]
+    command += ["-tags", source.tags] if source.tags else []
+    command.append(source.package)
     environment = os.environ | {
-        "CGO_ENABLED": "0",
+        "CGO_ENABLED": str(int(source.cgo)),
         "GOTOOLCHAIN": "local",
         "GOWORK": "off",
         # The checkout may belong to another user, which git refuses to read for its version.

@@ -8,7 +8,7 @@ import io
 import json
 import platform
 import tarfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -53,10 +53,22 @@ def tiny_image(text: str, *, architecture: str | None = None) -> Image:
 
     `architecture` is a name as Go has it; without one it is this machine's.
     """
-    layer = _layer(text)
+    return _image(_layer("text", text.encode(), 0o644), architecture, {})
+
+
+def program_image(program: bytes, text: str = "") -> Image:
+    """Return an image that runs a static program of this machine's kind; `text` makes it another one."""
+    return _image(
+        _layer("program", program, 0o755),
+        None,
+        {"Entrypoint": ["/program"], "Labels": {"text": text}},
+    )
+
+
+def _image(layer: bytes, architecture: str | None, settings: dict[str, Any]) -> Image:
     packed = gzip.compress(layer, mtime=0)
     rootfs = {"type": "layers", "diff_ids": [digest(layer)]}
-    config = _json(_platform(architecture) | {"config": {}, "rootfs": rootfs})
+    config = _json(_platform(architecture) | {"config": settings, "rootfs": rootfs})
     manifest = {
         "schemaVersion": 2,
         "mediaType": MANIFEST_TYPE,
@@ -106,13 +118,17 @@ def push(client: httpx.Client, repository: str, reference: str, image: Image) ->
 
 
 def push_all(
-    host: str, references: Iterable[tuple[str, str]], *, login: tuple[str, str] | None = None
+    host: str,
+    references: Iterable[tuple[str, str]],
+    *,
+    login: tuple[str, str] | None = None,
+    made_by: Callable[[str], Image] = tiny_image,
 ) -> dict[tuple[str, str], Image]:
     """Push an image of its own to each (repository, tag) of a registry without TLS.
 
-    Returns them by (repository, tag). Raises PushError, and httpx.TransportError.
+    `made_by` makes one of a text. Returns them by (repository, tag). Raises PushError, and httpx.TransportError.
     """
-    images = {pair: tiny_image(f"{pair[0]}:{pair[1]}") for pair in references}
+    images = {pair: made_by(f"{pair[0]}:{pair[1]}") for pair in references}
     with (
         httpx.Client(base_url=f"http://{host}", auth=login, timeout=60, trust_env=False) as client,
         ThreadPoolExecutor(_WRITERS) as pool,
@@ -123,12 +139,12 @@ def push_all(
     return images
 
 
-def _layer(text: str) -> bytes:
+def _layer(name: str, content: bytes, mode: int) -> bytes:
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as archive:
-        entry = tarfile.TarInfo("text")
-        entry.size = len(text.encode())
-        archive.addfile(entry, io.BytesIO(text.encode()))
+        entry = tarfile.TarInfo(name)
+        entry.size, entry.mode = len(content), mode
+        archive.addfile(entry, io.BytesIO(content))
     return packed.getvalue()
 
 

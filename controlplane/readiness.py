@@ -44,6 +44,12 @@ def nodes_are_ready(client: httpx.Client) -> bool:
     return all(_is_ready(node) for node in nodes)
 
 
+def node_is_ready(client: httpx.Client, name: str) -> bool:
+    """Whether there is a Node of this name and it has the condition Ready."""
+    answer = client.get(f"/api/v1/nodes/{name}")
+    return answer.is_success and _is_ready(answer.json())
+
+
 def _is_ready(node: dict[str, Any]) -> bool:
     conditions = node["status"].get("conditions", ())
     return any(found["type"] == "Ready" and found["status"] == "True" for found in conditions)

@@ -143,8 +143,8 @@ def test_a_cache_that_cannot_be_made_is_said(
 
 
 def test_an_unknown_name_is_an_error() -> None:
-    with pytest.raises(ValueError, match="no binary 'kubelet'; there are: etcd,"):
-        build.binaries("kubelet")
+    with pytest.raises(ValueError, match="no binary 'minikube'; there are: etcd,"):
+        build.binaries("minikube")
 
 
 @pytest.mark.parametrize(
