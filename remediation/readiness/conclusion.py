@@ -24,6 +24,7 @@ from remediation.readiness.proof import Level, RegistryProof
 from remediation.readiness.records import Records
 from remediation.readiness.reduction import PodKey, PodTally, Reduction
 from remediation.readiness.registry_findings import judge_repositories
+from remediation.readiness.renewing import Renewer
 from remediation.readiness.rewriting import rewriting
 from remediation.readiness.rows import REPOSITORY, Decision, rows
 from remediation.readiness.workloads import DEFAULT_ACCOUNT, judge_future
@@ -57,6 +58,7 @@ class Conclusion:
         self._apart = kept.options.facts.told_apart
         self._makers = list(makers(kept, kept.admissions))
         self._well: dict[tuple[str, Owner], bool] = {}
+        self._unsure: set[tuple[str, Owner]] = set()
         self._covering: list[tuple[str, str]] = []
         self._images: dict[str, str] = {}
         self._left_out: dict[str, list[int]] = {}
@@ -130,7 +132,10 @@ class Conclusion:
             ]
             well = _all_good(decisions)
             place = (future.namespace, future.owner)
-            self._well[place] = self._well.get(place, True) and well
+            unsure = not well and all(_good(each) or _shown_by_a_pod(each) for each in decisions)
+            self._well[place] = self._well.get(place, True) and (well or unsure)
+            if unsure:
+                self._unsure.add(place)
             if not self._kept.judged(future.namespace):
                 self._leave_out(future.namespace, 1, 1, well)
                 continue
@@ -180,12 +185,13 @@ class Conclusion:
         return PodGroup(
             kept.options.cluster,
             key.namespace,
-            owner,
+            Renewer(owner, *kept.rolled(key.namespace, owner)),
             tuple(tally.names),
             key.mirror,
             kept.options.wanted,
             self._recreated_well(key, owner),
             self._coverer.place_for(key.namespace, key.pull_secrets),
+            bool(key.owner) and (key.namespace, owner) in self._unsure,
         )
 
     def _recreated_well(self, key: PodKey, owner: Owner) -> bool:
@@ -214,11 +220,12 @@ class Conclusion:
             self._renewals.append(
                 Renewal(
                     group.namespace,
-                    group.owner,
+                    group.renewer,
                     group.pods,
                     tally.labels,
                     min(urgencies),
                     group.recreated_well,
+                    group.unsure,
                 )
             )
 
@@ -313,6 +320,12 @@ def _told_together(maker: Maker, decision: Decision) -> bool:
 
 def _all_good(decisions: Sequence[Decision]) -> bool:
     return all(map(_good, decisions))
+
+
+def _shown_by_a_pod(decision: Decision) -> bool:
+    """Tell whether it is not known what an owner that is not built in gives its pods: a new pod would show it."""
+    call = decision.call
+    return call.finding_class is FindingClass.W_OTHER and call.doubt
 
 
 def _good(decision: Decision) -> bool:

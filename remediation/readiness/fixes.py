@@ -6,11 +6,9 @@ from shlex import quote
 from remediation.readiness.coverage import Wanted
 from remediation.readiness.observation import Owner
 
-_ROLLOUT = {"Deployment": "deployment", "StatefulSet": "statefulset", "DaemonSet": "daemonset"}
 _TEMPLATE = ("spec", "template", "spec")
-_POD_SPEC = dict.fromkeys((*_ROLLOUT, "ReplicaSet", "ReplicationController"), _TEMPLATE) | {
-    "CronJob": ("spec", "jobTemplate", *_TEMPLATE)
-}
+_TEMPLATED = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController")
+_POD_SPEC = dict.fromkeys(_TEMPLATED, _TEMPLATE) | {"CronJob": ("spec", "jobTemplate", *_TEMPLATE)}
 
 
 def kubectl(cluster: str, namespace: str, *words: str) -> str:
@@ -46,11 +44,13 @@ def finish_deletion(cluster: str, namespace: str, secret: str, wanted: Wanted) -
     return f"finish the deletion ({look} shows the finalizers and owners that it waits for), then {again}"
 
 
-def recreate(cluster: str, namespace: str, owner: Owner, pods: tuple[str, ...]) -> str:
-    """Return the line that makes a controller's pods anew, or takes them away for it to make them."""
-    if kind := _ROLLOUT.get(owner.kind):
-        return kubectl(cluster, namespace, "rollout", "restart", f"{kind}/{owner.name}")
-    return kubectl(cluster, namespace, "delete", "pod", *pods)
+def set_account_list(cluster: str, namespace: str, account: str, names: tuple[str, ...]) -> str:
+    """Return the line that gives a ServiceAccount a whole list of Secrets, which does not merge."""
+    patch = json.dumps({"imagePullSecrets": [{"name": name} for name in names if name]})
+    line = kubectl(
+        cluster, namespace, "patch", "serviceaccount", account, "--type", "merge", "-p", patch
+    )
+    return f"{line} (and the same in Git or the chart it comes from)"
 
 
 def add_to_template(

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from remediation.readiness.finding import Finding, FindingClass, Severity
 from remediation.readiness.observation import Owner
+from remediation.readiness.renewing import Renewer
 
 _ORDER = {Severity.BLOCKING: 0, Severity.WARNING: 1, Severity.INFO: 2}
 
@@ -14,15 +15,22 @@ _ORDER = {Severity.BLOCKING: 0, Severity.WARNING: 1, Severity.INFO: 2}
 class Renewal:
     """Pods that stay uncovered until they are made anew; `urgency` counts from 0, the most urgent.
 
-    `ready` tells that a new pod in their place would be covered. `labels` are those of the pods.
+    `ready` tells that a new pod in their place would be covered, or that only a new pod can show it (`unsure`).
+    `labels` are those of the pods.
     """
 
     namespace: str
-    owner: Owner
+    renewer: Renewer
     pods: tuple[str, ...]
     labels: Mapping[str, str] = field(hash=False)
     urgency: int
     ready: bool
+    unsure: bool = False
+
+    @property
+    def owner(self) -> Owner:
+        """The controller that a step is about."""
+        return self.renewer.owner
 
 
 @dataclass(frozen=True, slots=True)

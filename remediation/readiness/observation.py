@@ -211,6 +211,14 @@ class Waker:
     wakes: Wakes = Wakes.YES
 
 
+class Rollout(StrEnum):
+    """Whether `kubectl rollout restart` replaces a workload's pods."""
+
+    ROLLS = "rolls"
+    PAUSED = "paused"  # once it is resumed
+    BY_HAND = "by hand"  # OnDelete, or a partition keeps some
+
+
 @dataclass(frozen=True, slots=True)
 class Workload:
     """A pod template: of a Deployment, StatefulSet, DaemonSet, ReplicaSet, ReplicationController, Job or CronJob.
@@ -239,6 +247,7 @@ class Workload:
     generation: int = 0
     labels: Mapping[str, str] = field(default_factory=dict)
     deleting: bool = False
+    rollout: Rollout = Rollout.ROLLS
 
 
 @dataclass(frozen=True, slots=True)

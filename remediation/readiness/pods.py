@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 
-from remediation.readiness import fixes
+from remediation.readiness import fixes, renewing
 from remediation.readiness.call import Call, why
 from remediation.readiness.coverage import Cover, Wanted
 from remediation.readiness.exposure import Exposure
 from remediation.readiness.finding import Coverage, FindingClass, Severity
 from remediation.readiness.observation import Owner
+from remediation.readiness.renewing import Renewer
 
 _MOST_PODS = 10
 
@@ -32,18 +33,25 @@ class PodUse:
 class PodGroup:
     """Pods that are alike: the same controller, the same Secrets, the same state.
 
-    `owner` is their controller, or the pod itself where it has none; `recreated_well` tells that a new pod in its place
-    would be covered. `in_place` names a Secret that they name already and that could take the login, "" for none.
+    `renewer` tells of their controller, or of the pod itself where it has none; `recreated_well` that a new pod in its
+    place would be covered, or that only a new pod can show it (`unsure`). `in_place` names a Secret that they name
+    already and that could take the login, "" for none.
     """
 
     cluster: str
     namespace: str
-    owner: Owner
+    renewer: Renewer
     pods: tuple[str, ...]
     mirror: bool
     wanted: Wanted
     recreated_well: bool
     in_place: str = ""
+    unsure: bool = False
+
+    @property
+    def owner(self) -> Owner:
+        """The controller that findings name."""
+        return self.renewer.owner
 
     @property
     def bare(self) -> bool:
@@ -192,16 +200,33 @@ def _renew(group: PodGroup, cover: Cover) -> str:
     if group.bare:
         pod = group.owner.name
         again = fixes.kubectl(group.cluster, group.namespace, "get", "pod", pod, "-o", "yaml")
-        made = f"nobody makes this pod again: its owner has to delete it and create it anew (its spec: {again})"
+        made = (
+            "this pod has no controller: delete it and create it again from its own manifest, without the"
+            f" imagePullSecrets that its ServiceAccount gave it; as it runs: {again}"
+        )
         return made if group.recreated_well else f"{_first(group)}; then {made}"
-    line = fixes.recreate(group.cluster, group.namespace, group.owner, group.pods[:_MOST_PODS])
-    if len(group.pods) > _MOST_PODS and "delete" in line:
-        line += f" and {len(group.pods) - _MOST_PODS} more"
+    line = _again(group)
     if not group.recreated_well:
         return f"{_first(group)}; then {line}"
     if group.in_place:
         return f"{line} (or, without a restart, add the login to Secret '{group.in_place}', which they name already)"
     return line
+
+
+def _again(group: PodGroup) -> str:
+    """Return how the pods are made again, on one line."""
+    pods = group.pods[:_MOST_PODS]
+    steps = renewing.lines(group.cluster, group.namespace, group.renewer, pods, len(pods))
+    deleted = len(group.pods) - (1 if len(steps) > 1 else len(pods))
+    if " delete pod " in steps[0]:
+        line = steps[0] + (f" and {deleted} more" if deleted else "")
+    else:
+        line = ", then ".join(step for step in steps if " rollout status " not in step)
+    notes = [renewing.note(group.renewer)]
+    if group.unsure:
+        notes.append("only a new pod shows whether it is covered: renew one and start a new check")
+    told = "; ".join(filter(None, notes))
+    return f"{line} ({told})" if told else line
 
 
 def _first(group: PodGroup) -> str:

@@ -25,6 +25,7 @@ from remediation.readiness.observation import (
     Owner,
     Pod,
     PullSecret,
+    Rollout,
     Scope,
     Waker,
     Workload,
@@ -343,6 +344,11 @@ class Reduction:
                 break
             owner = above
         return owner
+
+    def rolled(self, namespace: str, owner: Owner) -> tuple[Owner | None, Rollout]:
+        """Return the controller of a built-in workload, None for none, and whether a rollout replaces its pods."""
+        kept = self.workloads.get((namespace, owner.kind, owner.name))
+        return (kept.workload.controller, kept.workload.rollout) if kept else (None, Rollout.ROLLS)
 
     def every_node(self, image: ImageReference) -> str:
         """Say who on every node is declared to hold a login: "kubelet", "runtime" or ""."""

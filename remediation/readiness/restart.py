@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from remediation.label_selector import LabelSelector, Requirement
-from remediation.readiness import fixes
+from remediation.readiness import renewing
 from remediation.readiness.judgement import Judgement, Renewal
 from remediation.readiness.observation import DisruptionBudget
 
-_ROLLED = ("Deployment", "StatefulSet", "DaemonSet")
 _OPERATORS = {"In": "in", "NotIn": "notin", "Exists": "exists", "DoesNotExist": "absent"}
 
 
@@ -23,7 +22,7 @@ class Step:
     """One controller: the lines to run one after the other; `budgets` are the names that its pods fall under.
 
     `batch` counts from 0: steps of one batch may run at the same time, the next batch after all of them. `held` says
-    why a step has to wait for somebody: it is in no batch (-1).
+    why a step has to wait: it is in no batch (-1). `note` says what to heed while its lines run.
     """
 
     namespace: str
@@ -34,6 +33,7 @@ class Step:
     lines: tuple[str, ...]
     budgets: tuple[str, ...] = ()
     held: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +108,12 @@ def _merged(renewals: Iterable[Renewal]) -> list[Renewal]:
 def _together(one: Renewal, other: Renewal) -> Renewal:
     return Renewal(
         one.namespace,
-        one.owner,
+        one.renewer,
         (*one.pods, *other.pods),
         one.labels,
         min(one.urgency, other.urgency),
         one.ready and other.ready,
+        one.unsure or other.unsure,
     )
 
 
@@ -149,21 +150,22 @@ def _step(
         _lines(cluster, renewal, budgets),
         tuple(budget.name for budget in budgets),
         held,
+        _note(renewal),
     )
+
+
+def _note(renewal: Renewal) -> str:
+    notes = [renewing.note(renewal.renewer)]
+    if renewal.unsure:
+        notes.insert(
+            0,
+            "only a new pod shows whether it is covered: renew one pod, start a new check, then the others",
+        )
+    return "; ".join(filter(None, notes))
 
 
 def _lines(cluster: str, renewal: Renewal, budgets: Sequence[DisruptionBudget]) -> tuple[str, ...]:
-    owner, namespace = renewal.owner, renewal.namespace
-    if owner.kind in _ROLLED:
-        status = f"{owner.kind.lower()}/{owner.name}"
-        return (
-            fixes.recreate(cluster, namespace, owner, renewal.pods),
-            fixes.kubectl(cluster, namespace, "rollout", "status", status),
-        )
     pods = renewal.pods
     # What is held back has no disruption to spare; its lines are for the time when it has one.
     portion = max(min((budget.disruptions_allowed for budget in budgets), default=len(pods)), 1)
-    return tuple(
-        fixes.recreate(cluster, namespace, owner, pods[start : start + portion])
-        for start in range(0, len(pods), portion)
-    )
+    return renewing.lines(cluster, renewal.namespace, renewal.renewer, pods, portion)

@@ -207,7 +207,18 @@ def _enforced(future: Future, image: str) -> Call:
         f"A new pod with {image} is refused: the template names {missing}, and ServiceAccount '{name}' has the"
         " annotation"
         " kubernetes.io/enforce-mountable-secrets and does not list it.",
-        f"add {missing} to the imagePullSecrets of ServiceAccount '{name}', keeping its other entries",
+        _list(future),
+    )
+
+
+def _list(future: Future) -> str:
+    """Return the line that has the ServiceAccount list what the template names, keeping its other entries."""
+    missing, account = future.not_mountable, future.account
+    if missing == (future.wanted.secret_name,):
+        return fixes.remediate(future.cluster, future.namespace, future.wanted)
+    kept = account.pull_secrets if account else ()
+    return fixes.set_account_list(
+        future.cluster, future.namespace, future.account_name, (*kept, *dict.fromkeys(missing))
     )
 
 

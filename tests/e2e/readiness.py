@@ -94,6 +94,7 @@ class Place:
             spec["imagePullSecrets"] = [{"name": name} if name else {} for name in own]
         path = f"/api/v1/namespaces/{self.name}/pods"
         self.post(path, {"metadata": {"name": "web", **more}, "spec": spec})
+        name = more.get("name", "web")
         status = {
             "phase": "Running" if pulled else "Pending",
             "containerStatuses": [
@@ -108,7 +109,7 @@ class Place:
             ],
         }
         self.cluster.http.patch(
-            f"{path}/web/status",
+            f"{path}/{name}/status",
             content=json.dumps({"status": status}),
             headers={"Content-Type": "application/merge-patch+json"},
         ).raise_for_status()

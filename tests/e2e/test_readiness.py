@@ -46,10 +46,10 @@ CASES: dict[str, tuple[Callable[[Space], Place], str, str]] = {
     "P_BREAKS_ON_FLIP": (
         lambda s: Place(s).pod(pulled=False, state=backing_off()),
         "blocking",
-        "create it anew",
+        "create it again",
     ),
-    "P_RISK_RESTART": (lambda s: Place(s).pod(), "blocking", "create it anew"),
-    "P_RISK_LOW": (lambda s: Place(s).pod(policy="IfNotPresent"), "warning", "create it anew"),
+    "P_RISK_RESTART": (lambda s: Place(s).pod(), "blocking", "create it again"),
+    "P_RISK_LOW": (lambda s: Place(s).pod(policy="IfNotPresent"), "warning", "create it again"),
     "P_NO_PULL": (lambda s: Place(s).pod(restart="Never"), "info", ""),
     "P_POISONED": (lambda s: Place(s).secret(POISON).pod("docker"), "blocking", "mend or empty"),
     "P_UNKNOWN": (
@@ -96,7 +96,7 @@ CASES: dict[str, tuple[Callable[[Space], Place], str, str]] = {
         "warning",
         "create serviceaccount absent",
     ),
-    "W_ENFORCED": (lambda s: enforced(Place(s).secret().workload("docker")), "blocking", "add"),
+    "W_ENFORCED": (lambda s: enforced(Place(s).secret().workload("docker")), "blocking", "run"),
     "W_DRIFT": (lambda s: applied(Place(s, ("docker",)).secret().workload()), "blocking", "in"),
     "W_DORMANT": (lambda s: Place(s).secret().workload(replicas=0), "warning", "remediator run"),
     "SA_UNUSED_UNPATCHED": (lambda s: beside_a_user(Place(s)), "warning", "remediator run"),

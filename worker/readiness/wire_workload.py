@@ -2,7 +2,7 @@
 
 import msgspec
 
-from remediation.readiness.observation import Waker, Workload
+from remediation.readiness.observation import Rollout, Waker, Workload
 from remediation.readiness.old_templates import CONTROLLER_REVISION, REVISION_KINDS
 from remediation.readiness.wakers import waker_by_marks
 from worker.readiness.wire_meta import WireMeta
@@ -29,7 +29,7 @@ class WireRollingUpdate(msgspec.Struct, gc=False):
 
 
 class WireUpdateStrategy(msgspec.Struct, gc=False):
-    """How a StatefulSet or DaemonSet is rolled out."""
+    """How a workload is rolled out; a Deployment's is named otherwise, and not read."""
 
     type: str = ""
     rollingUpdate: WireRollingUpdate | None = None
@@ -41,6 +41,7 @@ class WireWorkloadSpec(msgspec.Struct, gc=False):
     replicas: int | None = None
     suspend: bool | None = None
     managedBy: str = ""
+    paused: bool | None = None
     updateStrategy: WireUpdateStrategy | None = None
     template: msgspec.Raw = msgspec.field(default_factory=lambda: msgspec.Raw(b"{}"))
     jobTemplate: WireJobTemplate | None = None
@@ -96,7 +97,15 @@ class WireWorkload(msgspec.Struct, gc=False):
             generation=meta.generation,
             labels=template.metadata.labels or {},
             deleting=meta.deletionTimestamp is not None,
+            rollout=self._rollout(),
         )
+
+    def _rollout(self) -> Rollout:
+        if self.spec.paused:
+            return Rollout.PAUSED
+        strategy = self.spec.updateStrategy or WireUpdateStrategy()
+        held = strategy.rollingUpdate and strategy.rollingUpdate.partition
+        return Rollout.BY_HAND if strategy.type == "OnDelete" or held else Rollout.ROLLS
 
     def _held(self) -> str:
         """Return the revision that the pods below the partition are made from, "" if that is the template.

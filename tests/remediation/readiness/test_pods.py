@@ -265,7 +265,7 @@ def test_a_pod_without_a_controller_has_to_be_made_anew_by_its_owner() -> None:
     found = only(cluster.found(), "P_")
 
     assert (found.kind, found.name, found.count) == ("Pod", "lonely", 1)
-    assert found.fix.startswith("nobody makes this pod again")
+    assert found.fix.startswith("this pod has no controller")
 
 
 def test_pods_that_are_alike_are_one_finding() -> None:
