@@ -66,6 +66,9 @@ def create_app(settings: Settings, store: Store) -> Flask:
     """Make the application. Nothing is read and nothing is sent until a request comes."""
     app = Application(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    app.url_map.merge_slashes = (
+        False  # a path with two slashes is none of ours, and no redirect to one
+    )
     access = Access(
         settings.access_file,
         lambda outcome, reason: store.audit.record(access_loaded(outcome, reason)),

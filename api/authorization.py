@@ -5,8 +5,9 @@ from typing import Any
 
 from api.access import Caller, Permission, caller
 from api.problems import Finding, Problem, pointer
+from api.terms import count_refused
 from remediation.admission import credential_needed
-from remediation.permission import Grant, Place
+from remediation.permission import MOST_PLACES, Grant, Place
 from remediation.request import RemediationRequest
 from store.records import Remediation
 
@@ -33,6 +34,7 @@ def check_new(
     uncovered = who.rights.uncovered(needed, clusters, namespaces, credential)
     if not uncovered:
         return
+    count_refused(needed)
     refused = [name for name in clusters if not who.rights.uses_cluster(needed, name)]
     if refused:
         what = f"clusters {_quoted(refused)}"
@@ -136,7 +138,8 @@ def _credential(credential: str) -> str:
 
 
 def _places(places: Sequence[Place]) -> str:
-    more = f" and {len(places) - _MOST_TOLD} more" if len(places) > _MOST_TOLD else ""
+    number = "many" if len(places) == MOST_PLACES else len(places) - _MOST_TOLD
+    more = f" and {number} more" if len(places) > _MOST_TOLD else ""
     return ", ".join(map(str, places[:_MOST_TOLD])) + more
 
 

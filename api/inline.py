@@ -10,7 +10,7 @@ from api.schemas import Strict, checked
 from api.sealing import SealingKey, read_public_key
 from api.secret import SecretField
 from api.services import services
-from remediation.credential import check_registry, check_username
+from remediation.credential import check_password, check_registry, check_username
 from remediation.docker_config import Login
 from remediation.sealing import InlineLogin, SealingKeyError
 
@@ -38,7 +38,7 @@ class InlineCredentialSchema(Strict):
         ],
         metadata={"pattern": "^[^:]*$"},
     )
-    password = SecretField(_MOST_PASSWORD, required=True)
+    password = SecretField(_MOST_PASSWORD, checked(check_password), required=True)
 
 
 def inline_field(description: str) -> fields.Nested:

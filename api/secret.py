@@ -1,6 +1,6 @@
 """Members of a request body that must never be shown: as fields, and out of what is remembered of a body."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,8 +17,10 @@ class SecretText:
 class SecretField(fields.Field[SecretText]):
     """A text of 1 to `most` characters; no error repeats anything of it."""
 
-    def __init__(self, most: int, **options: Any) -> None:
+    def __init__(self, most: int, check: Callable[[str], object], **options: Any) -> None:
+        """`check` raises ValidationError, whose text must not repeat the value either."""
         metadata = {"type": "string", "format": "password", "writeOnly": True}
+        self._check = check
         super().__init__(
             load_only=True,
             metadata=metadata | {"minLength": 1, "maxLength": most},
@@ -31,6 +33,7 @@ class SecretField(fields.Field[SecretText]):
             raise ValidationError("must be a string")
         if not 1 <= len(value) <= self._most:
             raise ValidationError(f"must have 1 to {self._most} characters")
+        self._check(value)
         return SecretText(value)
 
 

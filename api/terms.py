@@ -56,6 +56,15 @@ def admitted_check(clusters: Sequence[str]) -> Mapping[str, str]:
     return _quota(limits, CHECKS, "readiness checks")
 
 
+def count_refused(needed: Permission) -> None:
+    """Count a request that is refused like one that is taken in. Raises Problem where the quota is used up."""
+    limits = services().access.rails.limits_of(caller().rights.roles_giving(needed))
+    if needed is Permission.CREATE_READINESS_CHECKS:
+        _quota(limits, CHECKS, "readiness checks")
+    else:
+        _quota(limits, REMEDIATIONS, "remediations")
+
+
 def take_gate_quota() -> Mapping[str, str]:
     """Return the headers for a gate call of the present caller. Raises Problem where it is more than allowed."""
     roles = caller().rights.roles_giving(Permission.READ_READINESS_CHECKS)

@@ -63,6 +63,14 @@ def credential_from_login(name: str, registry: str, login: Login) -> Credential:
     except InvalidCredential as error:  # said of the credential, not of the field of a request
         raise InvalidCredential(f"has a registry that {error}") from None
     _check_login(login)
+    for what, check, text in (
+        ("user name", check_username, login.username),
+        ("password", check_password, login.password),
+    ):
+        try:
+            check(text)
+        except InvalidCredential as error:
+            raise InvalidCredential(f"has a {what} that {error}") from None
     return _credential(name, {registry: login})
 
 
@@ -85,6 +93,19 @@ def check_username(text: str) -> str:
     """Return a user name. Raises InvalidCredential for one that cannot be sent to a registry."""
     if ":" in text:
         raise InvalidCredential("must not hold a ':', which cannot be sent to a registry")
+    if set(text) & {"\r", "\n"}:
+        raise InvalidCredential("must not hold a line break")
+    return text
+
+
+def check_password(text: str) -> str:
+    """Return a password. Raises InvalidCredential for one line that ends with a line break: the password of a file.
+
+    A key of several lines, as Google's `_json_key` has, may end with one.
+    """
+    kept = text.rstrip("\r\n")
+    if kept != text and not set(kept) & {"\r", "\n"}:
+        raise InvalidCredential("must not end with a line break, which would be a part of it")
     return text
 
 

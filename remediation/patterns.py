@@ -75,6 +75,14 @@ def subsumes(wider: str, pattern: str) -> bool:
 
     True is always right. False may be too careful, where two patterns mean the same in different words.
     """
+    if wider in ("*", pattern):
+        return True
+    start = wider.removesuffix("*")
+    if is_literal(start):
+        # Most are a name, or a start of names.
+        return start != wider and re.split(r"[*?]", pattern, maxsplit=1)[0].startswith(start)
+    if is_literal(pattern):
+        return matcher((wider,))(pattern)
     # Of the ways to write the same, those that let the most be seen.
     wider, pattern = _wildcards(wider, "*", "?*"), _wildcards(pattern, "*", "?")
     # The places in `wider` that may be reached when `pattern` has been read up to here.

@@ -3,10 +3,12 @@
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import islice
 
 from remediation.patterns import matcher, subsumes
 
 ALL = ("*",)
+MOST_PLACES = 100
 
 
 class Permission(StrEnum):
@@ -194,6 +196,7 @@ class Rights:
     ) -> list[Place]:
         """Return what of the clusters and namespaces (patterns) the permission does not cover, with this credential.
 
+        At most MOST_PLACES of it, for two long lists make many pairs.
         Something is covered if one grant covers all of it. Two grants that only together would are not enough.
         `credential` is a name, "*" for one that has no name, None where none is used.
         """
@@ -202,7 +205,7 @@ class Rights:
             for grant in self._giving(permission)
             if credential is None or _within(credential, grant.credentials)
         ]
-        return list(_uncovered(giving, clusters, namespaces))
+        return list(islice(_uncovered(giving, clusters, namespaces), MOST_PLACES))
 
     def _giving(self, permission: Permission) -> Iterator[Grant]:
         return (grant for grant in self.grants if grant.gives(permission))
@@ -211,11 +214,19 @@ class Rights:
 def _uncovered(
     grants: Sequence[Grant], clusters: Collection[str], namespaces: Collection[str]
 ) -> Iterator[Place]:
+    """Yield what no grant covers. Each pattern is compared once with each of a grant, never pair by pair."""
+    whole = [(name, _covering(name, [grant.namespaces for grant in grants])) for name in namespaces]
     for cluster in clusters:
-        here = [grant for grant in grants if _within(cluster, grant.clusters)]
-        for namespace in namespaces:
-            if not any(_within(namespace, grant.namespaces) for grant in here):
+        here = _covering(cluster, [grant.clusters for grant in grants])
+        for namespace, there in whole:
+            if not here & there:
                 yield Place(cluster, namespace)
+
+
+def _covering(pattern: str, of_grants: Iterable[Sequence[str]]) -> int:
+    """Return which grants, by their bits, cover all that a pattern means."""
+    bits = (1 << at for at, patterns in enumerate(of_grants) if _within(pattern, patterns))
+    return sum(bits)
 
 
 def _within(pattern: str, patterns: Iterable[str]) -> bool:

@@ -125,6 +125,13 @@ class _Refusal:
                 "the namespace's quota leaves no room",
                 hint="raise the ResourceQuota for secrets, then retry",
             )
+        if "status unknown for quota: " in answer.message:
+            return self._fault(
+                ErrorCode.QUOTA_EXCEEDED,
+                "a quota of the namespace is new and has not been counted yet",
+                Retry.SAFE,
+                "retry later",
+            )
         blank = answer.causes and not any(answer.fields) and not any(answer.reasons)
         if self.call.verb == "patch" and (not answer.has_details or blank):
             return self._denied_by_policy("an admission plugin")

@@ -9,6 +9,7 @@ import msgspec
 
 from remediation.docker_config import SECRET_KEY
 from remediation.footprint import Holder
+from remediation.go_values import is_true
 from remediation.keeper import Reference, keeper_of
 from remediation.state import (
     EXCLUDE_ANNOTATION,
@@ -103,7 +104,7 @@ class WireNamespace(msgspec.Struct, gc=False):
         return Namespace(
             self.metadata.name,
             self.metadata.labels or {},
-            excluded=annotations.get(EXCLUDE_ANNOTATION) == "true",
+            excluded=is_true(annotations.get(EXCLUDE_ANNOTATION)),
             terminating=self.status.phase == "Terminating" or bool(self.metadata.deletionTimestamp),
         )
 

@@ -1,6 +1,7 @@
 """Reading the file of declared facts: a mapping, as YAML gives it, into values."""
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, TypeVar
 
@@ -149,12 +150,11 @@ class _Reader:
 
     def _expiry(self, value: object, place: str) -> datetime:
         if isinstance(value, str):
-            try:
-                value = datetime.fromisoformat(value)
-            except ValueError:
-                value = None
+            value = _day_or_time(value)
         if isinstance(value, datetime):
             return value if value.tzinfo else value.replace(tzinfo=UTC)
+        if value == date.max:  # there is no day after it
+            return datetime.max.replace(tzinfo=UTC)
         if isinstance(value, date):  # that day is included
             return datetime.combine(value + timedelta(days=1), time(), UTC)
         self._wrong(
@@ -164,6 +164,14 @@ class _Reader:
 
     def _wrong(self, place: str, message: str) -> None:
         self.problems.append(f"{place}: {message}")
+
+
+def _day_or_time(text: str) -> date | None:
+    """Return a day, or a time, as YAML gives it without quotes; None for what is neither."""
+    for read in (date.fromisoformat, datetime.fromisoformat):
+        with suppress(ValueError):
+            return read(text.strip())
+    return None
 
 
 def _below(place: str, name: str) -> str:

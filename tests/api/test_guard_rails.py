@@ -85,6 +85,31 @@ def test_what_is_refused_and_what_is_sent_again_does_not_count(
     assert client.post(f"{API}/remediations", json=BODY).status_code == 429
 
 
+@pytest.mark.parametrize("path", ["remediations", "readiness-checks"])
+def test_what_is_not_permitted_counts_as_asked(
+    client: FlaskClient, announce: Announce, rails: Rails, path: str
+) -> None:
+    rails(
+        limits={"requester": {"remediations_per_minute": 2}},
+        bindings=[
+            {
+                "subjects": ["client:ci"],
+                "role": "requester",
+                "clusters": ["us-*"],
+                "namespaces": ["*"],
+                "credentials": ["*"],
+            }
+        ],
+    )
+    announce("eu-1")
+    body = {"clusters": ["eu-1"], "credential": CREDENTIAL}
+    body |= {"registry": "registry.example.com"} if path == "readiness-checks" else {}
+
+    answers = [client.post(f"{API}/{path}", json=body) for _ in range(3)]
+
+    assert [answer.status_code for answer in answers] == [403, 403, 429]
+
+
 def test_a_role_that_asks_for_nothing_lifts_no_limit(
     client: FlaskClient, announce: Announce, access_file: Path, key: ApiKey
 ) -> None:

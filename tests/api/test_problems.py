@@ -34,6 +34,8 @@ def problem(answer: TestResponse, status: int, code: str) -> dict[str, Any]:
 
 def test_an_unknown_address(client: FlaskClient) -> None:
     problem(client.get("/api/v1/nothing"), 404, "not-found")
+    problem(client.get("/api/v1/remediations//rem_01ARZ3NDEKTSV4RRFFQ69G5FAV"), 404, "not-found")
+    problem(client.get("//api/v1/remediations"), 404, "not-found")
 
 
 def test_a_method_that_is_not_possible_keeps_allow(client: FlaskClient) -> None:

@@ -158,6 +158,34 @@ def test_a_registry_that_the_credential_is_not_for_is_refused(service: Service) 
     assert f"it is for: {REGISTRY}" in error["detail"]
 
 
+@pytest.mark.parametrize("value", ["True", "1", "t", "TRUE"])
+def test_an_annotation_of_the_api_server_is_read_as_go_does(
+    service: Service, space: Space, value: str
+) -> None:
+    place = Place(space).secret().workload("docker")
+    annotations = {"kubernetes.io/enforce-mountable-secrets": value}
+    place.patch(
+        "/api/v1/namespaces/{}/serviceaccounts/default",
+        {"metadata": {"annotations": annotations}},
+    )
+
+    check = judged(service, namespaces=[place.name])
+
+    assert check["verdict"] == "not_safe"
+    assert found(check, "W_ENFORCED")
+
+
+@pytest.mark.parametrize("value", ["True", "1"])
+def test_a_namespace_that_excludes_itself_in_another_spelling_is_not_written_to(
+    service: Service, space: Space, value: str
+) -> None:
+    name = space.namespace("out", annotations={"remediator.dev/exclude": value})
+
+    outcome = service.remediate(clusters=["alpha"], namespaces=[name])
+
+    assert outcome.row(name)["outcome"] == "ignored"
+
+
 def test_a_remediation_names_patterns_that_match_nothing(service: Service, place: Place) -> None:
     plan = service.remediate(
         clusters=["alpha"],

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from remediation.patterns import matcher, subsumes
 from remediation.permission import (
+    MOST_PLACES,
     ROLES,
     Binding,
     Grant,
@@ -88,6 +89,26 @@ def test_what_stands_for_a_wildcard_is_subsumed(pattern: str, data: st.DataObjec
 )
 def test_subsumption_by_example(wider: str, pattern: str, expected: bool) -> None:
     assert subsumes(wider, pattern) is expected
+
+
+def test_two_long_lists_are_compared_with_grants_and_not_with_each_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    compared = []
+
+    def counting(wider: str, pattern: str) -> bool:
+        compared.append(pattern)
+        return subsumes(wider, pattern)
+
+    monkeypatch.setattr("remediation.permission.subsumes", counting)
+    rights = Rights((a_grant(clusters="eu-*", namespaces="team-*"), a_grant(namespaces="x-*")))
+    clusters = [f"us-{number}" for number in range(900)]
+    namespaces = [f"shop-{number}" for number in range(900)]
+
+    uncovered = rights.uncovered(Permission.CREATE_REMEDIATIONS, clusters, namespaces)
+
+    assert len(compared) <= 2 * (900 + 900)
+    assert len(uncovered) == MOST_PLACES
 
 
 def test_long_patterns_take_no_time() -> None:

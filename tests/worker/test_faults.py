@@ -86,6 +86,17 @@ ROWS = {
         ),
         (ErrorCode.QUOTA_EXCEEDED, Retry.NO),
     ),
+    "a quota that is not counted yet": (
+        SECRET,
+        403,
+        a_status(
+            403,
+            "Forbidden",
+            'secrets "docker" is forbidden: status unknown for quota: q, resources: count/secrets',
+            name="docker",
+        ),
+        (ErrorCode.QUOTA_EXCEEDED, Retry.SAFE),
+    ),
     "403 without details": (
         ACCOUNT,
         403,

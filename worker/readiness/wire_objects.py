@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from remediation.docker_config import SECRET_KEY, SECRET_TYPE
+from remediation.go_values import is_true
 from remediation.readiness.drift import FIELD, OUR_MANAGER, signals_of
 from remediation.readiness.observation import Account, DisruptionBudget, Node, PullSecret
 from worker.readiness.wire_meta import WireMeta
@@ -60,7 +61,7 @@ class WireAccount(msgspec.Struct, gc=False):
             uid=meta.uid,
             resource_version=meta.resourceVersion,
             pull_secrets=tuple(entry.name for entry in self.imagePullSecrets or ()),
-            enforces_mountable=annotations.get(ENFORCE_ANNOTATION) == "true",
+            enforces_mountable=is_true(annotations.get(ENFORCE_ANNOTATION)),
             created_at=meta.created_at,
             signals=signals_of(msgspec.to_builtins(meta)),
             going=meta.going,

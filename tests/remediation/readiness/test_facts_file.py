@@ -83,6 +83,9 @@ def test_what_entries_say_of_one_cluster_adds_up_and_the_stricter_wins() -> None
         ("2027-01-31", datetime(2027, 2, 1, tzinfo=UTC)),  # that day is included
         ("2027-01-31T12:00:00Z", datetime(2027, 1, 31, 12, tzinfo=UTC)),
         ("2027-01-31 12:00:00", datetime(2027, 1, 31, 12, tzinfo=UTC)),
+        ('"2027-01-31"', datetime(2027, 2, 1, tzinfo=UTC)),
+        ("9999-12-31", datetime.max.replace(tzinfo=UTC)),
+        ('"9999-12-31"', datetime.max.replace(tzinfo=UTC)),
         ('"2027-01-31T12:00:00+02:00"', datetime(2027, 1, 31, 10, tzinfo=UTC)),
     ],
 )
