@@ -82,6 +82,7 @@ class Conclusion:
             *(
                 explained := Explanations(kept, self._makers, self._coverer, self._is_well)
             ).findings(),
+            *explained.spoken(),
             *place_findings.left_out(
                 kept,
                 {name: (n[0], n[1], n[2]) for name, n in self._left_out.items()},

@@ -13,9 +13,10 @@ from remediation.readiness.call import Call
 from remediation.readiness.coverer import Coverer
 from remediation.readiness.finding import Finding, FindingClass, Severity
 from remediation.readiness.futures import Maker
-from remediation.readiness.observation import Mention, Owner, Pull, Scope
+from remediation.readiness.observation import By, Mention, Owner, Pull, Scope
 from remediation.readiness.reduction import Reduction
 from remediation.readiness.rows import Decision, rows
+from remediation.readiness.spoken import images_used, judge_spoken
 
 _Place = tuple[str, Owner]
 _MOST_LINKS = 5
@@ -49,6 +50,10 @@ class Explanations:
             for mention in kept.mentions
             if mention.controller
         }
+        makers = list(makers)
+        self._texts = [
+            text for maker in makers if kept.judged(maker.future.namespace) for text in maker.images
+        ]
         self._by_owner: dict[_Place, list[Maker]] = {}
         for maker in makers:
             # One that wants no pods says nothing of those to come, unless they would be well.
@@ -70,6 +75,18 @@ class Explanations:
                     self._kept.options.cluster, namespace, owner, [Decision(told, call)]
                 )
 
+    def spoken(self) -> Iterator[Finding]:
+        """Yield what pod specs in judged namespaces say of the registry besides their images."""
+        used = images_used(self._kept, self._texts)
+        target = str(self._kept.options.target)
+        for mention in dict.fromkeys(self._kept.mentions):
+            call = None
+            if mention.by is not By.FIELD and self._inside(mention):
+                call = judge_spoken(self._kept, mention, used)
+            if call:
+                cluster, place = self._kept.options.cluster, mention.namespace
+                yield from rows(cluster, place, mention.owner, [Decision(target, call)])
+
     def left_out(self) -> Mapping[str, int]:
         """Return how many objects are in doubt in each namespace that is not judged."""
         return Counter(
@@ -81,10 +98,12 @@ class Explanations:
     def _objects(self, *, judged: bool) -> Iterator[tuple[_Place, list[Mention]]]:
         objects: dict[_Place, list[Mention]] = {}
         for mention in self._kept.mentions:
-            inside = not mention.namespace or self._kept.scope(mention.namespace) is Scope.JUDGED
-            if inside is judged:
+            if mention.by is By.FIELD and self._inside(mention) is judged:
                 objects.setdefault((mention.namespace, mention.owner), []).append(mention)
         yield from objects.items()
+
+    def _inside(self, mention: Mention) -> bool:
+        return not mention.namespace or self._kept.scope(mention.namespace) is Scope.JUDGED
 
     def _calls(
         self, namespace: str, owner: Owner, mentions: Sequence[Mention]

@@ -283,12 +283,21 @@ class Pull:
     account: str = ""
 
 
+class By(StrEnum):
+    """How an object names the registry."""
+
+    FIELD = "field"  # of a custom resource
+    TEXT = "text"  # a variable, an argument or a command of a pod spec
+    VOLUME = "volume"  # a volume of a pod spec that a CSI driver fills
+
+
 @dataclass(frozen=True, slots=True)
 class Mention:
-    """An object that is no judged template and names the registry: in `field` (a path such as spec.image) is `text`.
+    """An object that names the registry elsewhere than in images that are judged: in `field`, a path, is `text`.
 
     `controller` controls it. `use` is the path of the pod spec that the field is in, else the field itself. `pulls` are
-    all that the object says about pulling. `more` tells that it names the registry in more fields than were looked at.
+    all that the object says about pulling. `more` tells that it names the registry in more fields than were looked at,
+    `from_pod` that a pod says so, and no template that was read.
     """
 
     namespace: str
@@ -301,6 +310,8 @@ class Mention:
     use: str = ""
     pulls: tuple[Pull, ...] = ()
     more: bool = False
+    by: By = By.FIELD
+    from_pod: bool = False
 
     @property
     def owner(self) -> Owner:

@@ -366,3 +366,118 @@ def test_without_the_right_to_ask_templates_of_other_images_count_too(
 
     assert found(check, "W_ADMISSION")["doubt"] is True
     assert check["verdict"] == "unknown"
+
+
+OPERAND = "registry.example.com/team/operand:2"
+
+
+def said(place: Place, **container: Any) -> Place:
+    """Make a Deployment of another registry whose container is told something."""
+    main = {"name": "main", "image": "elsewhere.example.com/operator:1"} | container
+    return place.workload(containers=[main])
+
+
+@pytest.mark.parametrize(
+    "container",
+    [
+        {"env": [{"name": "RELATED_IMAGE_OPERAND", "value": OPERAND}]},
+        {"args": ["--operand-image", OPERAND]},
+        {"command": ["operator", f"--image={OPERAND}"]},
+    ],
+    ids=["variable", "argument", "command"],
+)
+def test_an_image_that_an_operator_is_told_of_is_in_doubt_until_a_pod_has_it(
+    service: Service, space: Space, container: dict[str, Any]
+) -> None:
+    place = said(in_line(space), **container)
+
+    before = judged(service, namespaces=[place.name])
+    place.pod("docker", image=OPERAND)
+    after = judged(service, namespaces=[place.name])
+
+    row = found(before, "W_OTHER")
+    assert (row["kind"], row["doubt"]) == ("Deployment", True)
+    assert before["verdict"] == "unknown"
+    assert found(after, "W_OTHER")["severity"] == "info"
+    assert after["verdict"] == "safe"
+
+
+def test_an_address_of_the_registry_is_worth_a_look(service: Service, space: Space) -> None:
+    url = {"name": "REGISTRY_URL", "value": "https://registry.example.com"}
+    place = said(in_line(space), env=[url])
+
+    check = judged(service, namespaces=[place.name])
+
+    assert found(check, "W_OTHER")["severity"] == "warning"
+    # Nothing else uses the registry here, which is a question of its own.
+    assert all(row["class"] in ("W_OTHER", "C_UNUSED") for row in blocking_or_warned(check, place))
+
+
+def blocking_or_warned(check: dict[str, Any], place: Place) -> list[dict[str, Any]]:
+    """Return what is said of a namespace and is no good news."""
+    return [
+        row
+        for row in check["findings"]
+        if row["severity"] != "info"
+        and row["namespace"] == place.name
+        and row["class"] not in ("N_RACE", "SA_UNUSED_UNPATCHED")
+    ]
+
+
+def test_a_volume_that_a_driver_fills_with_an_image_is_in_doubt(
+    service: Service, space: Space
+) -> None:
+    csi = {"driver": "csi-image.warm-metal.tech", "volumeAttributes": {"image": IMAGE}}
+    place = in_line(space).workload(volumes=[{"name": "data", "csi": csi}])
+
+    check = judged(service, namespaces=[place.name])
+
+    row = found(check, "W_OTHER")
+    assert (row["doubt"], "CSI driver" in row["explanation"]) == (True, True)
+    assert check["verdict"] == "unknown"
+
+
+def test_a_persistent_volume_that_names_an_image_is_in_doubt(
+    service: Service, space: Space
+) -> None:
+    place = in_line(space).workload()
+    name = f"{place.name}-data"
+    csi = {
+        "driver": "csi-image.warm-metal.tech",
+        "volumeHandle": name,
+        "volumeAttributes": {"image": IMAGE},
+    }
+    spec = {
+        "capacity": {"storage": "1Gi"},
+        "accessModes": ["ReadOnlyMany"],
+        "claimRef": {"namespace": place.name, "name": "data"},
+        "csi": csi,
+    }
+    place.post("/api/v1/persistentvolumes", {"metadata": {"name": name}, "spec": spec})
+    try:
+        check = judged(service, namespaces=[place.name])
+        other = judged(service, namespaces=[in_line(space_of(space)).workload().name])
+    finally:
+        place.cluster.http.delete(f"/api/v1/persistentvolumes/{name}")
+
+    row = found(check, "W_OTHER")
+    assert (row["kind"], row["name"], row["doubt"]) == ("PersistentVolume", name, True)
+    assert check["verdict"] == "unknown"
+    assert other["verdict"] == "safe"
+
+
+def space_of(space: Space) -> Space:
+    """Return another prefix on the same clusters."""
+    return Space(space.clusters)
+
+
+def test_a_pod_template_object_is_in_doubt(service: Service, space: Space) -> None:
+    place = in_line(space).workload()
+    template = {"spec": {"containers": [{"name": "main", "image": IMAGE}]}}
+    path = f"/api/v1/namespaces/{place.name}/podtemplates"
+    place.post(path, {"metadata": {"name": "spare"}, "template": template})
+
+    check = judged(service, namespaces=[place.name])
+
+    row = found(check, "W_OTHER")
+    assert (row["kind"], row["name"], row["doubt"]) == ("PodTemplate", "spare", True)

@@ -13,6 +13,7 @@ from worker.faults import Call, Fault, Gone, Retry
 from worker.readiness.lists import Lists
 from worker.readiness.mentions import mentions
 
+OWN_KINDS = ("/api/v1/persistentvolumes", "/api/v1/podtemplates")
 HOST = "registry.example.com"
 IMAGE = f"{HOST}/team/app:1"
 GROUPS = {
@@ -37,7 +38,8 @@ class Answers(Lists):
         self._answers = answers
 
     async def read(self, path: str, call: Call, **params: str) -> bytes:
-        answer = self._answers.get(path, Gone(namespace=False))
+        there = {**dict.fromkeys(OWN_KINDS, listed()), **self._answers}
+        answer = there.get(path, Gone(namespace=False))
         if isinstance(answer, Exception):
             raise answer
         if path == "/apis":

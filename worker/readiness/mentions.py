@@ -47,6 +47,11 @@ _OWN_GROUPS = (
     "storagemigration.k8s.io",
 )
 _ALWAYS_THERE = ("apps", "batch")
+# Of the API server's own kinds these name images as well, and nothing else reads them.
+_BUILT_IN = (
+    ("/api/v1/persistentvolumes", "persistentvolumes", "PersistentVolume"),
+    ("/api/v1/podtemplates", "podtemplates", "PodTemplate"),
+)
 _MOST_KINDS = 300
 _MOST_TOLD = 10
 
@@ -92,7 +97,7 @@ async def mentions(lists: Lists, traces: Collection[str]) -> AsyncIterator[Menti
     """
     sought = Traces(traces)
     kinds = await _kinds(lists)
-    for path, name, kind in kinds[:_MOST_KINDS]:
+    for path, name, kind in (*_BUILT_IN, *kinds[:_MOST_KINDS]):
         try:
             async for page in lists.pages(path, msgspec.Raw, name=name):
                 for raw in page:
@@ -116,8 +121,12 @@ async def mentions(lists: Lists, traces: Collection[str]) -> AsyncIterator[Menti
 def mentions_in(raw: msgspec.Raw, kind: str, group: str, traces: Traces) -> Iterator[Mention]:
     """Yield where an object of a kind names a registry. Raises RecursionError."""
     meta = _META.decode(raw).metadata
-    about = About(meta.namespace, strange_group(group), kind, meta.name, meta.controller)
-    yield from mentions_of(about, msgspec.json.decode(raw), traces)
+    document = msgspec.json.decode(raw)
+    namespace = meta.namespace
+    if kind == "PersistentVolume":  # it belongs to no namespace; the claim that it is bound to does
+        namespace = ((document.get("spec") or {}).get("claimRef") or {}).get("namespace", "")
+    about = About(namespace, strange_group(group), kind, meta.name, meta.controller)
+    yield from mentions_of(about, document, traces)
 
 
 async def _kinds(lists: Lists) -> list[tuple[str, str, str]]:

@@ -18,6 +18,7 @@ from remediation.readiness.observation import (
     WORKLOAD_KINDS,
     DisruptionBudget,
     Namespace,
+    Owner,
     Scope,
 )
 from remediation.request import RemediationRequest
@@ -31,10 +32,11 @@ from worker.readiness.lists import Lists
 from worker.readiness.mentions import mentions
 from worker.readiness.policies import rewriters
 from worker.readiness.scalers import CustomScalers, read_autoscalers
+from worker.readiness.spoken import spoken, spoken_of_pod
 from worker.readiness.traces import Traces
 from worker.readiness.wire_objects import WireAccount, WireBudget, WireNode, WirePullSecret
 from worker.readiness.wire_pod import WirePod
-from worker.readiness.wire_workload import WireRevision, WireWorkload
+from worker.readiness.wire_workload import WireRevision, WireWorkload, pod_spec
 from worker.wire import WireNamespace, WireObject
 
 _PATHS = {
@@ -94,6 +96,7 @@ class Reading:
         self._unmatched: tuple[Unmatched, ...] = ()
         self._secret_name = secret_name
         self._traces = traces
+        self._marks = Traces(traces)
         self._admission = admission
         self._judged: set[str] = set()
         self._names: list[str] = []
@@ -234,6 +237,16 @@ class Reading:
 
     def _workload(self, kind: str, wire: WireWorkload) -> None:
         workload = wire.to_domain(kind)
+        controlled = workload.controller and workload.controller.kind in WORKLOAD_KINDS
+        if not (controlled or workload.finished) and self._marks.may_stand_in(
+            bytes(wire.spec.pods)
+        ):
+            spec = pod_spec(wire.spec.pods)
+            for mention in spoken(
+                workload.namespace, Owner(kind, workload.name), spec, self._marks
+            ):
+                for judge in self._judges:
+                    judge.add_mention(mention)
         for judge in self._judges:
             judge.add_workload(workload)
             if workload.deleting:
@@ -258,13 +271,17 @@ class Reading:
                     judge.add_mention(mention)
 
     async def _policies(self) -> None:
-        async for rewriter in rewriters(self._lists, Traces(self._traces)):
+        async for rewriter in rewriters(self._lists, self._marks):
             for judge in self._judges:
                 judge.add_rewriter(rewriter)
 
     async def _pods(self) -> None:
         self._found.pods_at = datetime.now(UTC)
         async for pods in self._lists.pages("/api/v1/pods", WirePod, fieldSelector=_ALIVE):
+            for wire in pods:
+                for mention in spoken_of_pod(wire, self._marks):
+                    for judge in self._judges:
+                        judge.add_mention(mention)
             for pod in map(WirePod.to_domain, pods):
                 for judge in self._judges:
                     judge.add_pod(pod)

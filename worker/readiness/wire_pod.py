@@ -41,14 +41,20 @@ class WireRestartRule(msgspec.Struct, gc=False):
         )
 
 
+_NOTHING = msgspec.Raw(b"null")
+
+
 class WireContainer(msgspec.Struct, gc=False):
-    """A container of any kind."""
+    """A container of any kind; what it runs and is told stays as it stands."""
 
     name: str = ""
     image: str = ""
     imagePullPolicy: str = ""
     restartPolicy: str = ""
     restartPolicyRules: list[WireRestartRule] | None = None
+    env: msgspec.Raw = _NOTHING
+    command: msgspec.Raw = _NOTHING
+    args: msgspec.Raw = _NOTHING
 
 
 class WireImageVolume(msgspec.Struct, gc=False):
@@ -59,9 +65,10 @@ class WireImageVolume(msgspec.Struct, gc=False):
 
 
 class WireVolume(msgspec.Struct, gc=False):
-    """A volume of a pod; all but image volumes are passed over."""
+    """A volume of a pod; all but image volumes, and those that a CSI driver fills, are passed over."""
 
     name: str = ""
+    csi: msgspec.Raw = _NOTHING
     image: WireImageVolume | None = None
 
 

@@ -197,5 +197,10 @@ def revision_of(meta: WireMeta) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
 
 
+def pod_spec(template: msgspec.Raw) -> WirePodSpec:
+    """Return the spec in a pod template."""
+    return _TEMPLATE.decode(template).spec
+
+
 _DATA = msgspec.json.Decoder(WireRevisionData)
 _TEMPLATE = msgspec.json.Decoder(WireTemplate)
