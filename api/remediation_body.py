@@ -20,6 +20,18 @@ _CAUTIONS = {
     CautionCode.DRIFT: "{by} writes its own value again and removes the Secret's name or login from {objects}",
     CautionCode.DRIFT_POSSIBLE: "{by} may write its own value again and remove the Secret's name or login from"
     " {objects}",
+    CautionCode.ACCOUNT_MISSING: "ServiceAccounts that the request means do not exist yet in {namespaces}: their first"
+    " pods get no pull Secret",
+    CautionCode.ENTRY_KEPT: "the entry stays in {objects} that another writer made or took over",
+    CautionCode.HELM_OWNED: "{objects} belong to Helm releases: an upgrade can refuse the Secret or write the chart's"
+    " content again, and an uninstall deletes it although ServiceAccounts name it",
+    CautionCode.LOGIN_LOST: "logins in {objects} are replaced and kept nowhere: an undo does not bring them back",
+    CautionCode.LOGIN_WITHOUT_EFFECT: "nodes take another login, or none, for images of a registry of the credential:"
+    " {objects}",
+    CautionCode.OPERATOR_DRIFT: "pods of {by} use ServiceAccounts that are about to change in {namespaces}: its"
+    " operator may take the new entry for drift and recreate the pods",
+    CautionCode.SECRET_IN_USE: "pods, templates or ServiceAccounts name {objects} that the undo deletes",
+    CautionCode.USE_UNKNOWN: "the worker may not list {by}, so what the writes do to them is not known in {namespaces}",
 }
 
 
@@ -243,5 +255,6 @@ def _cautions(remediation: Remediation) -> Iterable[dict[str, str]]:
             numbers[caution.code, caution.by] += caution.number
     for (code, by), number in sorted(numbers.items()):
         rows = "1 object" if number == 1 else f"{number} objects"
-        detail = _CAUTIONS[code].format(by=by, objects=rows)
+        spaces = "1 namespace" if number == 1 else f"{number} namespaces"
+        detail = _CAUTIONS[code].format(by=by, objects=rows, namespaces=spaces)
         yield {"code": code, "name": by, "detail": f"{detail} (see `warnings` of the rows)"}

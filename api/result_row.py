@@ -63,12 +63,12 @@ class RowAccountsSchema(Answer):
 
 
 class RowWarningSchema(Answer):
-    """Something that may happen to an object that was, or in a dry run would be, written."""
+    """Something to know about an object that was, or in a dry run would be, written or left."""
 
     code = one_of(
         CautionCode,
         "`drift`: the tool that manages the object writes its own value again, without the Secret's name or login. "
-        "`drift_possible`: it may do so.",
+        "`drift_possible`: it may do so. For the others see docs/errors.md.",
     )
     object = text("kind/namespace/name")
     detail = text()
@@ -81,7 +81,7 @@ class ResultRowSchema(Answer):
     cluster = text()
     namespace = text()
     outcome = one_of(Outcome)
-    reason = maybe_text("Why it was ignored or skipped.")
+    reason = maybe_text("Why it was ignored or skipped, or why something was left as it is.")
     secret = fields.Nested(SecretSchema, required=True)
     service_accounts = fields.Nested(RowAccountsSchema, required=True)
     changed_service_accounts = texts("Those that carry the Secret's name now and did not before.")

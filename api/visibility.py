@@ -86,6 +86,7 @@ class Sight:
             summary=self._summary(run, names),
             missing=run.missing and tuple(filter(matcher(names), run.missing)),
             registry_check=None,  # it may name images of any namespace
+            cautions=(),  # they count every namespace; the rows have those that are seen
         )
 
     def _summary(self, run: Run, names: tuple[str, ...]) -> Summary:

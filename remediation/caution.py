@@ -13,6 +13,18 @@ class CautionCode(StrEnum):
 
     DRIFT = "drift"  # `by` writes its own value again, and so takes our entry or login out
     DRIFT_POSSIBLE = "drift_possible"  # it may do so
+    ACCOUNT_MISSING = "service_account_missing"  # one that the request means does not exist yet
+    ENTRY_KEPT = "entry_kept"  # undo: another writer made the ServiceAccount or took its list over
+    HELM_OWNED = (
+        "helm_owned"  # the Secret belongs to a release, whose upgrade or uninstall concerns it
+    )
+    LOGIN_LOST = "login_lost"  # the write replaces a login that is kept nowhere
+    LOGIN_WITHOUT_EFFECT = "login_without_effect"  # the kubelet takes another one, or none
+    OPERATOR_DRIFT = "operator_drift"  # an operator may recreate pods for the new entry
+    SECRET_IN_USE = (
+        "secret_in_use"  # undo: what it deletes is named by pods, templates, ServiceAccounts
+    )
+    USE_UNKNOWN = "use_unknown"  # what uses the objects cannot be listed
 
 
 @dataclass(frozen=True, slots=True)

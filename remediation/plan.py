@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field, replace
 
+from remediation.absence import absent_accounts, tell_absent
+from remediation.caution import Caution
 from remediation.credential import Credential
 from remediation.deletion import left_alone, terminating
 from remediation.docker_config import (
@@ -21,6 +23,7 @@ from remediation.outcome import (
     Outcome,
     SecretAction,
 )
+from remediation.ownership import opponent
 from remediation.request import OnConflict, RemediationRequest
 from remediation.scope import EVERYTHING, Scope
 from remediation.selection import AccountSelection, NamespaceSelection
@@ -117,7 +120,8 @@ class NamespacePlan:
     otherwise `secret` is the write of the Secret and `accounts` are the ServiceAccounts to write. `in_line` are those
     that are as they should be. `before` is what an earlier attempt of the same run has done already, and `unchanged`
     does not count it; `earlier` is all that it was about to write, for its last write may still arrive. `reason` says
-    what is left as it is, and why. `version` is that of the Secret if this remediation wrote it last.
+    what is left as it is, and why; `cautions` warn of what the writes do besides. `version` is that of the Secret if
+    this remediation wrote it last.
     """
 
     namespace: str
@@ -131,6 +135,7 @@ class NamespacePlan:
     earlier: Intent = NOTHING
     reason: str | None = None
     version: tuple[str, str] | None = None
+    cautions: tuple[Caution, ...] = ()
 
     @property
     def secret_action(self) -> SecretAction:
@@ -174,19 +179,30 @@ def plan_namespace(task: Task, state: NamespaceState) -> NamespacePlan | None:
     in_line = frozenset(account.name for account in selected) - {each.name for each in attach}
     ignored = len(state.service_accounts) - len(selected)
     unchanged = len(in_line)
-    reason = left_alone(
+    going = left_alone(
         account for account in state.service_accounts if task.accounts.selects(name, account.name)
     )
+    there = {each.name for each in state.service_accounts}
+    absent = tell_absent(name, absent_accounts(task.request, task.accounts, name, there))
+    reason = "; ".join(told for told in (absent and absent.detail, going) if told) or None
+    cautions = (absent,) if absent else ()
 
     secret = plan_secret(task, name, state.secret)
     if isinstance(secret, Error):
         counts = AccountCounts(unchanged=unchanged, ignored=ignored, failed=len(attach))
-        failed = NamespaceResult(name, Outcome.FAILED, reason, accounts=counts, error=secret)
+        failed = NamespaceResult(
+            name, Outcome.FAILED, reason, accounts=counts, error=secret, cautions=cautions
+        )
         return NamespacePlan(name, failed, in_line=in_line)
     if secret is None and not attach:
         counts = AccountCounts(unchanged=unchanged, ignored=ignored)
         serves = NamespaceResult(
-            name, Outcome.UNCHANGED, reason, secret_action=SecretAction.UNCHANGED, accounts=counts
+            name,
+            Outcome.UNCHANGED,
+            reason,
+            secret_action=SecretAction.UNCHANGED,
+            accounts=counts,
+            cautions=cautions,
         )
         return NamespacePlan(name, serves, in_line=in_line, version=_own_version(task, state))
     return NamespacePlan(
@@ -199,6 +215,7 @@ def plan_namespace(task: Task, state: NamespaceState) -> NamespacePlan | None:
         ignored,
         reason=reason,
         version=_own_version(task, state),
+        cautions=cautions,
     )
 
 
@@ -250,6 +267,7 @@ def would_result(plan: NamespacePlan) -> NamespaceResult:
         secret_action=plan.secret_action,
         accounts=AccountCounts(len(plan.accounts), plan.unchanged, plan.ignored),
         changed_accounts=tuple(account.name for account in plan.accounts),
+        cautions=plan.cautions,
     )
 
 
@@ -279,6 +297,7 @@ def unfinished_result(
         doubtful=begun,
         account_marks=before.account_marks,
         secret_mark=before.secret_mark if touched else None,
+        cautions=plan.cautions,
     )
 
 
@@ -306,6 +325,14 @@ def plan_secret(task: Task, namespace: str, existing: Secret | None) -> SecretWr
         return None
     if existing.immutable:
         return _conflict(task, namespace, "it is immutable", "choose another secret_name")
+    replaces = task.request.on_conflict is OnConflict.REPLACE
+    if existing.ours and not replaces and (owner := opponent(existing, wanted.name)):
+        return _conflict(
+            task,
+            namespace,
+            f"field manager '{owner.manager}' owns what would change in it",
+            "use on_conflict 'replace', or another secret_name",
+        )
     if existing.ours:
         return SecretWrite(SecretAction.UPDATED, wanted.content, existing)
     match task.request.on_conflict:

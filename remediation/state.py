@@ -9,6 +9,7 @@ EXCLUDE_ANNOTATION = "remediator.dev/exclude"
 MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
 MANAGED_BY = "remediator"
 REMEDIATION_ANNOTATION = "remediator.dev/remediation"
+CREDENTIAL_ANNOTATION = "remediator.dev/credential"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,8 @@ class Secret:
 
     `remediation` is the id of the remediation that wrote it last, as its annotation says. `holders` are the field
     managers that own the content; `keeper` is what makes it, as in `SecretMark`. `deleting` tells that it has a
-    deletionTimestamp: it is gone as soon as its `finalizers` are, whatever is written to it until then.
+    deletionTimestamp: it is gone as soon as its `finalizers` are, whatever is written to it until then. `credential` is
+    the annotation that names the credential; the holders of both annotations own them.
     """
 
     uid: str
@@ -61,6 +63,9 @@ class Secret:
     keeper: str = ""
     deleting: bool = False
     finalizers: tuple[str, ...] = ()
+    credential: str = ""
+    remediation_holders: tuple[Holder, ...] = ()
+    credential_holders: tuple[Holder, ...] = ()
 
     @property
     def mark(self) -> SecretMark | None:

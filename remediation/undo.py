@@ -10,7 +10,9 @@ from remediation.plan import Intent, NamespacePlan, SecretWrite
 from remediation.request import RemediationRequest
 from remediation.scope import EVERYTHING, Scope
 from remediation.state import NamespaceState, Secret, ServiceAccount
+from remediation.takeover import Left, taken_over, tell_left, warn_left
 
+STILL_NAMED = "the Secret stays: ServiceAccounts still name it"
 _REWRITTEN = (SecretAction.UPDATED, SecretAction.MERGED, SecretAction.REPLACED)
 
 
@@ -32,6 +34,10 @@ class Done:
     def anything(self) -> bool:
         """Tell whether anything was written."""
         return bool(self.accounts) or self.wrote_secret
+
+    def mark_of(self, name: str) -> AccountMark | None:
+        """Return which object a ServiceAccount was, None if that was not recorded."""
+        return next((mark for mark in self.account_marks if mark.name == name), None)
 
     @property
     def wrote_secret(self) -> bool:
@@ -117,20 +123,29 @@ def plan_undo(state: NamespaceState, done: Done, secret_name: str) -> NamespaceP
     there = [
         each for each in state.service_accounts if each.name in done.accounts and not each.deleting
     ]
-    detach = tuple(account for account in there if secret_name in account.pull_secrets)
-    free = frozenset(account.name for account in there) - {each.name for each in detach}
-    ignored = len(state.service_accounts) - len(there)
+    named = [account for account in there if secret_name in account.pull_secrets]
+    wanted = [(account, without_name(account, secret_name, done)) for account in named]
+    left = [(account.name, names) for account, names in wanted if isinstance(names, Left)]
+    detach = tuple(account for account, names in wanted if not isinstance(names, Left))
+    free = frozenset(account.name for account in there) - {each.name for each in named}
+    ignored = len(state.service_accounts) - len(free) - len(detach)
     secret, kept = plan_removal(done, state.secret)
+    if secret and left:
+        secret, kept = None, STILL_NAMED
     going = left_alone(each for each in state.service_accounts if each.name in done.accounts)
-    reason = "; ".join(said for said in (kept, going) if said) or None
+    reason = "; ".join(said for said in (tell_left(left), kept, going) if said) or None
+    cautions = warn_left(name, left)
     if secret or detach:
-        return NamespacePlan(name, None, secret, detach, free, len(free), ignored, reason=reason)
+        return NamespacePlan(
+            name, None, secret, detach, free, len(free), ignored, reason=reason, cautions=cautions
+        )
     unchanged = NamespaceResult(
         name,
         Outcome.UNCHANGED,
         reason,
         secret_action=SecretAction.UNCHANGED,
         accounts=AccountCounts(unchanged=len(free), ignored=ignored),
+        cautions=cautions,
     )
     return NamespacePlan(name, unchanged, in_line=free)
 
@@ -151,12 +166,16 @@ def plan_removal(done: Done, secret: Secret | None) -> tuple[SecretWrite | None,
     return SecretWrite(SecretAction.DELETED, b"", secret), None
 
 
-def without_name(account: ServiceAccount, secret_name: str) -> tuple[str, ...] | None:
-    """Return the list without our entry, None if it is not there.
+def without_name(
+    account: ServiceAccount, secret_name: str, done: Done
+) -> tuple[str, ...] | Left | None:
+    """Return the list without our entry, None if it is not there, or why it stays.
 
     It was appended where there was none: of several the first is ours.
     """
     if secret_name not in account.pull_secrets or account.deleting:
         return None
+    if left := taken_over(account, done.mark_of(account.name)):
+        return left
     at = account.pull_secrets.index(secret_name)
     return account.pull_secrets[:at] + account.pull_secrets[at + 1 :]

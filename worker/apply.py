@@ -9,7 +9,7 @@ import time
 from remediation.outcome import NamespaceResult
 from remediation.plan import NamespacePlan, Task, needs_name
 from remediation.state import ServiceAccount
-from remediation.undo import UndoTask, without_name
+from remediation.undo import STILL_NAMED, UndoTask, without_name
 from worker import secrets
 from worker.faults import Gone
 from worker.service_accounts import Rewrite, rewrite
@@ -52,14 +52,13 @@ async def _take_back(
 ) -> tuple[Step, list[Step]]:
     """The name first: the Secret goes when none of these ServiceAccounts names it any more."""
     name = task.request.secret_name
-    accounts = await _rewrite_all(session, plan, lambda account: without_name(account, name))
+    done = task.done[plan.namespace]
+    accounts = await _rewrite_all(session, plan, lambda account: without_name(account, name, done))
     if plan.secret is None:
         return Step(), accounts
-    if any(step.error or step.stopped for step in accounts):
+    if any(step.error or step.stopped or step.left for step in accounts):
         stopped = any(step.stopped for step in accounts)
-        return Step(
-            reason="the Secret stays: ServiceAccounts still name it", stopped=stopped
-        ), accounts
+        return Step(reason=STILL_NAMED, stopped=stopped), accounts
     step = await secrets.take_away(session, plan.namespace, name, plan.secret, plan.earlier)
     return step, accounts
 

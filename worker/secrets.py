@@ -10,7 +10,13 @@ from remediation.docker_config import SECRET_KEY, SECRET_TYPE
 from remediation.outcome import Error, ErrorCode, SecretAction
 from remediation.plan import Intent, SecretWrite, Task, plan_secret
 from remediation.request import OnConflict
-from remediation.state import MANAGED_BY, MANAGED_BY_LABEL, REMEDIATION_ANNOTATION, Secret
+from remediation.state import (
+    CREDENTIAL_ANNOTATION,
+    MANAGED_BY,
+    MANAGED_BY_LABEL,
+    REMEDIATION_ANNOTATION,
+    Secret,
+)
 from worker.faults import Call, Fault, Gone, Retry
 from worker.observe import read_secret
 from worker.pace import Stopped
@@ -18,7 +24,6 @@ from worker.session import APPLY_PATCH, MERGE_PATCH, Session
 from worker.step import FIELD_MANAGER, MUST_READ, Step, guard
 from worker.wire import deletion_of, version_of
 
-CREDENTIAL_ANNOTATION = "remediator.dev/credential"
 _WRITTEN = (
     SecretAction.CREATED,
     SecretAction.UPDATED,

@@ -9,6 +9,7 @@ import orjson
 from remediation.footprint import AccountMark
 from remediation.outcome import Error, ErrorCode
 from remediation.state import ServiceAccount
+from remediation.takeover import Left
 from worker.faults import Call, Fault, Gone, Retry
 from worker.observe import read_account
 from worker.pace import Stopped
@@ -16,8 +17,8 @@ from worker.session import MERGE_PATCH, Session
 from worker.step import FIELD_MANAGER, MUST_READ, Step, guard
 from worker.wire import references
 
-Rewrite = Callable[[ServiceAccount], tuple[str, ...] | None]
-"""What the names of a ServiceAccount are to be; None where they are right."""
+Rewrite = Callable[[ServiceAccount], tuple[str, ...] | Left | None]
+"""What the names of a ServiceAccount are to be; None where they are right, Left where they are another writer's."""
 
 _NAMESPACE_GONE = Error(ErrorCode.NAMESPACE_TERMINATING, "the namespace is gone")
 
@@ -38,7 +39,7 @@ async def rewrite(
     """
     attempt = 0
     found = earlier
-    while (names := wanted(account)) is not None:
+    while isinstance(names := wanted(account), tuple):
         attempt += 1
         found = account.mark
         try:
@@ -72,10 +73,12 @@ async def rewrite(
                     account.deleting
                 ):  # as when it is gone: what it lists makes no difference any more
                     return Step(account.name, changed=None, attempts=attempt)
-            if stopped and wanted(account) is not None:
+            if stopped and isinstance(wanted(account), tuple):
                 return Step(account.name, attempts=attempt, stopped=True, doubtful=doubtful)
         else:
             return Step(account.name, changed=True, attempts=attempt, account=found)
+    if isinstance(names, Left):
+        return Step(account.name, attempts=attempt, left=names)
     # It is as it should be: by our own write whose answer was lost, or by somebody else's.
     return Step(account.name, changed=doubtful, attempts=attempt, account=found)
 

@@ -14,6 +14,7 @@ from remediation.outcome import (
     SecretAction,
 )
 from remediation.plan import NamespacePlan
+from remediation.takeover import Left, tell_left
 from worker.faults import Fault, Retry
 
 FIELD_MANAGER = OUR_MANAGER
@@ -25,8 +26,8 @@ class Step:
     """What came of one object: `changed` None where the object is gone; `stopped` before it was done.
 
     `doubtful` tells, where it failed or was stopped, that a write was sent whose outcome is not known. `version` is
-    that of a Secret that was created; `reason` says why one was left as it is. `account` and `secret` are what stood
-    there before the write.
+    that of a Secret that was created; `reason` says why one was left as it is, `left` why our entry stays. `account`
+    and `secret` are what stood there before the write.
     """
 
     name: str = ""
@@ -40,6 +41,7 @@ class Step:
     reason: str | None = None
     account: AccountMark | None = None
     secret: SecretMark | None = None
+    left: Left | None = None
 
 
 def result_of(
@@ -66,13 +68,15 @@ def result_of(
         failed=len(plan.accounts) - len(accounts) + failed if secret.error else failed,
     )
     unwritten = secret.error or (secret.stopped and action is SecretAction.UNCHANGED)
+    left = tell_left((step.name, step.left) for step in accounts if step.left)
+    reason = "; ".join(part for part in (plan.reason, left, secret.reason) if part) or None
     created = action is SecretAction.CREATED
     in_doubt = tuple(step.name for step in accounts if step.doubtful)
     doubtful = bool(in_doubt) or secret.doubtful
     return NamespaceResult(
         plan.namespace,
         _outcome(bool(errors), bool(stopped or secret.stopped), touched),
-        secret.reason or plan.reason,
+        reason,
         secret_action=SecretAction.NONE if unwritten else action,
         accounts=counts,
         changed_accounts=done,
@@ -85,6 +89,7 @@ def result_of(
         account_marks=before.account_marks
         + tuple(step.account for step in accounts if step.account and step.name in changed),
         secret_mark=None if unwritten else secret.secret or before.secret_mark,
+        cautions=plan.cautions,
     )
 
 

@@ -12,6 +12,7 @@ from remediation.footprint import Holder
 from remediation.go_values import is_true
 from remediation.keeper import Reference, keeper_of
 from remediation.state import (
+    CREDENTIAL_ANNOTATION,
     EXCLUDE_ANNOTATION,
     MANAGED_BY,
     MANAGED_BY_LABEL,
@@ -20,6 +21,8 @@ from remediation.state import (
     Secret,
     ServiceAccount,
 )
+
+_ANNOTATION = ("f:metadata", "f:annotations")
 
 
 class WireManager(msgspec.Struct, gc=False):
@@ -158,6 +161,9 @@ class WireSecret(msgspec.Struct, gc=False):
             keeper=keeper_of(meta.labels or {}, meta.annotations or {}, _owners(meta)),
             deleting=bool(meta.deletionTimestamp),
             finalizers=tuple(meta.finalizers or ()),
+            credential=(meta.annotations or {}).get(CREDENTIAL_ANNOTATION, ""),
+            remediation_holders=meta.holders(*_ANNOTATION, f"f:{REMEDIATION_ANNOTATION}"),
+            credential_holders=meta.holders(*_ANNOTATION, f"f:{CREDENTIAL_ANNOTATION}"),
         )
 
 

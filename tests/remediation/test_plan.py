@@ -118,6 +118,7 @@ def row_after(plan: NamespacePlan) -> NamespaceResult:
         secret_action=plan.secret_action,
         accounts=AccountCounts(len(changed), plan.unchanged, plan.ignored),
         changed_accounts=changed,
+        cautions=plan.cautions,
     )
 
 

@@ -98,8 +98,8 @@ def test_adding_and_taking_back_leaves_the_list_as_it_was(names):
         return  # then nothing is added
     added = an_account("default", *names, "docker", "later")
 
-    assert without_name(account, "docker") is None
-    assert without_name(added, "docker") == (*names, "later")
+    assert without_name(account, "docker", Done()) is None
+    assert without_name(added, "docker", Done()) == (*names, "later")
 
 
 def test_a_resumed_undo_keeps_what_was_taken_back_before_it():

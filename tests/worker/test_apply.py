@@ -377,6 +377,28 @@ def test_an_undo_writes_the_lists_first_and_then_deletes_exactly_the_version_it_
     assert row.changed_accounts == ("default",)
 
 
+def test_an_entry_that_another_writer_takes_over_at_the_last_moment_stays_with_its_secret():
+    session, (task, plan) = FakeSession(), an_undo(a_secret(ours=True))
+    session.script[account("default")] = [CONFLICT]
+    owned = {"manager": "flux", "operation": "Apply", "fieldsV1": {"f:imagePullSecrets": {}}}
+    session.objects[account("default")] = {
+        "metadata": {
+            "name": "default",
+            "uid": "uid-default",
+            "resourceVersion": "4",
+            "managedFields": [owned],
+        },
+        "imagePullSecrets": [{"name": "docker"}],
+    }
+
+    row = applied(session, task, plan)
+
+    assert (row.outcome, row.changed_accounts) == (Outcome.UNCHANGED, ())
+    assert "'flux' owns the list" in (row.reason or "")
+    assert "the Secret stays" in (row.reason or "")
+    assert [path for path, _, _ in session.written] == [account("default")]
+
+
 def test_the_secret_stays_as_long_as_an_account_could_not_be_written():
     session, (task, plan) = FakeSession(), an_undo(a_secret(ours=True), ("a", "b"))
     forbidden = Fault(Error(ErrorCode.ADMISSION_DENIED, "no"), Retry.NO)

@@ -1,0 +1,199 @@
+"""What plan, run and undo say of their own writes, on real API servers: nothing better than what happens."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+
+from tests.e2e.fleet import PASSWORD, Space, docker_config
+from tests.e2e.service import Service
+from tests.e2e.test_retry_and_undo import follow_up
+
+APPLY = {"Content-Type": "application/apply-patch+yaml"}
+MERGE = {"Content-Type": "application/merge-patch+json"}
+FLUX = "kustomize-controller"
+
+
+def patch(space: Space, path: str, body: dict[str, Any], manager: str = "kubectl-edit") -> None:
+    """Change an object as `kubectl edit` does."""
+    answer = space.clusters[0].http.patch(
+        f"/api/v1/{path}", content=json.dumps(body), headers=MERGE, params={"fieldManager": manager}
+    )
+    answer.raise_for_status()
+
+
+def apply(space: Space, path: str, body: dict[str, Any], manager: str = FLUX) -> None:
+    """Server-side apply an object, taking fields over as GitOps tools do."""
+    kind = {"serviceaccounts": "ServiceAccount", "secrets": "Secret"}[path.split("/")[2]]
+    whole = {"apiVersion": "v1", "kind": kind, "metadata": {"name": path.split("/")[3]}} | body
+    answer = space.clusters[0].http.patch(
+        f"/api/v1/{path}",
+        content=json.dumps(whole),
+        headers=APPLY,
+        params={"fieldManager": manager, "force": "true"},
+    )
+    answer.raise_for_status()
+
+
+def listed(*names: str) -> dict[str, Any]:
+    return {"imagePullSecrets": [{"name": name} for name in names]}
+
+
+def encoded(content: Any) -> dict[str, str]:
+    return {".dockerconfigjson": base64.b64encode(json.dumps(content).encode()).decode()}
+
+
+def created_again(space: Space, namespace: str) -> None:
+    path = f"/api/v1/namespaces/{namespace}/serviceaccounts"
+    space.clusters[0].http.delete(f"{path}/app").raise_for_status()
+    space.account(namespace, "app", "docker")
+
+
+def applied_by_flux(space: Space, namespace: str) -> None:
+    apply(space, f"namespaces/{namespace}/serviceaccounts/app", listed("docker", "team"))
+
+
+def applied_alike(space: Space, namespace: str) -> None:
+    apply(space, f"namespaces/{namespace}/serviceaccounts/app", listed("docker"))
+
+
+def edited(space: Space, namespace: str) -> None:
+    patch(space, f"namespaces/{namespace}/serviceaccounts/app", listed("docker", "team"))
+
+
+@pytest.mark.parametrize(
+    ("takes_over", "reason"),
+    [
+        (created_again, "created again"),
+        (applied_by_flux, FLUX),
+        (applied_alike, FLUX),
+        (edited, "kubectl-edit"),
+    ],
+)
+def test_an_undo_leaves_what_another_writer_made_or_took_over(
+    service: Service, space: Space, takes_over: Any, reason: str
+):
+    name = space.namespace("n")
+    # The API server keeps managedFields of an object that was made with any field but its name.
+    space.clusters[0].apply(
+        {
+            "kind": "ServiceAccount",
+            "metadata": {"name": "app", "namespace": name, "labels": {"app": "web"}},
+        }
+    )
+    done = service.remediate(clusters=["alpha"], namespaces=[name])
+    takes_over(space, name)
+    before = space.pull_secrets(name, "app")
+
+    dry = follow_up(service, done.body["id"], "undo", dry_run=True)
+    undone = follow_up(service, done.body["id"], "undo")
+
+    assert space.pull_secrets(name, "app") == before
+    assert space.pull_secrets(name, "default") == []
+    assert space.exists(f"namespaces/{name}/secrets/docker")
+    for outcome in (dry, undone):
+        row = outcome.row(name)
+        assert reason in row["reason"]
+        assert "the Secret stays: ServiceAccounts still name it" in row["reason"]
+        assert row["changed_service_accounts"] == ["default"]
+        assert row["warnings"][0]["code"] == "entry_kept"
+        assert [each["code"] for each in outcome.body["warnings"]] == ["entry_kept"]
+
+
+def test_a_secret_that_another_manager_took_over_outlives_the_undo(service: Service, space: Space):
+    name = space.namespace("n")
+    done = service.remediate(clusters=["alpha"], namespaces=[name])
+    apply(
+        space,
+        f"namespaces/{name}/secrets/docker",
+        {"type": "kubernetes.io/dockerconfigjson", "data": encoded(docker_config())},
+        "external-secrets",
+    )
+
+    dry = follow_up(service, done.body["id"], "undo", dry_run=True)
+    undone = follow_up(service, done.body["id"], "undo")
+
+    assert space.exists(f"namespaces/{name}/secrets/docker")
+    assert dry.row(name)["reason"] == undone.row(name)["reason"]
+    assert "the Secret stays" in undone.row(name)["reason"]
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_namespace_without_its_default_service_account_says_so(
+    service: Service, space: Space, dry_run: bool
+):
+    name = space.namespace("n", ())
+    whole = space.namespace("whole")
+
+    done = service.remediate(clusters=["alpha"], namespaces=[name, whole], dry_run=dry_run)
+
+    assert "ServiceAccount default does not exist yet" in done.row(name)["reason"]
+    assert done.row(name)["warnings"][0]["code"] == "service_account_missing"
+    assert done.row(whole)["warnings"] == []
+    (warning,) = done.body["warnings"]
+    assert warning["code"] == "service_account_missing"
+    assert "do not exist yet in 1 namespace:" in warning["detail"]
+
+
+OLD = docker_config(password="an-older-one")
+
+
+def outdate(space: Space, namespace: str, manager: str = "remediator") -> None:
+    """Write another password, by us or by another tool that applies."""
+    labels = {"app.kubernetes.io/managed-by": "remediator"}
+    body = {
+        "metadata": {"name": "docker", "labels": labels},
+        "type": "kubernetes.io/dockerconfigjson",
+        "data": encoded(OLD),
+    }
+    apply(space, f"namespaces/{namespace}/secrets/docker", body, manager)
+
+
+def by_edit(space: Space, namespace: str) -> None:
+    patch(space, f"namespaces/{namespace}/secrets/docker", {"data": encoded(OLD)})
+
+
+def by_apply(space: Space, namespace: str) -> None:
+    outdate(space, namespace, "external-secrets")
+
+
+def by_annotation(space: Space, namespace: str) -> None:
+    path = f"namespaces/{namespace}/secrets/docker"
+    patch(space, path, {"metadata": {"annotations": {"remediator.dev/credential": "x"}}})
+    outdate(space, namespace)
+
+
+@pytest.mark.parametrize("writes", [by_edit, by_apply, by_annotation])
+def test_a_dry_run_foretells_what_field_ownership_will_refuse(
+    service: Service, space: Space, writes: Any
+):
+    name = space.namespace("n")
+    service.remediate(clusters=["alpha"], namespaces=[name])
+    writes(space, name)
+
+    dry = service.remediate(clusters=["alpha"], namespaces=[name], dry_run=True)
+    real = service.remediate(clusters=["alpha"], namespaces=[name])
+
+    for outcome in (real, dry):
+        assert outcome.row(name)["outcome"] == "failed", outcome.row(name)
+        assert outcome.row(name)["error"]["code"] == "secret_conflict"
+    wanted = {"clusters": ["alpha"], "namespaces": [name], "on_conflict": "replace"}
+    assert service.remediate(**wanted, dry_run=True).row(name)["outcome"] == "would_change"
+    assert service.remediate(**wanted).row(name)["outcome"] == "changed"
+    assert PASSWORD in json.dumps(space.content(name))
+
+
+def test_an_outdated_secret_of_ours_that_is_ours_alone_is_updated(service: Service, space: Space):
+    name = space.namespace("n")
+    service.remediate(clusters=["alpha"], namespaces=[name])
+    outdate(space, name)
+    path = f"namespaces/{name}/secrets/docker"
+    patch(space, path, {"metadata": {"labels": {"team": "web"}}})  # a field that we do not write
+
+    dry = service.remediate(clusters=["alpha"], namespaces=[name], dry_run=True)
+    real = service.remediate(clusters=["alpha"], namespaces=[name])
+
+    assert (dry.row(name)["outcome"], real.row(name)["outcome"]) == ("would_change", "changed")
