@@ -12,7 +12,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from remediation.registry_key import effective_key
+from remediation.registry_key import (
+    DOCKER_HUB_HOST,
+    DOCKER_HUB_KEY,
+    effective_key,
+    matches,
+)
 
 SECRET_TYPE = "kubernetes.io/dockerconfigjson"
 SECRET_KEY = ".dockerconfigjson"
@@ -24,6 +29,13 @@ _BASE64 = re.compile(
 # No login is nested like that. Without a bound one Secret could exhaust the stack of whoever reads it.
 _MAX_DEPTH = 64
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_HUB_KEYS = (DOCKER_HUB_HOST, DOCKER_HUB_KEY)
+_HUB_SPELLINGS = (
+    "docker.io",
+    "https://docker.io",
+    "https://docker.io/v1/",
+    "https://docker.io/v2/",
+)
 _WHITESPACE = b" \t\r\n"
 
 
@@ -81,21 +93,45 @@ def kubelet_logins(content: bytes, *, legacy: bool = False) -> tuple[tuple[str, 
 
 def holds(existing: DockerConfig, wanted: DockerConfig) -> bool:
     """Tell whether a pull with `existing` gets the logins of `wanted` and no others for the same registry keys."""
-    present = existing.by_repository()
+    present, ours = existing.by_repository(), wanted.by_repository()
+    hub = _hub_logins(ours)
+    if hub and set(hub) != set(_hub_logins(present)):
+        return False
     return all(
-        present.get(key) and set(present[key]) == set(logins)
-        for key, logins in wanted.by_repository().items()
+        (hub and key in _HUB_KEYS) or (present.get(key) and set(present[key]) == set(logins))
+        for key, logins in ours.items()
     )
 
 
 def merge(existing: DockerConfig, wanted: DockerConfig) -> bytes:
-    """Return `existing` with the registry keys of `wanted` replaced and everything else as it was."""
-    ours = set(wanted.by_repository())
+    """Return `existing` with the registry keys of `wanted` replaced and everything else as it was.
+
+    Both keys of Docker Hub are one registry. The kubelet looks at `index.docker.io` only where no other key matches, so
+    that the login is written under `docker.io` too where their keys for parts of Docker Hub, or globs, stay.
+    """
+    own = wanted.by_repository()
+    hub = _hub_logins(own)
+    replaced = {*own, *(_HUB_KEYS if hub else ())}
     theirs = {
-        key: entry for key, entry in _auths(existing.document) if effective_key(key) not in ours
+        key: entry for key, entry in _auths(existing.document) if effective_key(key) not in replaced
     }
+    logins = dict(wanted.logins)
+    if hub and DOCKER_HUB_HOST not in own and any(map(_before_hub, theirs)):
+        logins |= dict(zip(_HUB_SPELLINGS, hub, strict=False))
     document = {k: v for k, v in existing.document.items() if k.lower() != "auths"}
-    return _encode(document | {"auths": theirs | _entries(dict(wanted.logins))})
+    return _encode(document | {"auths": theirs | _entries(logins)})
+
+
+def _hub_logins(logins: Mapping[str, list[Login]]) -> list[Login]:
+    """Return the logins that images of Docker Hub get whatever their path is; none where other keys come first."""
+    if DOCKER_HUB_HOST in logins:
+        return logins[DOCKER_HUB_HOST]
+    return [] if any(map(_before_hub, logins)) else logins.get(DOCKER_HUB_KEY, [])
+
+
+def _before_hub(key: str) -> bool:
+    """Tell whether a key matches images of Docker Hub, so that `index.docker.io` is not looked at for them."""
+    return matches((effective_key(key) or "").partition("/")[0], DOCKER_HUB_HOST)
 
 
 def written(logins: Mapping[str, Login]) -> bytes:

@@ -1,5 +1,6 @@
 """The writes that would bring a namespace in line."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from remediation.absence import absent_accounts, tell_absent
@@ -27,6 +28,7 @@ from remediation.ownership import opponent
 from remediation.request import OnConflict, RemediationRequest
 from remediation.scope import EVERYTHING, Scope
 from remediation.selection import AccountSelection, NamespaceSelection
+from remediation.side_effects import warn_of_dead_keys, warn_of_secret
 from remediation.state import NamespaceState, Secret, ServiceAccount
 
 
@@ -185,7 +187,7 @@ def plan_namespace(task: Task, state: NamespaceState) -> NamespacePlan | None:
     there = {each.name for each in state.service_accounts}
     absent = tell_absent(name, absent_accounts(task.request, task.accounts, name, there))
     reason = "; ".join(told for told in (absent and absent.detail, going) if told) or None
-    cautions = (absent,) if absent else ()
+    cautions: tuple[Caution, ...] = (absent,) if absent else ()
 
     secret = plan_secret(task, name, state.secret)
     if isinstance(secret, Error):
@@ -205,6 +207,7 @@ def plan_namespace(task: Task, state: NamespaceState) -> NamespacePlan | None:
             cautions=cautions,
         )
         return NamespacePlan(name, serves, in_line=in_line, version=_own_version(task, state))
+    cautions += tuple(_side_effects(task, name, state.secret, secret))
     return NamespacePlan(
         name,
         None,
@@ -217,6 +220,16 @@ def plan_namespace(task: Task, state: NamespaceState) -> NamespacePlan | None:
         version=_own_version(task, state),
         cautions=cautions,
     )
+
+
+def _side_effects(
+    task: Task, namespace: str, existing: Secret | None, write: SecretWrite | None
+) -> Iterator[Caution]:
+    object_ = _secret_object(task, namespace)
+    yield from warn_of_dead_keys(object_, task.credential.config)
+    if existing:
+        action = write.action if write else SecretAction.UNCHANGED
+        yield from warn_of_secret(object_, existing, action, write.content if write else b"")
 
 
 def needs_name(account: ServiceAccount, secret_name: str) -> bool:

@@ -41,6 +41,16 @@ def split_dialled(registry: str) -> tuple[str, int]:
     return (host, int(port)) if colon and not registry.endswith("]") else (registry, HTTPS_PORT)
 
 
+def spellings(repository: str) -> tuple[str, ...]:
+    """Return a repository (`host[:port]/path`) as it is, and with its registry spelled as others may spell it."""
+    host, slash, path = repository.partition("/")
+    plain = dialled(host)
+    hosts = [host, plain]
+    if split_dialled(plain)[1] == HTTPS_PORT:
+        hosts.append(f"{plain}:{HTTPS_PORT}")
+    return tuple(f"{each}{slash}{path}" for each in dict.fromkeys(hosts))
+
+
 def _host(text: str) -> str:
     if text.startswith("["):
         with suppress(ValueError):

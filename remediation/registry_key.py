@@ -24,6 +24,7 @@ _CLASS = re.compile(r"\[((?:[^\]-](?:-[^\]-])?)+)\]")
 _RANGE = re.compile(r"([^\]-])(?:-([^\]-]))?")
 _LONE_SURROGATE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 DOCKER_HUB_KEY = "index.docker.io"
+DOCKER_HUB_HOST = "docker.io"
 
 
 class _Unreadable(ValueError):

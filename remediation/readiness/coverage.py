@@ -9,6 +9,7 @@ from remediation.readiness.finding import Coverage
 from remediation.readiness.keyring import KeyedLogins, Match, SecretState, lookup
 from remediation.readiness.proof import Level, RegistryProof, level_of, refused
 from remediation.registry.verdict import Verdict as RegistryVerdict
+from remediation.registry_host import spellings
 from remediation.registry_key import effective_key
 
 COVERING = (Coverage.COVERED, Coverage.SHADOWED)
@@ -30,13 +31,19 @@ class Wanted:
     def logins(self, repository: str) -> tuple[Login, ...] | None:
         """Return the logins that it holds for a repository, the one that is tried first before the others.
 
+        Which login is right follows from the registry that is dialled: `host` and `host:443` are one. Whether a key of
+        a Secret matches an image is another question, and one of texts.
+
         None if nobody said which are right.
         """
         if self.config is None:
             return None
         keyed = ((effective_key(key), login) for key, login in self.config.logins)
         kept = KeyedLogins(SecretState.READ, tuple((key, login) for key, login in keyed if key))
-        return tuple(dict.fromkeys(match.login for match in lookup([kept], repository)))
+        for spelling in spellings(repository):
+            if matches := lookup([kept], spelling):
+                return tuple(dict.fromkeys(match.login for match in matches))
+        return ()
 
 
 @dataclass(frozen=True, slots=True)

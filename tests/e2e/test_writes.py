@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import base64
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.e2e.fleet import PASSWORD, Space, docker_config
-from tests.e2e.service import Service
+from tests.e2e.conftest import write_login
+from tests.e2e.fleet import PASSWORD, REGISTRY, Space, docker_config
+from tests.e2e.readiness import Place, judged
+from tests.e2e.service import Outcome, Service
 from tests.e2e.test_retry_and_undo import follow_up
 
 APPLY = {"Content-Type": "application/apply-patch+yaml"}
@@ -141,13 +144,13 @@ def test_a_namespace_without_its_default_service_account_says_so(
 OLD = docker_config(password="an-older-one")
 
 
-def outdate(space: Space, namespace: str, manager: str = "remediator") -> None:
+def outdate(space: Space, namespace: str, manager: str = "remediator", content: Any = OLD) -> None:
     """Write another password, by us or by another tool that applies."""
     labels = {"app.kubernetes.io/managed-by": "remediator"}
     body = {
         "metadata": {"name": "docker", "labels": labels},
         "type": "kubernetes.io/dockerconfigjson",
-        "data": encoded(OLD),
+        "data": encoded(content),
     }
     apply(space, f"namespaces/{namespace}/secrets/docker", body, manager)
 
@@ -197,3 +200,103 @@ def test_an_outdated_secret_of_ours_that_is_ours_alone_is_updated(service: Servi
     real = service.remediate(clusters=["alpha"], namespaces=[name])
 
     assert (dry.row(name)["outcome"], real.row(name)["outcome"]) == ("would_change", "changed")
+
+
+HELM = {
+    "labels": {"app.kubernetes.io/managed-by": "Helm"},
+    "annotations": {"meta.helm.sh/release-name": "shop", "meta.helm.sh/release-namespace": "x"},
+}
+TEAM = docker_config(username="team", password="narrower")
+
+
+def codes(outcome: Outcome, namespace: str) -> list[str]:
+    return [each["code"] for each in outcome.row(namespace)["warnings"]]
+
+
+@pytest.mark.parametrize("on_conflict", ["merge", "replace"])
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_secret_of_a_helm_release_and_its_lost_login_are_named(
+    service: Service, space: Space, on_conflict: str, dry_run: bool
+):
+    name = space.namespace("n")
+    space.secret(name, TEAM, metadata={"name": "docker", **HELM})
+
+    done = service.remediate(
+        clusters=["alpha"], namespaces=[name], on_conflict=on_conflict, dry_run=dry_run
+    )
+
+    own = [code for code in codes(done, name) if code in ("helm_owned", "login_lost")]
+    assert own == ["helm_owned", "login_lost"]
+    lost = done.row(name)["warnings"][codes(done, name).index("login_lost")]
+    assert REGISTRY in lost["detail"]
+    assert "narrower" not in json.dumps(done.rows)
+    summed = {each["code"] for each in done.body["warnings"]}
+    assert {"helm_owned", "login_lost"} <= summed
+
+
+def test_an_update_names_the_login_for_another_registry_that_it_loses(
+    service: Service, space: Space
+):
+    name = space.namespace("n")
+    service.remediate(clusters=["alpha"], namespaces=[name])
+    both = {"auths": TEAM["auths"] | docker_config("quay.io")["auths"]}
+    outdate(space, name, content=both)
+
+    done = service.remediate(clusters=["alpha"], namespaces=[name], dry_run=True)
+
+    assert codes(done, name) == ["login_lost"]
+    assert "quay.io" in done.row(name)["warnings"][0]["detail"]
+
+
+def test_a_merged_login_of_docker_hub_replaces_the_other_spelling(
+    service: Service, space: Space, credentials: Path
+):
+    write_login(credentials / "hub", "index.docker.io", "robot", "hub-password")
+    service.wait_for_credential("hub")
+    name = space.namespace("n")
+    space.secret(name, {"auths": {"docker.io": TEAM["auths"][REGISTRY], "*.io": {"auth": "eDp5"}}})
+
+    done = service.remediate(
+        clusters=["alpha"], namespaces=[name], credential="hub", on_conflict="merge"
+    )
+    again = service.remediate(
+        clusters=["alpha"], namespaces=[name], credential="hub", on_conflict="merge"
+    )
+
+    assert done.row(name)["secret"]["action"] == "merged"
+    assert again.row(name)["secret"]["action"] == "unchanged"
+    content = space.content(name)["auths"]
+    assert content["docker.io"]["username"] == "robot"  # it comes before the glob
+    assert "*.io" in content
+
+
+def test_a_login_that_no_pod_uses_is_named(service: Service, space: Space, credentials: Path):
+    write_login(credentials / "endpoint", "registry-1.docker.io", "robot", "hub-password")
+    service.wait_for_credential("endpoint")
+    name = space.namespace("n")
+
+    done = service.remediate(clusters=["alpha"], namespaces=[name], credential="endpoint")
+
+    assert codes(done, name) == ["login_without_effect"]
+    assert "registry-1.docker.io" in done.row(name)["warnings"][0]["detail"]
+
+
+@pytest.mark.parametrize(
+    ("key", "image", "verdict"),
+    [
+        (f"{REGISTRY}:443", f"{REGISTRY}:443/team/app:1", "safe"),
+        (REGISTRY, f"{REGISTRY}/team/app:1", "safe"),
+        # The kubelet compares texts: a key with the port matches no image without, and the other way round.
+        (f"{REGISTRY}:443", f"{REGISTRY}/team/app:1", "not_safe"),
+        (REGISTRY, f"{REGISTRY}:443/team/app:1", "not_safe"),
+    ],
+)
+def test_one_registry_with_and_without_its_port_is_judged_by_the_kubelets_rule(
+    service: Service, space: Space, key: str, image: str, verdict: str
+):
+    place = Place(space, ("docker",)).secret(docker_config(key)).workload(image=image)
+    service.remediate(clusters=["alpha"], namespaces=[space.namespace("elsewhere")])
+
+    check = judged(service, namespaces=[place.name])
+
+    assert check["verdict"] == verdict, check["findings"]

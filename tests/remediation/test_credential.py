@@ -13,7 +13,15 @@ from remediation.credential import (
     credential_from_docker_config,
     credential_from_login,
 )
-from remediation.docker_config import InvalidCredential, Login, holds, merge, parse_docker_config
+from remediation.docker_config import (
+    SECRET_TYPE,
+    InvalidCredential,
+    Login,
+    holds,
+    merge,
+    parse_docker_config,
+)
+from remediation.readiness.keyring import lookup, read_secret
 from remediation.registry_key import effective_key
 from tests.remediation.values import LOGIN, PASSWORDS, REGISTRY, auth_of, config_of, document
 
@@ -396,3 +404,39 @@ def test_a_credential_says_which_of_its_parts_is_wrong(registry: str) -> None:
     """It has three; its problem is read where no field is named: in the list of credentials."""
     with pytest.raises(InvalidCredential, match=r"^has a registry that must be "):
         credential_from_login("reg", registry, LOGIN)
+
+
+HUB_OLD = Login("old", "old")
+
+
+@pytest.mark.parametrize(
+    ("existing", "key", "held"),
+    [
+        ({"docker.io": LOGIN}, "index.docker.io", True),
+        ({"docker.io": LOGIN}, "https://index.docker.io/v1/", True),
+        ({"index.docker.io": LOGIN}, "docker.io", True),
+        ({"docker.io": HUB_OLD}, "index.docker.io", False),
+        ({"docker.io": HUB_OLD, "index.docker.io": LOGIN}, "index.docker.io", False),
+        ({"docker.io": LOGIN, "index.docker.io": HUB_OLD}, "index.docker.io", True),
+        ({"*.io": HUB_OLD, "index.docker.io": LOGIN}, "index.docker.io", False),
+        ({"docker.io/team": HUB_OLD, "index.docker.io": LOGIN}, "index.docker.io", False),
+        ({"quay.io": HUB_OLD, "index.docker.io": LOGIN}, "index.docker.io", True),
+        ({"docker.io": LOGIN}, "registry-1.docker.io", False),
+    ],
+)
+def test_a_login_of_docker_hub_is_held_where_the_kubelet_takes_it(existing, key, held):
+    auths = {name: {"auth": auth_of(it.username, it.password)} for name, it in existing.items()}
+    found = parse_docker_config(document(auths))
+    wanted = credential_from_login("reg", key, LOGIN)
+
+    assert holds(found, wanted.config) is held
+    merged = merge(found, wanted.config)
+    assert holds(parse_docker_config(merged), wanted.config)
+    assert merge(parse_docker_config(merged), wanted.config) == merged
+    if key != "registry-1.docker.io":
+        secret = read_secret(SECRET_TYPE, merged)
+        tried = lookup([secret], "docker.io/library/nginx")
+        assert tried[0].login == LOGIN
+        assert LOGIN in [match.login for match in lookup([secret], "docker.io/team/app")]
+        others = {"quay.io", "*.io", "docker.io/team"} & set(existing)
+        assert others <= set(json.loads(merged)["auths"])
