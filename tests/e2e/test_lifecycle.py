@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from tests.e2e.fleet import Space
-from tests.e2e.lifecycle import classes, old_set, owned, template, uid_of
+from controlplane.cluster import Cluster, ContextSpec, write_kubeconfig
+from tests.e2e import custom
+from tests.e2e.custom import kinds
+from tests.e2e.fleet import READINESS_ACCESS, Space, grant_least_privilege, until_allowed
+from tests.e2e.lifecycle import classes, hold, old_set, owned, template, uid_of
 from tests.e2e.readiness import Place, found, judged
 from tests.e2e.service import Service
 
@@ -273,3 +279,126 @@ def test_pods_of_a_namespace_that_hangs_in_termination_are_named(
     assert (row["class"], row["severity"]) == ("N_IGNORED", "warning")
     assert row["examples"] == ["web"]
     assert "web" in row["explanation"]
+
+
+SCALING = {
+    "scaledobjects.keda.sh": "ScaledObject",
+    "revisions.serving.knative.dev": "Revision",
+    "externalsecrets.external-secrets.io": "ExternalSecret",
+}
+
+
+@pytest.fixture(scope="module")
+def scaling(clusters: tuple[Cluster, ...]) -> Iterator[None]:
+    """The kinds of custom resources that scale workloads, or make Secrets."""
+    with kinds(clusters[0], SCALING):
+        yield
+
+
+@pytest.mark.usefixtures("scaling")
+def test_a_scaled_object_wakes_what_it_names_unless_it_is_paused(
+    service: Service, space: Space
+) -> None:
+    place = Place(space).secret().workload(replicas=0)
+    target = {"scaleTargetRef": {"name": "web"}, "minReplicaCount": 0}
+    custom.resource(place, "scaledobjects.keda.sh", "ScaledObject", "web", target)
+
+    awake = judged(service, namespaces=[place.name])
+    path = "/apis/keda.sh/v1/namespaces/{}/scaledobjects/web"
+    place.patch(path, {"metadata": {"annotations": {"autoscaling.keda.sh/paused": "true"}}})
+    paused = judged(service, namespaces=[place.name])
+
+    assert awake["verdict"] == "not_safe"
+    assert "ScaledObject 'web'" in found(awake, "W_SA_UNPATCHED")["explanation"]
+    assert paused["verdict"] == "safe"
+    assert "paused" in found(paused, "W_DORMANT")["explanation"]
+
+
+@pytest.mark.usefixtures("scaling")
+def test_a_knative_revision_that_gets_no_requests_is_only_a_warning(
+    service: Service, space: Space
+) -> None:
+    place = Place(space).secret().workload(replicas=0)
+    state = {"serving.knative.dev/routingState": "reserve"}
+    owner = custom.resource(
+        place, "revisions.serving.knative.dev", "Revision", "web-1", {}, metadata={"labels": state}
+    )
+    path = "/apis/apps/v1/namespaces/{}/deployments/web"
+    place.patch(path, {"metadata": {"ownerReferences": [owner]}})
+
+    reserve = judged(service, namespaces=[place.name])
+    active = {"metadata": {"labels": {"serving.knative.dev/routingState": "active"}}}
+    place.patch("/apis/serving.knative.dev/v1/namespaces/{}/revisions/web-1", active)
+    routed = judged(service, namespaces=[place.name])
+
+    assert reserve["verdict"] == "safe"
+    assert found(reserve, "W_DORMANT")["severity"] == "warning"
+    assert routed["verdict"] == "not_safe"
+
+
+@pytest.mark.usefixtures("scaling")
+def test_a_secret_goes_with_the_custom_resource_that_owns_it(
+    service: Service, space: Space
+) -> None:
+    place = Place(space, ("docker",)).secret().workload(kind="CronJob")
+    owner = custom.resource(
+        place, "externalsecrets.external-secrets.io", "ExternalSecret", "docker", {}
+    )
+    place.patch("/api/v1/namespaces/{}/secrets/docker", {"metadata": {"ownerReferences": [owner]}})
+    before = judged(service, namespaces=[place.name])
+    path = "/apis/external-secrets.io/v1/namespaces/{}/externalsecrets/docker"
+    hold(place, path)
+
+    check = judged(service, namespaces=[place.name])
+
+    assert "W_DANGLING" not in classes(before)
+    row = found(check, "W_DANGLING")
+    assert (row["severity"], row["doubt"]) == ("blocking", True)
+    assert "externalsecrets.external-secrets.io 'docker'" in row["explanation"]
+
+
+def test_without_the_newer_rights_only_what_they_would_tell_is_in_doubt(
+    tmp_path: Path, clusters: tuple[Cluster, ...], credentials: Path
+) -> None:
+    kubeconfig = tmp_path / "kubeconfig"
+    context = ContextSpec(clusters[0].server, clusters[0].ca_file, older_rights(clusters[0]))
+    write_kubeconfig(kubeconfig, {"alpha": context})
+    plain, asleep, held = (Place(Space(clusters), ("docker",)).secret() for _ in range(3))
+    plain.workload(kind="DaemonSet")
+    asleep.workload("quay", replicas=0)
+    stateful(held, (), ("quay",), **partitioned(3))
+    other = Service(tmp_path / "service", [kubeconfig], credentials)
+    try:
+        checks = [judged(other, namespaces=[each.name]) for each in (plain, asleep, held)]
+    finally:
+        other.stop()
+
+    assert [check["verdict"] for check in checks] == ["safe", "unknown", "unknown"]
+    assert found(checks[0], "C_UNREADABLE")["severity"] == "warning"
+    assert "horizontalpodautoscalers" in found(checks[1], "W_UNKNOWN")["explanation"]
+    assert "controllerrevisions" in found(checks[2], "W_UNKNOWN")["explanation"]
+
+
+def older_rights(cluster: Cluster) -> str:
+    """Give an account the documented rights but for the newest; return its token."""
+    grant_least_privilege(cluster)
+    role = next(
+        role
+        for role in yaml.safe_load_all(READINESS_ACCESS.read_text())
+        if role["metadata"]["name"] == "remediator-readiness"
+    )
+    role["metadata"]["name"] = "older-readiness"
+    newer = {"controllerrevisions", "horizontalpodautoscalers"}
+    for rule in role["rules"]:
+        rule["resources"] = [name for name in rule["resources"] if name not in newer] or ["none"]
+    account = {"name": "older", "namespace": "default"}
+    cluster.apply({"kind": "ServiceAccount", "metadata": account}, role)
+    for name in ("remediator", "older-readiness"):
+        reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name}
+        binding = {"kind": "ClusterRoleBinding", "metadata": {"name": f"{name}-older"}}
+        subjects = [{"kind": "ServiceAccount"} | account]
+        cluster.apply(binding | {"roleRef": reference, "subjects": subjects})
+    for rule in role["rules"]:
+        if rule["resources"] != ["none"]:
+            until_allowed(cluster, "older", rule)
+    return cluster.service_account_token("default", "older")
