@@ -1,7 +1,7 @@
 """Who will make pods that use the target: templates, and controllers that are seen only through their pods."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from remediation.readiness.observation import WORKLOAD_KINDS, Owner, Workload
 from remediation.readiness.old_templates import CONTROLLER_REVISION
@@ -49,7 +49,7 @@ def makers(kept: Reduction, admissions: Admissions) -> Iterator[Maker]:
             yield Maker(future, (*own, *injected))
     for place, old in kept.revisions.items():
         own = _with_admitted(kept, old, admissions.get(place))
-        if own and not same_pods(kept, old):
+        if own and not _same_pods(kept, old.workload, own, admissions):
             yield Maker(_of_template(kept, old.workload, admissions.get(place)), own)
     for (namespace, owner, account, names), images in strange.items():
         if (namespace, owner) in kept.ending:
@@ -82,12 +82,17 @@ def _of_older_template(kept: Reduction, place: tuple[str, str, str], key: PodKey
     return (key.account or DEFAULT_ACCOUNT) != name or not (older or key.pull_secrets == now)
 
 
-def same_pods(kept: Reduction, old: Reduced) -> bool:
+def _same_pods(
+    kept: Reduction, old: Workload, images: tuple[str, ...], admissions: Admissions
+) -> bool:
     """Tell whether what is controlled makes pods as its controller would: not in the middle of a rollout."""
-    workload = old.workload
-    top = kept.top(workload.namespace, Owner(workload.kind, workload.name))
-    now = kept.workloads.get((workload.namespace, top.kind, top.name))
-    return now is not None and alike(kept, now, workload.pull_secrets, workload.account, old.images)
+    top = kept.top(old.namespace, Owner(old.kind, old.name))
+    place = (old.namespace, top.kind, top.name)
+    now = kept.workloads.get(place)
+    if now is None:
+        return False
+    now = replace(now, images=_with_admitted(kept, now, admissions.get(place)))
+    return alike(kept, now, old.pull_secrets, old.account, images)
 
 
 def alike(

@@ -179,14 +179,14 @@ class Reduction:
 
     def add_revision(self, revision: Workload) -> None:
         """Take a ControllerRevision, after the workloads; its kind says so, and its controller whose it is."""
-        controller, images = revision.controller, self._images_of(revision)
-        if controller is None or not images:
+        controller = revision.controller
+        if controller is None:
             return
         top = self.workloads.get((revision.namespace, controller.kind, controller.name))
         if top and top.workload.held == revision.name:
             self.controllers[revision.namespace, Owner(revision.kind, revision.name)] = controller
             self._keep(self.revisions, replace(revision, dormant=top.workload.dormant))
-        else:
+        elif images := self._images_of(revision):
             self.old.add(controller, revision, self._by_repository(images))
 
     def waker(self, workload: Workload) -> Waker | None:

@@ -111,8 +111,9 @@ class WireWorkload(msgspec.Struct, gc=False):
         """Return the revision that the pods below the partition are made from, "" if that is the template.
 
         newVersionedStatefulSetPod of Kubernetes 1.36: without a partition, and with OnDelete, every new pod is made
-        from the template, also in the middle of a rollout. Until the controller has seen a new template, both revisions
-        of the status are those of the one before.
+        from the template, also in the middle of a rollout. A partition counts from the first ordinal, wherever that
+        starts, so any partition holds the first pod. Until the controller has seen a new template, both revisions of
+        the status are those of the one before.
         """
         status, strategy = self.status, self.spec.updateStrategy
         if strategy is None or strategy.type == "OnDelete":

@@ -6,6 +6,7 @@ import pytest
 
 from remediation.readiness.finding import Coverage, FindingClass, Severity
 from remediation.readiness.observation import Container, Owner, Workload
+from remediation.readiness.proof import AdmissionProof
 from tests.remediation.readiness.cluster import IMAGE, OTHER_IMAGE, Cluster, classes, only
 
 W = FindingClass
@@ -171,3 +172,21 @@ def test_without_revisions_and_without_what_has_any_nothing_is_said() -> None:
     cluster.judge.revisions_unread = "forbidden"
 
     assert classes(cluster.found()) == {W.W_COVERED_SA}
+
+
+def test_a_held_revision_whose_image_admission_replaces_is_judged() -> None:
+    cluster = Cluster().secrets(docker="ours", quay="elsewhere").account("docker")
+    cluster.workload(kind="StatefulSet", held="web-1")
+    revision(cluster, 1, "quay", image=OTHER_IMAGE)
+    proof = AdmissionProof("team", "ControllerRevision", "web-1", ("quay",), images=(IMAGE,))
+
+    assert W.W_TEMPLATE_SECRETS in classes(cluster.found(admissions=[proof]))
+
+
+def test_an_older_replicaset_whose_image_admission_replaces_otherwise_is_judged() -> None:
+    cluster = Cluster().secrets(docker="ours").account("docker").workload()
+    cluster.workload(kind="ReplicaSet", name="web-1", controller=DEPLOYMENT)
+    images = ("registry.example.com/other/app:1",)
+    proof = AdmissionProof("team", "ReplicaSet", "web-1", ("docker",), images=images)
+
+    assert {found.kind for found in cluster.found(admissions=[proof]) if found.name == "web-1"}
