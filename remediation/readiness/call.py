@@ -33,7 +33,7 @@ def why(cover: Cover) -> str:
         Coverage.WRONG_TYPE: f"Secret '{name}' is empty or of another type than a docker config",
         Coverage.MISSING: f"Secret '{name}' does not exist",
         Coverage.DELETING: f"Secret '{name}' {detail}, and nothing else that is named covers it",
-        Coverage.UNKNOWN_SECRET: f"Secret '{name}' cannot be read by the worker",
+        Coverage.UNKNOWN_SECRET: f"Secret '{name}' {detail or 'cannot be read by the worker'}",
         Coverage.BLANK_REF: "its imagePullSecrets has only entries without a name, which name nothing and still"
         " keep the"
         " ServiceAccount's from being used",

@@ -114,7 +114,7 @@ def _cover(
             return Cover(Coverage.POISONED, name, secret.problem, matched=True)
     for name, secret in zip(named, found, strict=True):
         if secret.state is SecretState.UNREADABLE:
-            return Cover(Coverage.UNKNOWN_SECRET, name, matched=True)
+            return Cover(Coverage.UNKNOWN_SECRET, name, secret.problem, matched=True)
     matches = lookup(found, repository)
     if matches:
         return _judge_matches(named, matches, repository, wanted, proofs)

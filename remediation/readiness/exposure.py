@@ -62,10 +62,11 @@ def exposure(
     *,
     verification: Verification,
     always: bool,
-) -> Exposure:
+) -> tuple[Exposure, bool]:
     """Judge one use of an image by itself; `always` if the cluster turns every policy into Always.
 
-    Other pods of its node may make it RECORDED, which `asks_again` tells.
+    The second value tells that a start which would not pull the image may still need a login that pulled it before:
+    other pods of the node then make it RECORDED.
     """
     policy = "Always" if always else pull_policy(container, image)
     there = pulled(pod, container, image)
@@ -74,28 +75,11 @@ def exposure(
         # A changed image starts a running container again whatever its policy is; one that has ended stays so.
         ended = container.state is ContainerState.TERMINATED and not again
         if policy == "Never" or ended:
-            return Exposure.NONE
-        return Exposure.UNPULLED if there is Pulled.NO else Exposure.DOUBTED
+            return Exposure.NONE, False
+        return Exposure.UNPULLED if there is Pulled.NO else Exposure.DOUBTED, False
     if not again:
-        return Exposure.NONE
+        return Exposure.NONE, False
     if policy == "Always" or verification is Verification.ALWAYS:
-        return Exposure.RESTART
-    return Exposure.NONE if policy == "Never" else Exposure.LOW
-
-
-def asks_again(
-    pod: Pod,
-    container: Container,
-    image: ImageReference,
-    *,
-    verification: Verification,
-    always: bool,
-) -> bool:
-    """Tell whether a start that would not pull the image may still need a login that pulled it before."""
-    policy = "Always" if always else pull_policy(container, image)
-    return (
-        verification is Verification.RECORDED
-        and policy != "Always"
-        and pulled(pod, container, image) is Pulled.YES
-        and starts_again(pod, container)
-    )
+        return Exposure.RESTART, False
+    alone = Exposure.NONE if policy == "Never" else Exposure.LOW
+    return alone, verification is Verification.RECORDED

@@ -44,6 +44,16 @@ def finish_deletion(cluster: str, namespace: str, secret: str, wanted: Wanted) -
     return f"finish the deletion ({look} shows the finalizers and owners that it waits for), then {again}"
 
 
+def read_secret(namespace: str, name: str, beyond: str) -> str:
+    """Return what lets a Secret be judged that was not read; `beyond` tells that a bound kept it from being."""
+    first = (
+        "check fewer namespaces at once, or take names of Secrets that do not exist out of the imagePullSecrets there"
+        if beyond
+        else f"let the worker get Secret '{namespace}/{name}'"
+    )
+    return f"{first}, or waive this with an owner and a date"
+
+
 def set_account_list(cluster: str, namespace: str, account: str, names: tuple[str, ...]) -> str:
     """Return the line that gives a ServiceAccount a whole list of Secrets, which does not merge."""
     patch = json.dumps({"imagePullSecrets": [{"name": name} for name in names if name]})

@@ -128,7 +128,7 @@ def _unknown(group: PodGroup, use: PodUse, cover: Cover) -> Call:
         FindingClass.P_UNKNOWN,
         Severity.WARNING if low else Severity.BLOCKING,
         f"Whether {use.image} can be pulled is not known: {why(cover)}.",
-        f"let the worker get Secret '{group.namespace}/{cover.secret}', or waive this with an owner and a date",
+        fixes.read_secret(group.namespace, cover.secret, cover.detail),
         doubt=True,
     )
 

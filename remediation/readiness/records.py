@@ -26,7 +26,7 @@ class Records:
 
     def parts(self, key: PodKey, tally: PodTally) -> Iterator[tuple[PodKey, PodTally]]:
         """Yield the pods of a group, those apart whose nodes have pods with logins that they lack."""
-        if not any(use.asks_again for use in key.uses):
+        if not any(use.asks_again and not self._covered(key, use) for use in key.uses):
             yield key, tally
             return
         found: dict[tuple[PodUse, ...], PodTally] = {}
@@ -35,6 +35,9 @@ class Records:
             found.setdefault(uses, PodTally(tally.labels)).add(name, node)
         for uses, part in found.items():
             yield replace(key, uses=uses), part
+
+    def _covered(self, key: PodKey, use: PodUse) -> bool:
+        return self._coverer.cover(key.namespace, key.pull_secrets, use.repository).covers
 
     def _use(self, key: PodKey, use: PodUse, node: str) -> PodUse:
         if not (use.asks_again and self._asked_in_vain(key, use.repository, node)):

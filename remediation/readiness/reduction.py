@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, replace
 
 from remediation.image import ImageReference, InvalidReference, parse_image
 from remediation.readiness.coverage import ABSENT, UNREADABLE
-from remediation.readiness.exposure import Verification, asks_again, exposure, verification
+from remediation.readiness.exposure import Verification, exposure, verification
 from remediation.readiness.facts import NodeLogin, has_login
 from remediation.readiness.giveaway import given_away
 from remediation.readiness.going import Leaving
-from remediation.readiness.keyring import KeyedLogins, read_secret
+from remediation.readiness.keyring import KeyedLogins, SecretState, read_secret
 from remediation.readiness.observation import (
     WORKLOAD_KINDS,
     Account,
@@ -121,6 +121,7 @@ class Reduction:
         self._logins: dict[tuple[str, bytes | None], KeyedLogins] = {}
         self._uses: dict[PodUse, PodUse] = {}
         self._texts: dict[str, str] = {}
+        self._verifications: dict[str, Verification] = {}
 
     def add_namespace(self, namespace: Namespace) -> None:
         """Take a namespace; one that is never named counts as judged."""
@@ -147,6 +148,11 @@ class Reduction:
     def add_missing_secret(self, namespace: str, name: str) -> None:
         """Take note that a Secret does not exist. One that is neither added nor missing could not be read."""
         self.secrets.setdefault(namespace, {})[name] = ABSENT
+
+    def add_unread_secret(self, namespace: str, name: str, why: str) -> None:
+        """Take note that a Secret was not looked for; `why` is a clause with the Secret as its subject."""
+        unread = KeyedLogins(SecretState.UNREADABLE, problem=why)
+        self.secrets.setdefault(namespace, {})[name] = unread
 
     def complete_own_secrets(self) -> None:
         """Take note that every Secret of the wanted name was added: where there is none, it is missing."""
@@ -253,7 +259,7 @@ class Reduction:
             self.pods[key] = PodTally(pod.labels)
         node = self._texts.setdefault(pod.node, pod.node)  # one text for all of its pods
         self.pods[key].add(pod.name, node)
-        if pod.pull_secrets and pod.node and self._verification(pod) is not Verification.NEVER:
+        if pod.pull_secrets and pod.node and self._verification(pod.node) is not Verification.NEVER:
             for use in uses:
                 users = self.users_on.setdefault((node, use.repository), set())
                 users.add((pod.namespace, pod.pull_secrets))
@@ -378,22 +384,31 @@ class Reduction:
                     self.other_registries.add("/".join(parts[: depth + 1]))
 
     def _use(self, pod: Pod, container: Container, image: ImageReference) -> PodUse:
-        asked, always = self._verification(pod), self.facts.always_pull_images
+        exposed, asks_again = exposure(
+            pod,
+            container,
+            image,
+            verification=self._verification(pod.node),
+            always=self.facts.always_pull_images,
+        )
         found = PodUse(
             container.image,
             image.repository,
-            exposure(pod, container, image, verification=asked, always=always),
+            exposed,
             bool(self.facts.kubelet_logins)
             and self._on_node(self.facts.kubelet_logins, image, pod.node),
             bool(self.facts.runtime_logins)
             and self._on_node(self.facts.runtime_logins, image, pod.node),
-            asks_again(pod, container, image, verification=asked, always=always),
+            asks_again,
         )
         return self._uses.setdefault(found, found)
 
-    def _verification(self, pod: Pod) -> Verification:
-        node = self.nodes.get(pod.node)
-        return verification(node.kubelet_version if node else "", self.facts)
+    def _verification(self, name: str) -> Verification:
+        if name not in self._verifications:
+            node = self.nodes.get(name)
+            version = node.kubelet_version if node else ""
+            self._verifications[name] = verification(version, self.facts)
+        return self._verifications[name]
 
     def _parse(self, text: str) -> ImageReference | None:
         try:

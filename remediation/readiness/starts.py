@@ -29,7 +29,9 @@ def starts_again(pod: Pod, container: Container) -> bool:
         return any(other.state not in STARTED or starts_again(pod, other) for other in others)
     if container.kind is ContainerKind.EPHEMERAL:
         return False
-    return _by_itself(pod, container) or any(_restarts_all(pod, other) for other in pod.containers)
+    return _by_itself(pod, container) or any(
+        _restarts_all(pod, other) for other in pod.containers if other.restart_rules
+    )
 
 
 def _by_itself(pod: Pod, container: Container) -> bool:

@@ -327,7 +327,7 @@ def _fix(future: Future, cover: Cover, run: str) -> str:
         case Coverage.POISONED:
             return f"mend or empty Secret '{name}': {edit}"
         case Coverage.UNKNOWN_SECRET:
-            told = f"let the worker get Secret '{future.namespace}/{name}', or waive this with an owner and a date"
+            told = fixes.read_secret(future.namespace, name, cover.detail)
             return told if ours in future.names else f"{run}; and {told}"
         case Coverage.REFUSED:
             return (

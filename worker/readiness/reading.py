@@ -50,6 +50,7 @@ _PATHS = {
 }
 _ALIVE = "status.phase!=Succeeded,status.phase!=Failed"
 _MOST_SECRETS = 5000
+_BEYOND = f"was not read: one check reads {_MOST_SECRETS} Secrets of other names, and this one comes after them"
 _AT_ONCE = 16
 
 
@@ -313,6 +314,9 @@ class Reading:
         async with asyncio.TaskGroup() as group:
             for namespace, name in wanted[:_MOST_SECRETS]:
                 group.create_task(one(namespace, name))
+        for namespace, name in () if denied else wanted[_MOST_SECRETS:]:
+            for judge in self._judges:
+                judge.add_unread_secret(namespace, name, _BEYOND)
 
     def _secret_read(self, wire: WirePullSecret) -> None:
         meta = wire.metadata
