@@ -361,15 +361,19 @@ def test_without_the_newer_rights_only_what_they_would_tell_is_in_doubt(
     tmp_path: Path, clusters: tuple[Cluster, ...], credentials: Path
 ) -> None:
     kubeconfig = tmp_path / "kubeconfig"
-    context = ContextSpec(clusters[0].server, clusters[0].ca_file, older_rights(clusters[0]))
-    write_kubeconfig(kubeconfig, {"alpha": context})
-    plain, asleep, held = (Place(Space(clusters), ("docker",)).secret() for _ in range(3))
+    beta = clusters[1]  # where other tests have no custom resources
+    context = ContextSpec(beta.server, beta.ca_file, older_rights(beta))
+    write_kubeconfig(kubeconfig, {"beta": context})
+    plain, asleep, held = (Place(Space((beta,)), ("docker",)).secret() for _ in range(3))
     plain.workload(kind="DaemonSet")
     asleep.workload("quay", replicas=0)
     stateful(held, (), ("quay",), **partitioned(3))
     other = Service(tmp_path / "service", [kubeconfig], credentials)
     try:
-        checks = [judged(other, namespaces=[each.name]) for each in (plain, asleep, held)]
+        checks = [
+            judged(other, clusters=["beta"], namespaces=[each.name])
+            for each in (plain, asleep, held)
+        ]
     finally:
         other.stop()
 
