@@ -190,3 +190,14 @@ def test_an_older_replicaset_whose_image_admission_replaces_otherwise_is_judged(
     proof = AdmissionProof("team", "ReplicaSet", "web-1", ("docker",), images=images)
 
     assert {found.kind for found in cluster.found(admissions=[proof]) if found.name == "web-1"}
+
+
+def test_beside_the_held_revision_others_come_back_only_by_a_rollback() -> None:
+    cluster = Cluster().secrets(docker="ours", quay="elsewhere").account("docker")
+    cluster.workload(kind="StatefulSet", held="web-2")
+    revision(revision(revision(cluster, 1, "quay"), 2, "docker"), 3)
+
+    found = cluster.found()
+
+    assert only(found, "W_DORMANT").examples == ("web-1",)
+    assert not any(each.blocks for each in found)
