@@ -116,9 +116,7 @@ class WireWorkload(msgspec.Struct, gc=False):
         the status are those of the one before.
         """
         status, strategy = self.status, self.spec.updateStrategy
-        if strategy is None or strategy.type == "OnDelete":
-            return ""
-        rolling = strategy.rollingUpdate
+        rolling = strategy.rollingUpdate if strategy else None  # OnDelete has none
         if not (rolling and rolling.partition):
             return ""
         seen = status.observedGeneration >= self.metadata.generation
