@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from remediation.drift.signals import QUIET, Signals
 from remediation.footprint import AccountMark, Holder, SecretMark
 
 EXCLUDE_ANNOTATION = "remediator.dev/exclude"
@@ -26,7 +27,7 @@ class Namespace:
 class ServiceAccount:
     """A ServiceAccount; `pull_secrets` are its imagePullSecrets in order, "" for an entry without a name.
 
-    `holders` are the field managers that own the list.
+    `holders` are the field managers that own the list, `signals` tell who else writes it.
     """
 
     name: str
@@ -35,6 +36,7 @@ class ServiceAccount:
     pull_secrets: tuple[str, ...] = ()
     deleting: bool = False
     holders: tuple[Holder, ...] = ()
+    signals: Signals = QUIET
 
     @property
     def mark(self) -> AccountMark:
@@ -47,9 +49,10 @@ class Secret:
     """The Secret of the requested name; `content` is its `.dockerconfigjson`, empty if it has none.
 
     `remediation` is the id of the remediation that wrote it last, as its annotation says. `holders` are the field
-    managers that own the content; `keeper` is what makes it, as in `SecretMark`. `deleting` tells that it has a
-    deletionTimestamp: it is gone as soon as its `finalizers` are, whatever is written to it until then. `credential` is
-    the annotation that names the credential; the holders of both annotations own them.
+    managers that own the content; `keeper` is what makes it, as in `SecretMark`; `signals` tell who else writes it, and
+    `manifest` is the content that a client-side apply gives it, None where that is not known. `deleting` tells that it
+    has a deletionTimestamp: it is gone as soon as its `finalizers` are, whatever is written to it until then.
+    `credential` is the annotation that names the credential; the holders of both annotations own them.
     """
 
     uid: str
@@ -61,6 +64,8 @@ class Secret:
     remediation: str = ""
     holders: tuple[Holder, ...] = ()
     keeper: str = ""
+    signals: Signals = QUIET
+    manifest: bytes | None = field(default=None, repr=False)
     deleting: bool = False
     finalizers: tuple[str, ...] = ()
     credential: str = ""

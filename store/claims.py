@@ -1,6 +1,6 @@
 """Claims: runs are taken under a lease with a fencing number, so that a late worker can write nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
@@ -13,8 +13,9 @@ from remediation.outcome import Error, NamespaceResult, Outcome, summarise_row
 from remediation.registry.check import CheckResult
 from remediation.status import RunStatus, run_status
 from remediation.unmatched import Unmatched
-from store import clock, codec, events, keys, rows, run_hash
+from store import clock, codec, events, keys, memory, rows, run_hash
 from store.lua import script
+from store.memory import Remembered
 from store.records import Run
 
 LEASE_MS = 3000
@@ -147,8 +148,16 @@ class Claims:
             lost=0,
         )
 
-    def report(self, claim: Claim, results: Sequence[NamespaceResult]) -> int:
-        """Store result rows with their counters in one step; return how many were new. Raises LeaseLost."""
+    def report(
+        self,
+        claim: Claim,
+        results: Sequence[NamespaceResult],
+        changes: Mapping[str, Remembered] | None = None,
+    ) -> int:
+        """Store result rows with their counters in one step; return how many were new. Raises LeaseLost.
+
+        `changes` are those of the cluster's memory, by namespace; they are made with the row that causes them.
+        """
         arguments: list[str | int] = []
         for row in results:
             arguments += [
@@ -156,6 +165,7 @@ class Claims:
                 _OUTCOME_INDEX[row.outcome],
                 rows.encode(row),
                 codec.dumps(summarise_row(row).to_counts() | count_cautions(row.cautions)),
+                memory.encode((changes or {}).get(row.namespace, ())),
             ]
         event = events.progress(
             claim.run.cluster, [(row.namespace, row.outcome.value) for row in results]
@@ -163,8 +173,13 @@ class Claims:
         run = claim.run
         return self._fenced(
             self._report(
-                keys=[keys.run(run.id), keys.events(run.remediation_id), *keys.all_rows(run.id)],
-                args=[claim.attempt, events.KEPT, event, *arguments],
+                keys=[
+                    keys.run(run.id),
+                    keys.events(run.remediation_id),
+                    memory.key_of(run.cluster),
+                    *keys.all_rows(run.id),
+                ],
+                args=[claim.attempt, events.KEPT, self._retention, event, *arguments],
             ),
             lost=-1,
         )

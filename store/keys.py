@@ -60,6 +60,11 @@ def line(place: str) -> str:
     return f"{PREFIX}line:{place}"
 
 
+def memory(cluster: str) -> str:
+    """Hash: namespace -> what is remembered of its objects; `cluster` is a digest of the name (see `memory`)."""
+    return f"{PREFIX}memory:{cluster}"
+
+
 def past(line_key: str) -> str:
     """List: the runs of a line that have ended and may have written, in order."""
     return f"{line_key}:past"

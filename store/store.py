@@ -17,6 +17,7 @@ from store.idempotency import Idempotency
 from store.intake import Intake
 from store.inventory import Inventory
 from store.journal import Journal
+from store.memory import Memories
 from store.pause import Pause
 from store.policy import Policies
 from store.queue import Queue
@@ -44,6 +45,7 @@ class Store:
     findings: Findings
     events: Events
     journal: Journal
+    memory: Memories
     inventory: Inventory
     idempotency: Idempotency
     policies: Policies
@@ -72,6 +74,7 @@ class Store:
             findings=Findings(redis),
             events=Events(redis),
             journal=Journal(redis),
+            memory=Memories(redis),
             inventory=Inventory(redis),
             idempotency=Idempotency(redis),
             policies=Policies(redis),

@@ -3,11 +3,12 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from remediation.outcome import NamespaceResult
 from store.claims import Claim, Claims, LeaseLost
 from store.connection import StoreUnavailable
+from store.memory import Remembered
 
 _PERIOD_SECONDS = 0.1
 _LARGEST_BATCH = 500
@@ -18,7 +19,8 @@ log = logging.getLogger(__name__)
 class Reporter:
     """Collects rows and stores them in the background. While Redis is away the rows wait here.
 
-    `publish` is told the namespaces of each batch, in another thread, before their rows are stored.
+    `publish` is told the namespaces of each batch, in another thread, before their rows are stored. `changes` are those
+    that rows make in the cluster's memory, stored together with them.
     """
 
     def __init__(
@@ -27,11 +29,13 @@ class Reporter:
         claim: Claim,
         on_lost: Callable[[], object],
         publish: Callable[[Collection[str]], object],
+        changes: Callable[[Sequence[NamespaceResult]], Mapping[str, Remembered]] = lambda _: {},
     ) -> None:
         self._claims = claims
         self._claim = claim
         self._on_lost = on_lost
         self._publish = publish
+        self._changes = changes
         self._rows: list[NamespaceResult] = []
         self._added = asyncio.Event()
         self._storing = asyncio.Lock()
@@ -71,4 +75,4 @@ class Reporter:
 
     def _store(self, batch: Sequence[NamespaceResult]) -> None:
         self._publish([row.namespace for row in batch])
-        self._claims.report(self._claim, batch)
+        self._claims.report(self._claim, batch, self._changes(batch))

@@ -11,6 +11,7 @@ from worker.apply import carry_out_plan
 from worker.execution import Execution, RunFailed
 from worker.kubeconfig_rules import Unusable
 from worker.planning import plans_for
+from worker.recall import Recall
 from worker.reporter import Reporter
 from worker.session import Session, open_session
 
@@ -36,15 +37,20 @@ async def carry_out(execution: Execution) -> None:
 
 async def _in_session(execution: Execution, session: Session) -> None:
     plans = await plans_for(execution, session)
+    recall = await Recall.of(execution)
     current = asyncio.current_task()
     assert current  # noqa: S101 -- this is a coroutine
     reporter = Reporter(
-        execution.store.claims, execution.claim, current.cancel, execution.witness.publish
+        execution.store.claims,
+        execution.claim,
+        current.cancel,
+        execution.witness.publish,
+        recall.changes,
     )
     try:
         if not execution.task.request.dry_run:
             await asyncio.to_thread(execution.witness.began)
-        await _carry_out_all(execution, session, plans, reporter)
+        await _carry_out_all(execution, session, plans, reporter, recall)
     finally:
         try:
             await reporter.close()
@@ -53,14 +59,18 @@ async def _in_session(execution: Execution, session: Session) -> None:
 
 
 async def _carry_out_all(
-    execution: Execution, session: Session, plans: Sequence[NamespacePlan], reporter: Reporter
+    execution: Execution,
+    session: Session,
+    plans: Sequence[NamespacePlan],
+    reporter: Reporter,
+    recall: Recall,
 ) -> None:
     open_plans = []
     for plan in plans:
         if plan.settled:
             reporter.add(plan.settled)
         elif execution.task.request.dry_run:
-            reporter.add(would_result(plan))
+            reporter.add(recall.warned(plan, would_result(plan)))
         else:
             open_plans.append(plan)
     waiting = iter(open_plans)
@@ -73,7 +83,7 @@ async def _carry_out_all(
                 async with asyncio.TaskGroup() as lanes:
                     for _ in range(min(execution.concurrency, len(open_plans))):
                         lanes.create_task(
-                            _lane(execution, session, waiting, reporter, unfinished, begun)
+                            _lane(execution, session, waiting, reporter, recall, unfinished, begun)
                         )
             finally:
                 watch.cancel()
@@ -95,6 +105,7 @@ async def _lane(
     session: Session,
     waiting: Iterator[NamespacePlan],
     reporter: Reporter,
+    recall: Recall,
     unfinished: dict[str, NamespacePlan],
     begun: set[str],
 ) -> None:
@@ -104,4 +115,4 @@ async def _lane(
         begun.add(plan.namespace)
         row = await carry_out_plan(session, execution.task, plan)
         del unfinished[plan.namespace]
-        reporter.add(row)
+        reporter.add(recall.warned(plan, row))

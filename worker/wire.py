@@ -10,7 +10,6 @@ import msgspec
 from remediation.docker_config import SECRET_KEY
 from remediation.footprint import Holder
 from remediation.go_values import is_true
-from remediation.keeper import Reference, keeper_of
 from remediation.state import (
     CREDENTIAL_ANNOTATION,
     EXCLUDE_ANNOTATION,
@@ -21,26 +20,9 @@ from remediation.state import (
     Secret,
     ServiceAccount,
 )
+from worker.signals import WireManager, account_signals, manifest_content, secret_signals
 
 _ANNOTATION = ("f:metadata", "f:annotations")
-
-
-class WireManager(msgspec.Struct, gc=False):
-    """An entry of managedFields; what it owns stays text until somebody asks."""
-
-    manager: str = ""
-    operation: str = ""
-    subresource: str = ""
-    fieldsV1: msgspec.Raw = msgspec.Raw(b"{}")
-
-    def owns(self, *path: str) -> bool:
-        """Tell whether a field of the object is among those that it owns."""
-        if f'"{path[-1]}"'.encode() not in bytes(self.fieldsV1):  # almost always, and much cheaper
-            return False
-        owned = msgspec.json.decode(self.fieldsV1)
-        for key in path:
-            owned = owned.get(key) if isinstance(owned, dict) else None
-        return owned is not None
 
 
 class WireOwner(msgspec.Struct, gc=False):
@@ -128,13 +110,15 @@ class WireServiceAccount(msgspec.Struct, gc=False):
         """Return what the domain wants to know."""
         meta = self.metadata
         names = tuple(entry.name for entry in self.imagePullSecrets or ())
+        signals = account_signals(meta)
         return ServiceAccount(
             meta.name,
             meta.uid,
             meta.resourceVersion,
             names,
             bool(meta.deletionTimestamp),
-            meta.holders("f:imagePullSecrets"),
+            signals.owners,
+            signals,
         )
 
 
@@ -149,6 +133,7 @@ class WireSecret(msgspec.Struct, gc=False):
     def to_domain(self) -> Secret:
         """Return what the domain wants to know."""
         meta = self.metadata
+        signals = secret_signals(meta)
         return Secret(
             meta.uid,
             meta.resourceVersion,
@@ -157,8 +142,10 @@ class WireSecret(msgspec.Struct, gc=False):
             ours=(meta.labels or {}).get(MANAGED_BY_LABEL) == MANAGED_BY,
             immutable=bool(self.immutable),
             remediation=(meta.annotations or {}).get(REMEDIATION_ANNOTATION, ""),
-            holders=meta.holders("f:data", f"f:{SECRET_KEY}"),
-            keeper=keeper_of(meta.labels or {}, meta.annotations or {}, _owners(meta)),
+            holders=signals.owners,
+            signals=signals,
+            manifest=manifest_content(meta),
+            keeper=signals.keeper,
             deleting=bool(meta.deletionTimestamp),
             finalizers=tuple(meta.finalizers or ()),
             credential=(meta.annotations or {}).get(CREDENTIAL_ANNOTATION, ""),
@@ -235,11 +222,6 @@ def version_of(body: bytes) -> tuple[str, str] | None:
     except msgspec.MsgspecError:
         return None
     return (meta.uid, meta.resourceVersion) if meta.uid and meta.resourceVersion else None
-
-
-def _owners(meta: OwnedMeta) -> Iterable[Reference]:
-    for owner in meta.ownerReferences or ():
-        yield Reference(owner.kind, owner.name, bool(owner.controller))
 
 
 def deletion_of(body: bytes) -> tuple[str, ...] | None:

@@ -1,9 +1,8 @@
-"""Findings about ServiceAccounts themselves: those without users yet, and those that somebody will overwrite."""
+"""Findings about ServiceAccounts themselves: those without users yet, and those of pods without a controller."""
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from remediation.readiness import drift, fixes
+from remediation.readiness import fixes
 from remediation.readiness.call import Call
 from remediation.readiness.finding import Finding, FindingClass, Severity
 from remediation.readiness.observation import Account, Owner, Scope
@@ -11,26 +10,6 @@ from remediation.readiness.reduction import Reduction
 from remediation.readiness.rows import Decision, rows
 
 _EXAMPLES = 3
-
-
-def drifting(kept: Reduction, covering: Iterable[tuple[str, str]]) -> Iterator[Finding]:
-    """Yield the ServiceAccounts that cover workloads and will lose our entry; `covering` has one for each workload."""
-    for (namespace, name), number in sorted(Counter(covering).items()):
-        account = kept.accounts[namespace, name]
-        found = drift.predict(account.signals)
-        if found.certainty is drift.Certainty.NONE:
-            continue
-        certain = found.certainty is drift.Certainty.CERTAIN
-        will = "will take" if certain else "may take"
-        call = Call(
-            FindingClass.W_DRIFT,
-            Severity.BLOCKING if certain else Severity.WARNING,
-            f"{number} workloads are covered through this ServiceAccount, and {found.by} {will}"
-            f" '{kept.options.wanted.secret_name}' out of it {found.when}.",
-            f"in {found.by}: {found.remedy}",
-        )
-        owner = Owner("ServiceAccount", name)
-        yield from rows(kept.options.cluster, namespace, owner, [Decision("", call)], number=number)
 
 
 def renewing(kept: Reduction, badly: Mapping[tuple[str, str], Sequence[str]]) -> Iterator[Finding]:

@@ -1,5 +1,6 @@
 """Drawing the findings out of what was kept of a cluster."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -7,6 +8,7 @@ from itertools import chain
 
 from remediation.readiness import (
     account_findings,
+    drift_findings,
     place_findings,
     question_findings,
     rollbacks,
@@ -59,7 +61,8 @@ class Conclusion:
         self._makers = list(makers(kept, kept.admissions))
         self._well: dict[tuple[str, Owner], bool] = {}
         self._unsure: set[tuple[str, Owner]] = set()
-        self._covering: list[tuple[str, str]] = []
+        self._covering: list[tuple[str, str, str]] = []
+        self._relied: Counter[tuple[str, str]] = Counter()
         self._images: dict[str, str] = {}
         self._left_out: dict[str, list[int]] = {}
         self._uncovered: dict[str, list[str]] = {}
@@ -75,9 +78,12 @@ class Conclusion:
             *self._judge_pods(),
             *rollbacks.findings(kept, self._coverer),
             *rollbacks.unread(kept),
-            *account_findings.drifting(kept, self._covering),
+            *drift_findings.accounts(kept, self._covering, now),
+            *drift_findings.taken(kept, used := accounts_in_use(kept, self._makers)),
+            *drift_findings.unused(kept, used, now),
+            *drift_findings.secrets(kept, self._relied),
             *account_findings.renewing(kept, self._renewed_badly),
-            *account_findings.unused(kept, accounts_in_use(kept, self._makers)),
+            *account_findings.unused(kept, used),
             *self._judge_registry(),
             *(
                 explained := Explanations(kept, self._makers, self._coverer, self._is_well)
@@ -142,8 +148,15 @@ class Conclusion:
                 continue
             self._workloads += 1
             self._note_images(maker.images)
-            if any(d.call.finding_class is FindingClass.W_COVERED_SA for d in decisions):
-                self._covering.append((future.namespace, future.account_name))
+            self._relied.update(_relied_on(future.namespace, decisions))
+            through = {
+                decision.cover.secret
+                for decision in decisions
+                if decision.call.finding_class is FindingClass.W_COVERED_SA
+            }
+            self._covering += [
+                (future.namespace, future.account_name, secret) for secret in sorted(through)
+            ]
             told = [each for each in decisions if not _told_together(maker, each)]
             yield from rows(future.cluster, future.namespace, future.owner, told, apart=self._apart)
 
@@ -166,6 +179,8 @@ class Conclusion:
             self._pods += len(tally.names)
             self._note_images(use.image for use in key.uses)
             self._note_renewal(group, tally, decisions)
+            for place in _relied_on(key.namespace, decisions):
+                self._relied[place] += len(tally.names)
             worse = [decision for decision in decisions if not _good(decision)]
             if group.bare and not (key.mirror or worse or group.recreated_well):
                 place = (key.namespace, key.account or DEFAULT_ACCOUNT)
@@ -317,6 +332,11 @@ def _told_together(maker: Maker, decision: Decision) -> bool:
         and future.older_than is not None
         and decision.call.finding_class is FindingClass.W_DORMANT
     )
+
+
+def _relied_on(namespace: str, decisions: Iterable[Decision]) -> set[tuple[str, str]]:
+    """Return the Secrets that cover images of an object."""
+    return {(namespace, each.cover.secret) for each in decisions if each.cover.covers}
 
 
 def _all_good(decisions: Sequence[Decision]) -> bool:

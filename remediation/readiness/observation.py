@@ -10,6 +10,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from remediation.drift.signals import QUIET, Signals
+
 # Kinds whose pod templates are judged. What one of these controls (a Deployment's ReplicaSet) is judged through it.
 WORKLOAD_KINDS = (
     "Deployment",
@@ -132,32 +134,6 @@ class Going:
 STAYS = Going()
 
 
-class LastApplied(StrEnum):
-    """What the annotation of client-side apply says about `imagePullSecrets`."""
-
-    ABSENT = "absent"  # there is no such annotation
-    SILENT = "silent"  # the manifest does not have the field
-    MENTIONS = "mentions"  # the manifest has the field, [] and null included
-
-
-@dataclass(frozen=True, slots=True)
-class DriftSignals:
-    """What tells that somebody will write a ServiceAccount's `imagePullSecrets` again; `drift.signals_of` makes it.
-
-    `appliers` are managers of server-side apply that own the field, ours left out. `reverted_by` comes from our own
-    records: who took the entry away after an earlier remediation had put it there.
-    """
-
-    appliers: tuple[str, ...] = ()
-    last_applied: LastApplied = LastApplied.ABSENT
-    argo: bool = False
-    argo_replaces: bool = False
-    flux: bool = False
-    helm_release: str = ""
-    controller: Owner | None = None
-    reverted_by: str = ""
-
-
 @dataclass(frozen=True, slots=True)
 class Account:
     """A ServiceAccount; `enforces_mountable` is its annotation kubernetes.io/enforce-mountable-secrets.
@@ -173,7 +149,7 @@ class Account:
     pull_secrets: tuple[str, ...] = ()
     enforces_mountable: bool = False
     created_at: datetime | None = None
-    signals: DriftSignals = DriftSignals()
+    signals: Signals = QUIET
     going: Going = STAYS
     listed_at: datetime | None = None
     listed_by_others_at: datetime | None = None
@@ -184,7 +160,7 @@ class PullSecret:
     """A Secret that was read; `content` is its data under the key of its type, None if it has none.
 
     The key of kubernetes.io/dockerconfigjson is .dockerconfigjson, that of kubernetes.io/dockercfg is .dockercfg; other
-    types need no content.
+    types need no content. `manifest` is the content that a client-side apply gives it, None where that is not known.
     """
 
     namespace: str
@@ -193,6 +169,9 @@ class PullSecret:
     content: bytes | None = field(default=None, repr=False)
     immutable: bool = False
     going: Going = STAYS
+    uid: str = ""
+    signals: Signals = QUIET
+    manifest: bytes | None = field(default=None, repr=False)
 
 
 class Wakes(StrEnum):

@@ -7,6 +7,8 @@ state. Nodes and namespaces have to come before pods; otherwise the order does n
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from remediation.drift.past import Past, Place
+from remediation.drift.signals import QUIET, Signals
 from remediation.image import ImageReference, InvalidReference, parse_image
 from remediation.readiness.coverage import ABSENT, UNREADABLE
 from remediation.readiness.exposure import Verification, exposure, verification
@@ -37,6 +39,7 @@ from remediation.readiness.proof import AdmissionProof
 from remediation.readiness.rewriter import Rewriter
 from remediation.readiness.wakers import KNATIVE, SCALED_KINDS, Scalers, likelier
 from remediation.readiness.workloads import DEFAULT_ACCOUNT
+from remediation.registry_key import effective_key
 from remediation.unmatched import Unmatched
 
 _LONGEST_CHAIN = 5
@@ -86,6 +89,15 @@ class Reduced:
     images: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class SecretSignals:
+    """What tells who writes a Secret again; `manifest_holds` as in `predict_secret`."""
+
+    uid: str
+    signals: Signals
+    manifest_holds: bool | None
+
+
 class Reduction:
     """What is kept of one cluster."""
 
@@ -96,6 +108,8 @@ class Reduction:
         self.nodes: dict[str, Node] = {}
         self.accounts: dict[tuple[str, str], Account] = {}
         self.secrets: dict[str, dict[str, KeyedLogins]] = {}
+        self.secret_signals: dict[tuple[str, str], SecretSignals] = {}
+        self.past: Mapping[Place, Past] = {}
         self.workloads: dict[tuple[str, str, str], Reduced] = {}
         self.revisions: dict[tuple[str, str, str], Reduced] = {}
         self.controllers: dict[tuple[str, Owner], Owner] = {}
@@ -142,8 +156,31 @@ class Reduction:
             self._logins[kept] = read_secret(secret.type, secret.content)
         found = replace(self._logins[kept], immutable=secret.immutable)
         self.secrets.setdefault(secret.namespace, {})[secret.name] = found
+        self._note_signals(secret)
         if secret.going.deleting or secret.going.owners:
             self._going[secret.namespace, secret.name] = secret.going
+
+    def _note_signals(self, secret: PullSecret) -> None:
+        """Keep what tells of another writer; without field managers there is none to be seen."""
+        signals = secret.signals
+        if signals == QUIET:
+            return
+        holds = None if secret.manifest is None else self._holds(secret.type, secret)
+        place = (secret.namespace, secret.name)
+        self.secret_signals[place] = SecretSignals(secret.uid, signals, holds)
+
+    def _holds(self, kind: str, secret: PullSecret) -> bool:
+        """Tell whether the manifest of a Secret has the wanted login; where none is wanted, what stands there."""
+        applied = read_secret(kind, secret.manifest).logins
+        wanted = self.options.wanted.config
+        if wanted is None or secret.name != self.options.wanted.secret_name:
+            return set(self._logins[kind, secret.content].logins) <= set(applied)
+        keyed = ((effective_key(key), login) for key, login in wanted.logins)
+        return {each for each in keyed if each[0]} <= set(applied)
+
+    def add_past(self, past: Mapping[Place, Past]) -> None:
+        """Take what our records say of objects that we wrote to."""
+        self.past = past
 
     def add_missing_secret(self, namespace: str, name: str) -> None:
         """Take note that a Secret does not exist. One that is neither added nor missing could not be read."""

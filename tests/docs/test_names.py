@@ -54,6 +54,7 @@ PLACEHOLDERS = {
     "place": "PLACE",
     "digest": "DIGEST",
     "caller": "CALLER",
+    "cluster": "CLUSTER",
     "trail": "TRAIL",
     "line_key": "rmd:line:PLACE",
 }

@@ -18,7 +18,7 @@ class FakeRuns:
         self.raises = list(raises)
         self.stored: list[str] = []
 
-    def report(self, claim: object, rows: list[NamespaceResult]) -> int:
+    def report(self, claim: object, rows: list[NamespaceResult], changes: object = None) -> int:
         if self.raises and (error := self.raises.pop(0)):
             raise error
         self.stored += [row.namespace for row in rows]

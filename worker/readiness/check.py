@@ -37,10 +37,12 @@ from worker.kubeconfigs import Context
 from worker.readiness.admission import Admission
 from worker.readiness.lists import ListExpired, Lists
 from worker.readiness.reading import Found, Reading
+from worker.readiness.recall import SETTLED_AFTER, news, unsettled
 from worker.readiness.registry import ask_registries, shadows_of
 from worker.session import Session, open_session
 
 VALID = timedelta(minutes=10)
+_LONGEST_WAIT = (SETTLED_AFTER + timedelta(seconds=1)).total_seconds()
 _MOST_READINGS = 3
 
 log = logging.getLogger(__name__)
@@ -157,13 +159,37 @@ async def _read(execution: CheckExecution, session: Session) -> tuple[list[Judge
             may_name=execution.may_name,
         )
         try:
-            return judges, await reading.read()
+            found = await reading.read()
+            await _recall(execution, judges, reading)
+            return judges, found
         except ListExpired:
             log.warning(
                 "run %s: a list ran out in the middle; reading again", execution.claim.run.id
             )
     detail = f"a list ran out in the middle (410) in {_MOST_READINGS} readings"
     raise Fault(Error(ErrorCode.INTERNAL, detail, "start it again"), Retry.NO)
+
+
+async def _recall(execution: CheckExecution, judges: Sequence[Judge], reading: Reading) -> None:
+    """Have the judges know what is remembered of the cluster, and the memory what they saw."""
+    store, cluster = execution.store, execution.claim.run.cluster
+    before = await asyncio.to_thread(store.memory.read, cluster)
+    if not before:
+        return
+    now = datetime.now(UTC)
+    fresh = unsettled(judges[0], before, now)
+    if fresh:
+        # Managers note whole seconds, by the clock of the API server; the wait is bounded whatever that says.
+        left = max(fresh.values()) + SETTLED_AFTER + timedelta(seconds=1) - now
+        await asyncio.sleep(min(max(left.total_seconds(), 0), _LONGEST_WAIT))
+        await reading.read_again(frozenset(fresh))
+    runs = await asyncio.to_thread(store.runs.active)
+    undoing = any(run.cluster == cluster and run.undoes for run in runs)
+    changed = news(judges[0], before, now, undoing=undoing)
+    await asyncio.to_thread(store.memory.amend, cluster, before, changed)
+    known = {**before, **changed}
+    for judge in judges:
+        judge.add_past({place: past for place, past in known.items() if past})
 
 
 async def _conclude(

@@ -8,10 +8,11 @@ from typing import Any
 import msgspec
 
 from remediation.docker_config import SECRET_KEY, SECRET_TYPE
+from remediation.footprint import OUR_MANAGER
 from remediation.go_values import is_true
-from remediation.readiness.drift import FIELD, OUR_MANAGER, signals_of
 from remediation.readiness.observation import Account, DisruptionBudget, Node, PullSecret
 from worker.readiness.wire_meta import WireMeta
+from worker.signals import WireManager, account_signals, manifest_content, secret_signals
 from worker.wire import WireReference
 
 LEGACY_TYPE = "kubernetes.io/dockercfg"
@@ -20,27 +21,17 @@ ENFORCE_ANNOTATION = "kubernetes.io/enforce-mountable-secrets"
 _KEYS = {SECRET_TYPE: SECRET_KEY, LEGACY_TYPE: LEGACY_KEY}
 
 
-class WireManagedFields(msgspec.Struct, gc=False):
-    """Who owns which fields."""
-
-    manager: str = ""
-    operation: str = ""
-    subresource: str = ""
-    time: str | None = None
-    fieldsV1: dict[str, Any] | None = None
-
-
-class WireAccountMeta(WireMeta, gc=False):
+class WireOwnedMeta(WireMeta, gc=False):
     """Metadata with managedFields."""
 
-    managedFields: list[WireManagedFields] | None = None
+    managedFields: list[WireManager] | None = None
 
     def listed_at(self, but: str = "") -> datetime | None:
         """Return when a manager that owns `imagePullSecrets` last wrote the object, one manager left out."""
         times = (
             datetime.fromisoformat(entry.time)
             for entry in self.managedFields or ()
-            if entry.time and entry.manager != but and FIELD in (entry.fieldsV1 or {})
+            if entry.time and entry.manager != but and entry.owns("f:imagePullSecrets")
         )
         return max(times, default=None)
 
@@ -48,7 +39,7 @@ class WireAccountMeta(WireMeta, gc=False):
 class WireAccount(msgspec.Struct, gc=False):
     """A ServiceAccount."""
 
-    metadata: WireAccountMeta
+    metadata: WireOwnedMeta
     imagePullSecrets: list[WireReference] | None = None
 
     def to_domain(self) -> Account:
@@ -63,7 +54,7 @@ class WireAccount(msgspec.Struct, gc=False):
             pull_secrets=tuple(entry.name for entry in self.imagePullSecrets or ()),
             enforces_mountable=is_true(annotations.get(ENFORCE_ANNOTATION)),
             created_at=meta.created_at,
-            signals=signals_of(msgspec.to_builtins(meta)),
+            signals=account_signals(meta),
             going=meta.going,
             listed_at=meta.listed_at(),
             listed_by_others_at=meta.listed_at(but=OUR_MANAGER),
@@ -73,14 +64,15 @@ class WireAccount(msgspec.Struct, gc=False):
 class WirePullSecret(msgspec.Struct, gc=False):
     """A Secret."""
 
-    metadata: WireMeta
+    metadata: WireOwnedMeta
     type: str = "Opaque"
     data: dict[str, str] | None = None
     immutable: bool | None = None
 
     def to_domain(self) -> PullSecret:
         """Return what the judgement wants to know."""
-        encoded = (self.data or {}).get(_KEYS.get(self.type, ""))
+        key = _KEYS.get(self.type, "")
+        encoded = (self.data or {}).get(key)
         return PullSecret(
             self.metadata.namespace,
             self.metadata.name,
@@ -88,6 +80,9 @@ class WirePullSecret(msgspec.Struct, gc=False):
             None if encoded is None else _decoded(encoded),
             immutable=bool(self.immutable),
             going=self.metadata.going,
+            uid=self.metadata.uid,
+            signals=secret_signals(self.metadata, key),
+            manifest=manifest_content(self.metadata, key),
         )
 
 

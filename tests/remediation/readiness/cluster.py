@@ -7,6 +7,7 @@ from typing import Any
 
 from remediation.credential import credential_from_login
 from remediation.docker_config import Login
+from remediation.drift.signals import QUIET, Signals
 from remediation.readiness.coverage import Wanted
 from remediation.readiness.finding import Finding, FindingClass
 from remediation.readiness.judge import Judge
@@ -15,7 +16,6 @@ from remediation.readiness.observation import (
     Account,
     Container,
     ContainerState,
-    DriftSignals,
     Owner,
     Pod,
     PullSecret,
@@ -87,7 +87,7 @@ class Cluster:
         *pull_secrets: str,
         name: str = "default",
         enforces: bool = False,
-        signals: DriftSignals | None = None,
+        signals: Signals = QUIET,
         created_at: datetime | None = None,
         namespace: str = "team",
     ) -> "Cluster":
@@ -101,7 +101,7 @@ class Cluster:
                 pull_secrets,
                 enforces,
                 created_at,
-                signals or DriftSignals(),
+                signals,
             )
         )
         return self

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from remediation.drift.signals import Signals
 from remediation.label_selector import parse_selector
 from remediation.readiness.facts import ClusterFacts, Facts, NodeLogin
 from remediation.readiness.finding import Coverage, FindingClass, Severity
@@ -14,8 +15,6 @@ from remediation.readiness.observation import (
     WORKLOAD_KINDS,
     Container,
     ContainerKind,
-    DriftSignals,
-    LastApplied,
     Mention,
     Namespace,
     Node,
@@ -361,15 +360,15 @@ def test_admission_that_was_asked_for_and_not_proven_is_doubt() -> None:
     assert W.W_ADMISSION not in classes(proven)
 
 
-CERTAIN = DriftSignals(last_applied=LastApplied.MENTIONS)
-POSSIBLE = DriftSignals(helm_release="web")
+CERTAIN = Signals(annotated=True, named=("mine",))
+POSSIBLE = Signals(tools=("Helm release web",))
 
 
 @pytest.mark.parametrize(
     ("signals", "severity"), [(CERTAIN, Severity.BLOCKING), (POSSIBLE, Severity.WARNING)]
 )
 def test_an_account_that_somebody_overwrites_is_told_once(
-    signals: DriftSignals, severity: Severity
+    signals: Signals, severity: Severity
 ) -> None:
     cluster = Cluster().secrets(docker="ours").account("docker", signals=signals)
     cluster.workload().workload(name="api")

@@ -1,0 +1,51 @@
+"""What a run knows of earlier ones on the same cluster, and what it adds to that."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from remediation.drift.cautions import cautions_of
+from remediation.drift.past import Memory, Past, remembered
+from remediation.outcome import NamespaceResult, Outcome
+from remediation.plan import NamespacePlan, Task
+from worker.execution import Execution
+
+_WRITTEN = (Outcome.CHANGED, Outcome.WOULD_CHANGE)
+Lines = tuple[tuple[str, str, Past | None], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """The cluster's memory as it was when the run began."""
+
+    execution: Execution
+    memory: Memory
+
+    @classmethod
+    async def of(cls, execution: Execution) -> "Recall":
+        """Read the memory of the run's cluster."""
+        cluster = execution.claim.run.cluster
+        return cls(execution, await asyncio.to_thread(execution.store.memory.read, cluster))
+
+    def warned(self, plan: NamespacePlan, row: NamespaceResult) -> NamespaceResult:
+        """Return the row of a plan with the warnings about what was, or would be, written."""
+        task = self.execution.task
+        if row.outcome not in _WRITTEN or not isinstance(task, Task):
+            return row
+        found = cautions_of(plan, task, self.memory, datetime.now(UTC))
+        return replace(row, cautions=row.cautions + found) if found else row
+
+    def changes(self, rows: Sequence[NamespaceResult]) -> dict[str, Lines]:
+        """Return what finished namespaces change in the memory."""
+        task = self.execution.task
+        name, now = task.request.secret_name, datetime.now(UTC)
+        if task.request.dry_run:
+            return {}
+        found = {}
+        for row in rows:
+            undo = not isinstance(task, Task)
+            changed = remembered(self.memory, row, name, now, undo=undo)
+            if changed:
+                found[row.namespace] = tuple((account, name, past) for account, past in changed)
+        return found
