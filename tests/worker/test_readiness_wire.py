@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from remediation.readiness.observation import Owner
+from remediation.readiness.observation import Owner, RestartRule, Rollout
 from worker.readiness.wire_pod import WirePod
 from worker.readiness.wire_workload import WireWorkload
 
@@ -64,3 +64,47 @@ def test_the_revision_of_the_pods_below_a_partition_is_known(
 
     assert read.to_domain("StatefulSet").held == expected
     assert not read.to_domain("Deployment").held
+
+
+def test_restart_rules_and_what_a_status_tells_are_read() -> None:
+    """An action or an operator of a later version counts as the widest one."""
+    rules = [
+        {"action": "Restart", "exitCodes": {"operator": "In", "values": [1]}},
+        {"action": "RestartAllContainers", "exitCodes": {"operator": "NotIn", "values": [2]}},
+        {"action": "RestartNode", "exitCodes": {"operator": "Above", "values": [3]}},
+    ]
+    container = {"name": "m", "image": "i:2", "restartPolicy": "Never", "restartPolicyRules": rules}
+    told = {"name": "m", "image": "i:1", "imageID": "x", "state": {"terminated": {"exitCode": 7}}}
+    raw = {
+        "metadata": {"name": "web", "generation": 3},
+        "spec": {"containers": [container]},
+        "status": {"observedGeneration": 2, "containerStatuses": [told]},
+    }
+
+    pod = msgspec.json.decode(msgspec.json.encode(raw), type=WirePod).to_domain()
+
+    (found,) = pod.containers
+    assert found.restart_rules == (
+        RestartRule(frozenset({1})),
+        RestartRule(frozenset({2}), negated=True, everything=True),
+        RestartRule(frozenset(), negated=True, everything=True),
+    )
+    assert (found.restart_policy, found.exit_code, found.shown_image) == ("Never", 7, "i:1")
+    assert (pod.generation, pod.unseen) == (3, True)
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        ({}, Rollout.ROLLS),
+        ({"paused": True}, Rollout.PAUSED),
+        ({"updateStrategy": {"type": "OnDelete"}}, Rollout.BY_HAND),
+        ({"updateStrategy": {"rollingUpdate": {"partition": 1}}}, Rollout.BY_HAND),
+        ({"updateStrategy": {"type": "RollingUpdate"}}, Rollout.ROLLS),
+    ],
+)
+def test_whether_a_rollout_replaces_pods_is_read(spec: dict[str, Any], expected: Rollout) -> None:
+    raw = {"metadata": {"name": "web"}, "spec": {**spec, "template": {}}}
+    read = msgspec.json.decode(msgspec.json.encode(raw), type=WireWorkload)
+
+    assert read.to_domain("StatefulSet").rollout is expected
