@@ -82,6 +82,7 @@ class RegistryReportSchema(Answer):
     hint = text("What to do next; may be empty.")
     repository = maybe_text("The repository it is about; none if only the login was asked about.")
     repositories = number("How many repositories in use were asked for.")
+    not_asked = number("How many more are in use, beyond the bound; the detail names the first.")
     login = one_of(LoginAnswer, "What the registry says of the login itself.")
     via_shadow = flag("Whether its shadow was asked: the registry as it will be.")
 

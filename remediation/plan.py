@@ -123,7 +123,7 @@ class NamespacePlan:
     that are as they should be. `before` is what an earlier attempt of the same run has done already, and `unchanged`
     does not count it; `earlier` is all that it was about to write, for its last write may still arrive. `reason` says
     what is left as it is, and why; `cautions` warn of what the writes do besides. `version` is that of the Secret if
-    this remediation wrote it last.
+    this remediation wrote it last; `namers` are ServiceAccounts of others that name one that is deleted.
     """
 
     namespace: str
@@ -138,6 +138,7 @@ class NamespacePlan:
     reason: str | None = None
     version: tuple[str, str] | None = None
     cautions: tuple[Caution, ...] = ()
+    namers: tuple[str, ...] = ()
 
     @property
     def secret_action(self) -> SecretAction:

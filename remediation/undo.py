@@ -136,8 +136,22 @@ def plan_undo(state: NamespaceState, done: Done, secret_name: str) -> NamespaceP
     reason = "; ".join(said for said in (tell_left(left), kept, going) if said) or None
     cautions = warn_left(name, left)
     if secret or detach:
+        namers = tuple(
+            each.name
+            for each in state.service_accounts
+            if secret_name in each.pull_secrets and each not in detach and not each.deleting
+        )
         return NamespacePlan(
-            name, None, secret, detach, free, len(free), ignored, reason=reason, cautions=cautions
+            name,
+            None,
+            secret,
+            detach,
+            free,
+            len(free),
+            ignored,
+            reason=reason,
+            cautions=cautions,
+            namers=namers if secret else (),
         )
     unchanged = NamespaceResult(
         name,

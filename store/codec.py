@@ -153,6 +153,7 @@ def decode_check(text: str) -> CheckResult:
             repositories=report["repositories"],
             login=LoginAnswer(report["login"]),
             via_shadow=report["via_shadow"],
+            not_asked=report.get("not_asked", 0),
         )
         for report in raw["reports"]
     )

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Collection, Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -16,18 +16,15 @@ from worker.answers import Pages, check_object, unbelievable
 from worker.faults import Call, Fault, Gone
 from worker.pace import Stopped
 from worker.session import Session
-from worker.wire import Page, WireNamespace, WirePod, WireSecret, WireServiceAccount
+from worker.wire import Page, WireNamespace, WireSecret, WireServiceAccount
 
 _PAGE = 1000
 _MOST_RESTARTS = 3
 _EXPIRED = 410
 # Up to here single reads are cheaper than lists over the whole cluster.
 _MOST_NAMED = 20
-# Enough to know the images of a cluster by; a list of all pods of a large one takes long.
-_MOST_PODS = 10_000
-_ALIVE = {"fieldSelector": "status.phase!=Succeeded,status.phase!=Failed"}
 
-_Object = TypeVar("_Object", WireNamespace, WireServiceAccount, WireSecret, WirePod)
+_Object = TypeVar("_Object", bound=msgspec.Struct)
 
 
 _First = TypeVar("_First")
@@ -79,28 +76,6 @@ async def observe(session: Session, request: RemediationRequest) -> Observation:
     )
     known = frozenset(state.namespace.name for state in states)
     return Observation(states, known, known)
-
-
-async def images_in_use(session: Session, namespaces: Collection[str]) -> list[str]:
-    """Return the images of pods that have not ended, each once, of the first _MOST_PODS pods. Raises Fault."""
-    paths = ["/api/v1/pods"]
-    if len(namespaces) <= _MOST_NAMED:
-        paths = [f"/api/v1/namespaces/{name}/pods" for name in sorted(namespaces)]
-    found: dict[str, None] = {}
-    left = _MOST_PODS
-    try:
-        for path in paths:
-            with suppress(Gone):
-                async for pod in _items(session, path, "pods", WirePod, _ALIVE):
-                    if pod.metadata.namespace in namespaces:
-                        found |= dict.fromkeys(pod.images())
-                    left -= 1
-                    if left <= 0:
-                        return list(found)
-    except Fault as fault:
-        if fault.error.http_status != _EXPIRED:  # what was read until then is enough
-            raise
-    return list(found)
 
 
 async def read_secret(session: Session, namespace: str, name: str) -> Secret | None:
@@ -181,7 +156,7 @@ async def _all(
 ) -> list[_Object]:
     for _ in range(_MOST_RESTARTS):
         try:
-            return [found async for found in _items(session, path, kind, item, params)]
+            return [found async for found in items_of(session, path, kind, item, params)]
         except Fault as fault:
             if fault.error.http_status != _EXPIRED:
                 raise
@@ -189,7 +164,7 @@ async def _all(
     raise expired
 
 
-async def _items(
+async def items_of(
     session: Session, path: str, kind: str, item: type[_Object], params: dict[str, str]
 ) -> AsyncIterator[_Object]:
     decoder: msgspec.json.Decoder[Page[_Object]] = msgspec.json.Decoder(_page_of(item))

@@ -2,21 +2,24 @@
 
 import asyncio
 from collections.abc import Coroutine, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
-from remediation.outcome import Error, ErrorCode, Outcome
+from remediation.outcome import Error, ErrorCode, Outcome, SecretAction
 from remediation.plan import NamespacePlan, Task, carry_over, gone_result
-from remediation.registry.check import CheckResult, refusal
+from remediation.registry.check import refusal
 from remediation.request import RegistryCheck
 from remediation.selection import NamespaceSelection, missing_names
 from remediation.undo import UndoTask
 from remediation.unmatched import Part, Unmatched, unmatched_accounts, unmatched_namespaces
+from remediation.usage import Usage, warned
 from worker.execution import REACH_SECONDS, Execution, RunFailed
 from worker.faults import Fault
 from worker.observe import Observation, observe
 from worker.registry_check import check
 from worker.session import Session
+from worker.usage import read_usage
 
+_Answer = TypeVar("_Answer")
 _LEFT_ALONE = (Outcome.IGNORED, Outcome.SKIPPED)
 
 
@@ -53,8 +56,11 @@ async def plans_for(execution: Execution, session: Session) -> list[NamespacePla
             if plan.namespace not in done
         ]
         names |= done
+    usage = await look(execution, session, [plan for plan in plans if not plan.settled])
+    name = task.request.secret_name
+    plans = [plan if plan.settled else warned(plan, usage, name) for plan in plans]
     # Before the journal, which tells what may have been written.
-    await prove(execution, session, [plan for plan in plans if not plan.settled])
+    await prove(execution, [plan for plan in plans if not plan.settled], usage)
     unmatched = _unmatched(task, observation)
     await asyncio.to_thread(store.claims.observed, claim, len(names), missing, unmatched)
     if not task.request.dry_run:
@@ -101,9 +107,27 @@ def _check_number(execution: Execution, plans: Sequence[NamespacePlan]) -> None:
         )
 
 
-async def prove(
+async def look(
     execution: Execution, session: Session, open_plans: Sequence[NamespacePlan]
-) -> None:
+) -> Usage:
+    """Return what uses the objects of these plans, as far as anything depends on it. Raises RunFailed."""
+    task = execution.task
+    undoes = isinstance(task, UndoTask)
+    proves = not undoes and task.request.registry_check is not RegistryCheck.SKIP
+    # Where a Secret goes, or new pods get an entry that they did not have.
+    namespaces = {
+        plan.namespace
+        for plan in open_plans
+        if proves or (plan.secret_action is SecretAction.DELETED if undoes else plan.accounts)
+    }
+    if not namespaces:
+        return Usage()
+    reading = read_usage(session, namespaces, task.request.secret_name, templates=undoes)
+    # Cancelled: nothing is written any more, so that nothing depends on it.
+    return await _in_time(execution, reading) or Usage()
+
+
+async def prove(execution: Execution, open_plans: Sequence[NamespacePlan], usage: Usage) -> None:
     """Have the credential proven before anything is written with it. Raises RunFailed if that is refused."""
     task, run = execution.task, execution.claim.run
     wanted = task.request.registry_check
@@ -112,17 +136,8 @@ async def prove(
     # What an earlier attempt was told holds for the whole run: it may have begun to write.
     result = run.registry_check
     if result is None:
-        namespaces = {plan.namespace for plan in open_plans}
-        asking = check(
-            session, task.credential, execution.registries, namespaces, execution.user_agent
-        )
-        try:
-            async with asyncio.timeout(execution.remaining):
-                result = await _unless_cancelled(asking, execution.cancelled)
-        except TimeoutError:
-            raise RunFailed(execution.too_late) from None
-        except Fault as fault:
-            raise execution.failed(fault.error) from None
+        asking = check(task.credential, execution.registries, usage, execution.user_agent)
+        result = await _in_time(execution, asking)
         if result is None:
             return  # cancelled: what is left is reported as such
         await asyncio.to_thread(execution.store.claims.checked, execution.claim, result)
@@ -130,9 +145,20 @@ async def prove(
         raise RunFailed(error)
 
 
+async def _in_time(execution: Execution, asking: Coroutine[Any, Any, _Answer]) -> _Answer | None:
+    """Return what was asked for, None once the run is cancelled. Raises RunFailed."""
+    try:
+        async with asyncio.timeout(execution.remaining):
+            return await _unless_cancelled(asking, execution.cancelled)
+    except TimeoutError:
+        raise RunFailed(execution.too_late) from None
+    except Fault as fault:
+        raise execution.failed(fault.error) from None
+
+
 async def _unless_cancelled(
-    asking: Coroutine[Any, Any, CheckResult], cancelled: asyncio.Event
-) -> CheckResult | None:
+    asking: Coroutine[Any, Any, _Answer], cancelled: asyncio.Event
+) -> _Answer | None:
     """Return what was asked for, None once the run is cancelled."""
     question, watch = asyncio.create_task(asking), asyncio.create_task(cancelled.wait())
     try:

@@ -2,12 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import Collection
 
 from remediation.credential import Credential
 from remediation.docker_config import Login
 from remediation.image import ImageReference
-from remediation.outcome import ErrorCode
 from remediation.registry.check import (
     CheckResult,
     RegistryReport,
@@ -21,12 +19,10 @@ from remediation.registry.rules import Registries, canonical_host
 from remediation.registry.targets import MOST_REPOSITORIES, Target, targets
 from remediation.registry.verdict import LoginAnswer, judge_login
 from remediation.registry_key import effective_key
+from remediation.usage import Usage
 from store import clock
-from worker.faults import Fault
-from worker.observe import images_in_use
 from worker.registry import Prober
 from worker.registry_http import Stopped, refused_by_rules
-from worker.session import Session
 
 _NO_IMAGE = "no pod there uses an image of it"
 _NO_PODS = "the worker may not list pods"
@@ -35,34 +31,17 @@ log = logging.getLogger(__name__)
 
 
 async def check(
-    session: Session,
-    credential: Credential,
-    rules: Registries,
-    namespaces: Collection[str],
-    user_agent: str,
+    credential: Credential, rules: Registries, usage: Usage, user_agent: str
 ) -> CheckResult:
-    """Return what the registries say of a credential, asked for images that pods of `namespaces` use.
-
-    Raises Fault if the cluster does not answer.
-    """
-    why, images = await _images(session, namespaces)
-    found = targets(credential.config, images, MOST_REPOSITORIES)
+    """Return what the registries say of a credential, asked for the images that pods use."""
+    why = _NO_PODS if "pods" in usage.unread else _NO_IMAGE
+    found = targets(credential.config, usage.images, MOST_REPOSITORIES)
     reports = await asyncio.gather(
         *(_report(target, credential, rules, user_agent, why) for target in found)
     )
     for report in reports:
         log.info("registry %s: %s", report.registry, report.verdict)
     return result_of(reports or [_nobody_to_ask(credential, why)], clock.now())
-
-
-async def _images(session: Session, namespaces: Collection[str]) -> tuple[str, list[str]]:
-    """Return why there may be no image to ask for, and the images in use."""
-    try:
-        return _NO_IMAGE, await images_in_use(session, namespaces)
-    except Fault as fault:
-        if fault.error.code is not ErrorCode.FORBIDDEN:
-            raise
-        return _NO_PODS, []
 
 
 async def _report(
@@ -74,7 +53,7 @@ async def _report(
             "name the shadow in the registries file instead",
         )
         proof = RepositoryProof("", "", refused_by_rules(refused).judged)
-        return report_of(target.registry, [proof], via_shadow=True)
+        return report_of(target.registry, [proof], via_shadow=True, not_asked=target.not_asked)
     own = rules.of(target.registry)
     prober = Prober(target.registry, own, user_agent, credential.shadow)
     try:
@@ -85,7 +64,9 @@ async def _report(
                 proofs = await _proofs(prober, target)
     except Stopped as stopped:
         proofs = [RepositoryProof("", "", stopped.judged)]
-    return report_of(target.registry, proofs, via_shadow=prober.via_shadow)
+    return report_of(
+        target.registry, proofs, via_shadow=prober.via_shadow, not_asked=target.not_asked
+    )
 
 
 def _several(credential: Credential) -> bool:

@@ -48,6 +48,12 @@ class Meta(msgspec.Struct, gc=False):
     finalizers: list[str] | None = None
 
 
+class OwnerMeta(Meta, gc=False):
+    """Object metadata with what owns the object."""
+
+    ownerReferences: list[WireOwner] | None = None
+
+
 class OwnedMeta(Meta, gc=False):
     """Object metadata with what tells whose the object is."""
 
@@ -173,18 +179,26 @@ class WireContainer(msgspec.Struct, gc=False):
 
 
 class WirePodSpec(msgspec.Struct, gc=False):
-    """What of a pod names images."""
+    """What of a pod names images, pull Secrets and its ServiceAccount."""
+
+    serviceAccountName: str = ""
+    imagePullSecrets: list[WireReference] | None = None
 
     containers: list[WireContainer] | None = None
     initContainers: list[WireContainer] | None = None
     ephemeralContainers: list[WireContainer] | None = None
     volumes: list[WireVolume] | None = None
 
+    @property
+    def pull_secrets(self) -> tuple[str, ...]:
+        """The names of its pull Secrets, "" for an entry without one."""
+        return tuple(entry.name for entry in self.imagePullSecrets or ())
+
 
 class WirePod(msgspec.Struct, gc=False):
     """A pod."""
 
-    metadata: Meta
+    metadata: OwnerMeta
     spec: WirePodSpec = msgspec.field(default_factory=WirePodSpec)
 
     def images(self) -> Iterable[str]:

@@ -7,6 +7,7 @@ from remediation.outcome import Error, ErrorCode
 from remediation.registry.verdict import Judgement, LoginAnswer, Verdict
 from remediation.request import RegistryCheck
 
+_MOST_NAMES = 5
 # The least favourable first: that is what a report says. An image that is gone says little where others were pulled.
 _ORDER = (
     Verdict.WRONG_CREDENTIAL,
@@ -43,7 +44,10 @@ class RepositoryProof:
 
 @dataclass(frozen=True, slots=True)
 class RegistryReport:
-    """What came of one registry: the least favourable of its proofs, and how many repositories were asked for."""
+    """What came of one registry: the least favourable of its proofs, and how many repositories were asked for.
+
+    `not_asked` counts the repositories in use that were not: the detail names the first of them.
+    """
 
     registry: str
     verdict: Verdict
@@ -53,6 +57,7 @@ class RegistryReport:
     repositories: int = 0
     login: LoginAnswer = LoginAnswer.NOT_CHECKED
     via_shadow: bool = False
+    not_asked: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +79,11 @@ def rank(verdict: Verdict) -> int:
 
 
 def report_of(
-    registry: str, proofs: Sequence[RepositoryProof], *, via_shadow: bool
+    registry: str,
+    proofs: Sequence[RepositoryProof],
+    *,
+    via_shadow: bool,
+    not_asked: Sequence[str] = (),
 ) -> RegistryReport:
     """Sum up the proofs of one registry, of which there is at least one."""
     worst = min(proofs, key=lambda proof: rank(proof.verdict))
@@ -89,13 +98,21 @@ def report_of(
     return RegistryReport(
         registry,
         worst.verdict,
-        worst.judgement.detail + share,
+        worst.judgement.detail + share + _beyond(not_asked),
         worst.judgement.hint,
         worst.repository or None,
         len(asked),
         login,
         via_shadow,
+        len(not_asked),
     )
+
+
+def _beyond(not_asked: Sequence[str]) -> str:
+    if not not_asked:
+        return ""
+    more = ", …" if len(not_asked) > _MOST_NAMES else ""
+    return f"; not asked about {len(not_asked)} more in use: {', '.join(not_asked[:_MOST_NAMES])}{more}"
 
 
 def result_of(reports: Iterable[RegistryReport], checked_at: str) -> CheckResult:

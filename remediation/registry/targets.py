@@ -16,12 +16,13 @@ MOST_REPOSITORIES = 20
 class Target:
     """One registry with the images to ask for, each with the logins that the kubelet tries, in its order.
 
-    `login` is the one to ask about where there is no image.
+    `login` is the one to ask about where there is no image; `not_asked` are the repositories in use beyond the bound.
     """
 
     registry: str
     images: tuple[tuple[ImageReference, tuple[Login, ...]], ...] = field(default=(), repr=False)
     login: Login | None = field(default=None, repr=False)
+    not_asked: tuple[str, ...] = ()
 
 
 def logins_for(config: DockerConfig, repository: str) -> tuple[Login, ...]:
@@ -52,10 +53,25 @@ def targets(config: DockerConfig, images: Iterable[str], most: int) -> tuple[Tar
         if image.domain and image.repository not in in_use:
             in_use[image.repository] = (image, logins_for(config, image.repository))
     groups: dict[str, list[tuple[ImageReference, tuple[Login, ...]]]] = {}
-    for name in _varied([name for name, (_, logins) in in_use.items() if logins])[:most]:
+    varied = _varied([name for name, (_, logins) in in_use.items() if logins])
+    for name in varied[:most]:
         image, logins = in_use[name]
         groups.setdefault(canonical_host(image.domain), []).append((image, logins))
-    found = [Target(registry, tuple(group)) for registry, group in groups.items()]
+    beyond: dict[str, list[str]] = {}
+    others: dict[str, Login] = {}
+    for name in varied[most:]:
+        image, logins = in_use[name]
+        host = canonical_host(image.domain)
+        beyond.setdefault(host, []).append(image.path)
+        if host not in groups:
+            others.setdefault(host, logins[0])
+    found = [
+        Target(registry, tuple(group), not_asked=tuple(beyond.get(registry, ())))
+        for registry, group in groups.items()
+    ]
+    for host, login in others.items():
+        groups[host] = []
+        found.append(Target(host, login=login, not_asked=tuple(beyond[host])))
     for key, login in config.logins:
         host = canonical_host((effective_key(key) or "").partition("/")[0])
         if host and "*" not in host and host not in groups:

@@ -300,3 +300,74 @@ def test_one_registry_with_and_without_its_port_is_judged_by_the_kubelets_rule(
     check = judged(service, namespaces=[place.name])
 
     assert check["verdict"] == verdict, check["findings"]
+
+
+SHARD = {
+    "apiVersion": "planetscale.com/v2",
+    "kind": "VitessShard",
+    "name": "shop",
+    "uid": "6f1b1a4e-0000-4000-8000-000000000000",
+    "controller": True,
+}
+
+
+@pytest.mark.parametrize(
+    ("owner", "own", "warned"),
+    [
+        (SHARD, (), True),
+        (SHARD, ("theirs",), False),  # the operator sets them itself
+        (SHARD | {"apiVersion": "apps/v1", "kind": "ReplicaSet"}, (), False),
+        (SHARD | {"controller": False}, (), False),
+    ],
+)
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_pods_whose_operator_may_take_the_entry_for_drift_are_named(
+    service: Service,
+    space: Space,
+    owner: dict[str, Any],
+    own: tuple[str, ...],
+    warned: bool,
+    dry_run: bool,
+):
+    place = Place(space).pod(*own, ownerReferences=[owner])
+    name = place.name
+
+    done = service.remediate(clusters=["alpha"], namespaces=[name], dry_run=dry_run)
+
+    assert codes(done, name) == (["operator_drift"] if warned else [])
+    if warned:
+        warning = done.row(name)["warnings"][0]
+        assert warning["object"] == f"serviceaccounts/{name}/default"
+        assert "VitessShard" in warning["detail"]
+        assert f"{name}/default" in warning["hint"]
+        assert done.body["warnings"][0]["name"] == "VitessShard"
+        # What is in line is not written, and nothing is said of it.
+        again = service.remediate(clusters=["alpha"], namespaces=[name])
+        assert codes(again, name) == (["operator_drift"] if dry_run else [])
+
+
+def test_an_undo_counts_what_names_the_secret_before_it_deletes_it(service: Service, space: Space):
+    place = Place(space)
+    name = place.name
+    done = service.remediate(clusters=["alpha"], namespaces=[name])
+    place.workload("docker").workload("docker", kind="CronJob").pod("docker")
+    place.space.account(name, "own", "docker")
+
+    dry = follow_up(service, done.body["id"], "undo", dry_run=True)
+    undone = follow_up(service, done.body["id"], "undo")
+
+    wanted = "1 pod, 2 templates (CronJob web, Deployment web), 1 ServiceAccount (own)"
+    for outcome in (dry, undone):
+        assert wanted in outcome.row(name)["reason"]
+        assert codes(outcome, name) == ["secret_in_use"]
+        assert [each["code"] for each in outcome.body["warnings"]] == ["secret_in_use"]
+    assert not space.exists(f"namespaces/{name}/secrets/docker")
+
+
+def test_an_undo_of_what_nothing_names_warns_of_nothing(service: Service, space: Space):
+    name = space.namespace("n")
+    done = service.remediate(clusters=["alpha"], namespaces=[name])
+
+    undone = follow_up(service, done.body["id"], "undo")
+
+    assert (codes(undone, name), undone.row(name)["reason"]) == ([], None)

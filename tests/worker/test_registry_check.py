@@ -18,6 +18,7 @@ from remediation.registry.check import CheckResult, RegistryReport
 from remediation.registry.rules import Registries, parse_rules
 from remediation.registry.verdict import Verdict
 from remediation.request import RegistryCheck, RemediationRequest
+from remediation.usage import Usage
 from store.records import Orders
 from store.store import Store
 from tests.store.values import A_CHECK, ID, a_claim, a_later_claim, a_remediation
@@ -25,14 +26,13 @@ from tests.worker.registry_lab import Reply, Server
 from worker import registry_check
 from worker.execution import Execution, RunFailed
 from worker.kubeconfigs import Context
-from worker.planning import prove
+from worker.planning import look, prove
 from worker.vigil import Vigil
 
 PLANS = [NamespacePlan("shop", secret=SecretWrite(SecretAction.CREATED, b""))]
 REFUSED = CheckResult(
     (RegistryReport("r.example", Verdict.WRONG_CREDENTIAL, "refused"),), "2026-08-21T10:00:00Z"
 )
-NO_CLUSTER: Any = None  # asking it for its images would fail
 
 
 def resumed(store: Store, check: CheckResult, wanted: RegistryCheck) -> Execution:
@@ -57,14 +57,14 @@ def resumed(store: Store, check: CheckResult, wanted: RegistryCheck) -> Executio
 def test_it_is_not_asked_for_again(store: Store) -> None:
     execution = resumed(store, A_CHECK, RegistryCheck.REQUIRE)
 
-    asyncio.run(prove(execution, NO_CLUSTER, PLANS))
+    asyncio.run(prove(execution, PLANS, Usage()))
 
 
 def test_nor_is_a_refusal(store: Store) -> None:
     execution = resumed(store, REFUSED, RegistryCheck.REQUIRE)
 
     with pytest.raises(RunFailed) as caught:
-        asyncio.run(prove(execution, NO_CLUSTER, PLANS))
+        asyncio.run(prove(execution, PLANS, Usage()))
 
     assert caught.value.error.code is ErrorCode.CREDENTIAL_REJECTED
 
@@ -72,13 +72,13 @@ def test_nor_is_a_refusal(store: Store) -> None:
 def test_a_warning_goes_on(store: Store) -> None:
     execution = resumed(store, REFUSED, RegistryCheck.WARN)
 
-    asyncio.run(prove(execution, NO_CLUSTER, PLANS))
+    asyncio.run(prove(execution, PLANS, Usage()))
 
 
 def test_without_anything_to_write_nobody_is_asked(store: Store) -> None:
     execution = resumed(store, REFUSED, RegistryCheck.REQUIRE)
 
-    asyncio.run(prove(execution, NO_CLUSTER, []))
+    asyncio.run(prove(execution, [], Usage()))
 
 
 def test_a_run_that_is_cancelled_meanwhile_does_not_wait(store: Store) -> None:
@@ -95,25 +95,19 @@ def test_a_run_that_is_cancelled_meanwhile_does_not_wait(store: Store) -> None:
     async def cancelled() -> None:
         hanging: Any = Hanging()
         asyncio.get_running_loop().call_later(0.05, execution.cancelled.set)
-        await prove(replace(execution, claim=fresh), hanging, PLANS)
+        assert await look(replace(execution, claim=fresh), hanging, PLANS) == Usage()
 
     asyncio.run(asyncio.wait_for(cancelled(), 60))
 
 
-def test_a_password_is_not_for_the_shadow_of_another_registry(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    async def none(*_: object) -> list[str]:
-        return []
-
-    monkeypatch.setattr(registry_check, "images_in_use", none)
+def test_a_password_is_not_for_the_shadow_of_another_registry() -> None:
     auths = {host: {"username": "robot", "password": "made-up"} for host in ("a.test", "b.test")}
     content = json.dumps({"auths": auths}).encode()
     with Server(lambda _: Reply(401, [("WWW-Authenticate", "Basic")])) as shadow:
         credential = replace(credential_from_docker_config("two", content), shadow=shadow.url)
         rules = parse_rules({"registries": {host: {"plain_http": True} for host in auths}})
 
-        result = asyncio.run(registry_check.check(NO_CLUSTER, credential, rules, ["shop"], "tests"))
+        result = asyncio.run(registry_check.check(credential, rules, Usage(), "tests"))
 
     assert [report.verdict for report in result.reports] == [Verdict.REFUSED_BY_RULES] * 2
     assert not shadow.requests

@@ -133,3 +133,27 @@ def test_no_login_is_shown() -> None:
     found = targets(config(a="r.example", b="s.example"), ["r.example/x"], 9)
 
     assert "made-up" not in repr(found)
+
+
+def test_repositories_beyond_the_bound_are_named() -> None:
+    images = [f"a.example/team/app{number:02}" for number in range(7)] + ["b.example/x"]
+
+    found = {
+        each.registry: each for each in targets(config(u="a.example", v="b.example"), images, 5)
+    }
+
+    asked = [image.path for image, _ in found["a.example"].images]
+    assert len(asked) == 4
+    assert sorted([*asked, *found["a.example"].not_asked]) == [
+        f"team/app{number:02}" for number in range(7)
+    ]
+    assert found["b.example"].not_asked == ()
+
+
+def test_a_registry_beyond_the_bound_is_named_with_all_its_repositories() -> None:
+    images = ["a.example/x", "b.example/x", "b.example/y"]
+
+    found = {each.registry: each for each in targets(config(u="*.example"), images, 1)}
+
+    assert found["b.example"].not_asked == ("x", "y")
+    assert found["b.example"].login

@@ -1,0 +1,94 @@
+"""What uses the objects that a plan writes: pods and templates, as far as they could be read."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from remediation.caution import Caution, CautionCode
+from remediation.outcome import SecretAction
+from remediation.plan import NamespacePlan
+
+_MOST_NAMES = 3
+_MOST_WARNINGS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What pods and templates of some namespaces name; `unread` are the lists that the account may not read.
+
+    `images` are those of the pods. `naming` counts the pods that name the Secret, by namespace; `templates` are the
+    workloads whose template does, as kind and name. `operated` counts, by namespace and ServiceAccount, the pods of
+    each custom kind that list no pull Secrets. `partly` tells that there is more than was read.
+    """
+
+    images: tuple[str, ...] = ()
+    naming: Mapping[str, int] = field(default_factory=dict)
+    templates: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    operated: Mapping[tuple[str, str], Mapping[str, int]] = field(default_factory=dict)
+    unread: tuple[str, ...] = ()
+    partly: bool = False
+
+
+def warned(plan: NamespacePlan, usage: Usage, secret_name: str) -> NamespacePlan:
+    """Return a plan with what its writes do to the pods and templates there."""
+    if plan.secret_action is SecretAction.DELETED:
+        found = tuple(_of_deletion(plan, usage, secret_name))
+        told = [caution.detail for caution in found]
+        reason = "; ".join(part for part in (plan.reason, *told) if part) or None
+        return replace(plan, cautions=plan.cautions + found, reason=reason)
+    return replace(plan, cautions=plan.cautions + tuple(_of_operators(plan, usage)))
+
+
+def _of_deletion(plan: NamespacePlan, usage: Usage, secret_name: str) -> Iterator[Caution]:
+    object_ = f"secrets/{plan.namespace}/{secret_name}"
+    parts = [
+        _count(usage.naming.get(plan.namespace, 0), "pod"),
+        _listed("template", usage.templates.get(plan.namespace, ())),
+        _listed("ServiceAccount", plan.namers),
+    ]
+    if any(parts):
+        least = "at least " if usage.partly else ""
+        yield Caution(
+            CautionCode.SECRET_IN_USE,
+            "",
+            object_,
+            f"the Secret that is deleted is named by {least}{', '.join(part for part in parts if part)}",
+            "give these another pull Secret before the undo if they need one",
+        )
+    if usage.unread or (usage.partly and not any(parts)):
+        why = "not all of them were read"
+        if usage.unread:
+            why = f"the worker may not list {', '.join(usage.unread)}"
+        yield Caution(
+            CautionCode.USE_UNKNOWN,
+            ", ".join(usage.unread) or "so many pods",
+            object_,
+            f"it is not known what else names the Secret that is deleted: {why}",
+            "grant the rules of docs/kubernetes-access-readiness.yaml",
+        )
+
+
+def _of_operators(plan: NamespacePlan, usage: Usage) -> Iterator[Caution]:
+    left = _MOST_WARNINGS
+    for account in plan.accounts:
+        for kind, number in sorted(usage.operated.get((plan.namespace, account.name), {}).items()):
+            if not left:
+                return
+            left -= 1
+            yield Caution(
+                CautionCode.OPERATOR_DRIFT,
+                kind,
+                f"serviceaccounts/{plan.namespace}/{account.name}",
+                f"{_count(number, 'pod')} of {kind} use it and list no pull Secrets: their operator may take the new"
+                " entry for drift and recreate them",
+                f"leave it out with ignore_service_accounts '{plan.namespace}/{account.name}', and have the operator"
+                " set imagePullSecrets itself",
+            )
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' if number > 1 else ''}" if number else ""
+
+
+def _listed(what: str, names: tuple[str, ...]) -> str:
+    more = ", …" if len(names) > _MOST_NAMES else ""
+    return f"{_count(len(names), what)} ({', '.join(names[:_MOST_NAMES])}{more})" if names else ""

@@ -1,0 +1,131 @@
+"""Reading what uses the objects of a plan: pods, and for a deletion the workloads too; bounded, each list once."""
+
+import asyncio
+from collections import Counter, defaultdict
+from collections.abc import Collection
+from contextlib import suppress
+
+from remediation.outcome import ErrorCode
+from remediation.usage import Usage
+from worker.faults import Fault, Gone
+from worker.observe import items_of
+from worker.session import Session
+from worker.wire import WirePod
+from worker.wire_template import WireNamer
+
+# Up to here lists of single namespaces are cheaper than one of the whole cluster.
+_MOST_NAMED = 20
+# Enough to know the images of a cluster by; a list of all pods of a large one takes long.
+_MOST_OBJECTS = 10_000
+_EXPIRED = 410
+_ALIVE = {"fieldSelector": "status.phase!=Succeeded,status.phase!=Failed"}
+_BUILT_IN = ("", "apps", "batch")
+_WORKLOADS = (
+    ("Deployment", "/apis/apps/v1", "deployments"),
+    ("StatefulSet", "/apis/apps/v1", "statefulsets"),
+    ("DaemonSet", "/apis/apps/v1", "daemonsets"),
+    ("ReplicaSet", "/apis/apps/v1", "replicasets"),
+    ("ReplicationController", "/api/v1", "replicationcontrollers"),
+    ("Job", "/apis/batch/v1", "jobs"),
+    ("CronJob", "/apis/batch/v1", "cronjobs"),
+)
+
+
+class _Reading:
+    """What was read until now."""
+
+    def __init__(self, session: Session, namespaces: Collection[str], secret_name: str) -> None:
+        self._session = session
+        self._namespaces = namespaces
+        self._name = secret_name
+        self.images: dict[str, None] = {}
+        self.naming: Counter[str] = Counter()
+        self.templates: defaultdict[str, list[str]] = defaultdict(list)
+        self.operated: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+        self.unread: list[str] = []
+        self.partly = False
+
+    async def pods(self) -> None:
+        """Read pods that have not ended. Raises Fault."""
+        try:
+            await self._pods()
+        except Fault as fault:
+            self._refused(fault, "pods")
+
+    async def workloads(self, kind: str, api: str, resource: str) -> None:
+        """Read the workloads of a kind that no other object controls. Raises Fault."""
+        try:
+            left = _MOST_OBJECTS
+            for path in self._paths(api, resource):
+                with suppress(Gone):
+                    async for found in items_of(self._session, path, resource, WireNamer, {}):
+                        left -= 1
+                        space = found.metadata.namespace
+                        if space in self._namespaces and found.names(self._name):
+                            self.templates[space].append(f"{kind} {found.metadata.name}")
+                        if left <= 0:
+                            self.partly = True
+                            return
+        except Fault as fault:
+            self._refused(fault, resource)
+
+    async def _pods(self) -> None:
+        left = _MOST_OBJECTS
+        for path in self._paths("/api/v1", "pods"):
+            with suppress(Gone):
+                async for pod in items_of(self._session, path, "pods", WirePod, _ALIVE):
+                    left -= 1
+                    if pod.metadata.namespace in self._namespaces:
+                        self._take(pod)
+                    if left <= 0:
+                        self.partly = True
+                        return
+
+    def _take(self, pod: WirePod) -> None:
+        space, names = pod.metadata.namespace, pod.spec.pull_secrets
+        self.images |= dict.fromkeys(pod.images())
+        self.naming[space] += self._name in names
+        for owner in pod.metadata.ownerReferences or ():
+            group, slash, _ = owner.apiVersion.partition("/")
+            if owner.controller and not any(names) and slash and group not in _BUILT_IN:
+                self.operated[space, pod.spec.serviceAccountName or "default"][owner.kind] += 1
+
+    def _paths(self, api: str, resource: str) -> list[str]:
+        if len(self._namespaces) <= _MOST_NAMED:
+            return [f"{api}/namespaces/{name}/{resource}" for name in sorted(self._namespaces)]
+        return [f"{api}/{resource}"]
+
+    def _refused(self, fault: Fault, resource: str) -> None:
+        """Note a list that the account may not read, or that ran out: what was read until then is enough."""
+        if fault.error.http_status == _EXPIRED:
+            self.partly = True
+        elif fault.error.code is ErrorCode.FORBIDDEN:
+            self.unread.append(resource)
+        else:
+            raise fault
+
+
+async def read_usage(
+    session: Session, namespaces: Collection[str], secret_name: str, *, templates: bool
+) -> Usage:
+    """Return what pods of these namespaces use, and with `templates` which workloads name the Secret.
+
+    Raises Fault if the cluster does not answer.
+    """
+    reading = _Reading(session, namespaces, secret_name)
+    lists = [reading.pods()]
+    if templates:
+        lists += [reading.workloads(*each) for each in _WORKLOADS]
+    # All are waited for: none goes on reading after the session is closed.
+    ended = await asyncio.gather(*lists, return_exceptions=True)
+    for error in ended:
+        if error:
+            raise error
+    return Usage(
+        tuple(reading.images),
+        reading.naming,
+        {space: tuple(sorted(names)) for space, names in reading.templates.items()},
+        reading.operated,
+        tuple(sorted(reading.unread)),
+        reading.partly,
+    )
