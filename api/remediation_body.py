@@ -31,7 +31,8 @@ _CAUTIONS = {
     CautionCode.OPERATOR_DRIFT: "pods of {by} use ServiceAccounts that are about to change in {namespaces}: its"
     " operator may take the new entry for drift and recreate the pods",
     CautionCode.SECRET_IN_USE: "pods, templates or ServiceAccounts name {objects} that the undo deletes",
-    CautionCode.USE_UNKNOWN: "the worker may not list {by}, so what the writes do to them is not known in {namespaces}",
+    CautionCode.USE_UNKNOWN: "the worker could not list {by}, so it is not known what else names {objects} that an"
+    " undo deletes",
 }
 
 

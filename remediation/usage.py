@@ -13,7 +13,7 @@ _MOST_WARNINGS = 10
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What pods and templates of some namespaces name; `unread` are the lists that the account may not read.
+    """What pods and templates of some namespaces name; `unread` are the lists that could not be read.
 
     `images` are those of the pods. `naming` counts the pods that name the Secret, by namespace; `templates` are the
     workloads whose template does, as kind and name. `operated` counts, by namespace and ServiceAccount, the pods of
@@ -57,7 +57,7 @@ def _of_deletion(plan: NamespacePlan, usage: Usage, secret_name: str) -> Iterato
     if usage.unread or (usage.partly and not any(parts)):
         why = "not all of them were read"
         if usage.unread:
-            why = f"the worker may not list {', '.join(usage.unread)}"
+            why = f"the worker could not list {', '.join(usage.unread)}"
         yield Caution(
             CautionCode.USE_UNKNOWN,
             ", ".join(usage.unread) or "so many pods",

@@ -122,7 +122,9 @@ async def look(
     }
     if not namespaces:
         return Usage()
-    reading = read_usage(session, namespaces, task.request.secret_name, templates=undoes)
+    reading = read_usage(
+        session, namespaces, task.request.secret_name, templates=undoes, needed=proves
+    )
     # Cancelled: nothing is written any more, so that nothing depends on it.
     return await _in_time(execution, reading) or Usage()
 

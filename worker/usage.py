@@ -2,8 +2,8 @@
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Collection
-from contextlib import suppress
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 
 from remediation.outcome import ErrorCode
 from remediation.usage import Usage
@@ -18,6 +18,8 @@ _MOST_NAMED = 20
 # Enough to know the images of a cluster by; a list of all pods of a large one takes long.
 _MOST_OBJECTS = 10_000
 _EXPIRED = 410
+# A list that nothing but warnings depends on holds no write up for longer.
+_PATIENCE_SECONDS = 20
 _ALIVE = {"fieldSelector": "status.phase!=Succeeded,status.phase!=Failed"}
 _BUILT_IN = ("", "apps", "batch")
 _WORKLOADS = (
@@ -34,7 +36,10 @@ _WORKLOADS = (
 class _Reading:
     """What was read until now."""
 
-    def __init__(self, session: Session, namespaces: Collection[str], secret_name: str) -> None:
+    def __init__(
+        self, session: Session, namespaces: Collection[str], secret_name: str, *, needed: bool
+    ) -> None:
+        self._needed = needed
         self._session = session
         self._namespaces = namespaces
         self._name = secret_name
@@ -47,27 +52,28 @@ class _Reading:
 
     async def pods(self) -> None:
         """Read pods that have not ended. Raises Fault."""
-        try:
-            await self._pods()
-        except Fault as fault:
-            self._refused(fault, "pods")
+        with self._tolerated("pods"):
+            async with asyncio.timeout(None if self._needed else _PATIENCE_SECONDS):
+                await self._pods()
 
     async def workloads(self, kind: str, api: str, resource: str) -> None:
         """Read the workloads of a kind that no other object controls. Raises Fault."""
-        try:
-            left = _MOST_OBJECTS
-            for path in self._paths(api, resource):
-                with suppress(Gone):
-                    async for found in items_of(self._session, path, resource, WireNamer, {}):
-                        left -= 1
-                        space = found.metadata.namespace
-                        if space in self._namespaces and found.names(self._name):
-                            self.templates[space].append(f"{kind} {found.metadata.name}")
-                        if left <= 0:
-                            self.partly = True
-                            return
-        except Fault as fault:
-            self._refused(fault, resource)
+        with self._tolerated(resource):
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                await self._workloads(kind, api, resource)
+
+    async def _workloads(self, kind: str, api: str, resource: str) -> None:
+        left = _MOST_OBJECTS
+        for path in self._paths(api, resource):
+            with suppress(Gone):
+                async for found in items_of(self._session, path, resource, WireNamer, {}):
+                    left -= 1
+                    space = found.metadata.namespace
+                    if space in self._namespaces and found.names(self._name):
+                        self.templates[space].append(f"{kind} {found.metadata.name}")
+                    if left <= 0:
+                        self.partly = True
+                        return
 
     async def _pods(self) -> None:
         left = _MOST_OBJECTS
@@ -95,24 +101,35 @@ class _Reading:
             return [f"{api}/namespaces/{name}/{resource}" for name in sorted(self._namespaces)]
         return [f"{api}/{resource}"]
 
-    def _refused(self, fault: Fault, resource: str) -> None:
-        """Note a list that the account may not read, or that ran out: what was read until then is enough."""
-        if fault.error.http_status == _EXPIRED:
-            self.partly = True
-        elif fault.error.code is ErrorCode.FORBIDDEN:
+    @contextmanager
+    def _tolerated(self, resource: str) -> Iterator[None]:
+        """Note a list that could not be read, or that ran out: what was read until then is enough."""
+        try:
+            yield
+        except TimeoutError:
             self.unread.append(resource)
-        else:
-            raise fault
+        except Fault as fault:
+            if fault.error.http_status == _EXPIRED:
+                self.partly = True
+            elif self._needed and fault.error.code is not ErrorCode.FORBIDDEN:
+                raise
+            else:
+                self.unread.append(resource)
 
 
 async def read_usage(
-    session: Session, namespaces: Collection[str], secret_name: str, *, templates: bool
+    session: Session,
+    namespaces: Collection[str],
+    secret_name: str,
+    *,
+    templates: bool,
+    needed: bool,
 ) -> Usage:
     """Return what pods of these namespaces use, and with `templates` which workloads name the Secret.
 
-    Raises Fault if the cluster does not answer.
+    Raises Fault if the cluster does not answer and the images are `needed`; otherwise only warnings depend on it.
     """
-    reading = _Reading(session, namespaces, secret_name)
+    reading = _Reading(session, namespaces, secret_name, needed=needed)
     lists = [reading.pods()]
     if templates:
         lists += [reading.workloads(*each) for each in _WORKLOADS]

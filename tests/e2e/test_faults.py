@@ -216,7 +216,7 @@ def test_reads_are_repeated_too(service: Service, bad_way: BadWay, space: Space,
 
     done = service.remediate(clusters=["badly-reached"], namespaces=[space.pattern])
 
-    assert bad_way.proxy.did(action) == 3
+    assert bad_way.proxy.did(action) == 4  # namespaces, ServiceAccounts, Secrets and pods
     assert done.status == "succeeded"
 
 

@@ -364,6 +364,27 @@ def test_an_undo_counts_what_names_the_secret_before_it_deletes_it(service: Serv
     assert not space.exists(f"namespaces/{name}/secrets/docker")
 
 
+def test_what_an_undo_could_not_list_is_not_known(service: Service, space: Space):
+    """The documented role for writes alone does not list workloads."""
+    role = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/remediator-readiness-remediator"
+    http = space.clusters[0].http
+    name = space.namespace("n")
+    done = service.remediate(clusters=["alpha"], namespaces=[name])
+    binding = http.get(role).raise_for_status().json()
+    http.delete(role).raise_for_status()
+    try:
+        undone = follow_up(service, done.body["id"], "undo", dry_run=True)
+    finally:
+        kept = {key: binding["metadata"][key] for key in ("name",)}
+        restored = {**binding, "metadata": kept}
+        http.post(role.rpartition("/")[0], json=restored).raise_for_status()
+
+    assert codes(undone, name) == ["use_unknown"]
+    assert "could not list" in undone.row(name)["reason"]
+    assert "deployments" in undone.row(name)["reason"]
+    assert "pods" not in undone.row(name)["reason"]  # these the role for writes lists
+
+
 def test_an_undo_of_what_nothing_names_warns_of_nothing(service: Service, space: Space):
     name = space.namespace("n")
     done = service.remediate(clusters=["alpha"], namespaces=[name])

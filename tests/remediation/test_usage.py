@@ -38,7 +38,7 @@ def test_what_cannot_be_listed_is_not_taken_for_unused():
 
     (caution,) = row.cautions
     assert caution.code is CautionCode.USE_UNKNOWN
-    assert "may not list jobs, pods" in caution.detail
+    assert "could not list jobs, pods" in caution.detail
 
 
 def test_what_was_read_in_part_is_a_lower_bound_or_unknown():
