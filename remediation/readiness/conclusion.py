@@ -29,6 +29,7 @@ from remediation.readiness.registry_findings import judge_repositories
 from remediation.readiness.renewing import Renewer
 from remediation.readiness.rewriting import rewriting
 from remediation.readiness.rows import REPOSITORY, Decision, rows
+from remediation.readiness.verifying import verifying
 from remediation.readiness.workloads import DEFAULT_ACCOUNT, judge_future
 
 _EXAMPLES = 3
@@ -96,6 +97,7 @@ class Conclusion:
                 self._uncovered,
             ),
             *rewriting(kept, self._makers, self._is_well),
+            *verifying(kept, self._images),
             *place_findings.unreadable(kept),
             *self._not_asked(),
         ]

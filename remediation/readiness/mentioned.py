@@ -4,6 +4,7 @@ A field is explained by judged pods that its object controls, of the same image 
 workload explains one field. Everything else is in doubt: what a controller does with a field cannot be seen.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,10 @@ from remediation.readiness.spoken import images_used, judge_spoken
 
 _Place = tuple[str, Owner]
 _MOST_LINKS = 5
+# Where verifiers of images say which images they mean.
+_PATTERNS = re.compile(
+    r"spec\.(?:rules\[\d+\]\.verifyImages\[|matchImageReferences\[|images\[|repositories\[)"
+)
 _WAIVE = "find out how it logs in, then waive this with an owner and a date"
 
 
@@ -96,9 +101,13 @@ class Explanations:
         )
 
     def _objects(self, *, judged: bool) -> Iterator[tuple[_Place, list[Mention]]]:
+        verifiers = {(one.namespace, one.owner) for one in self._kept.verifiers}
         objects: dict[_Place, list[Mention]] = {}
         for mention in self._kept.mentions:
-            if mention.by is By.FIELD and self._inside(mention) is judged:
+            known = (mention.namespace, mention.owner) in verifiers and _PATTERNS.match(
+                mention.field
+            )
+            if mention.by is By.FIELD and self._inside(mention) is judged and not known:
                 objects.setdefault((mention.namespace, mention.owner), []).append(mention)
         yield from objects.items()
 

@@ -37,6 +37,7 @@ from remediation.readiness.options import Options
 from remediation.readiness.pods import PodUse
 from remediation.readiness.proof import AdmissionProof
 from remediation.readiness.rewriter import Rewriter
+from remediation.readiness.verifier import Verifier
 from remediation.readiness.wakers import KNATIVE, SCALED_KINDS, Scalers, likelier
 from remediation.readiness.workloads import DEFAULT_ACCOUNT
 from remediation.registry_key import effective_key
@@ -122,6 +123,7 @@ class Reduction:
         self.unasked: list[str] = []
         self.rewriters: list[Rewriter] = []
         self.rewritten: dict[str, str] = {}
+        self.verifiers: list[Verifier] = []
         self.own_secrets_complete = False
         self.unmatched: tuple[Unmatched, ...] = ()
         self.other_registries: set[str] = set()
@@ -312,6 +314,10 @@ class Reduction:
     def add_rewriter(self, rewriter: Rewriter) -> None:
         """Take what may change pods before they are stored."""
         self.rewriters.append(rewriter)
+
+    def add_verifier(self, verifier: Verifier) -> None:
+        """Take what may ask the registry before a pod is created."""
+        self.verifiers.append(verifier)
 
     def add_mention(self, mention: Mention) -> None:
         """Take a custom resource's text; one that does not name the target is not kept."""

@@ -23,6 +23,7 @@ KINDS = {
     "clusters.other.example.com": "Cluster",
     "clonesets.apps.kruise.io": "CloneSet",
     "rollouts.argoproj.io": "Rollout",
+    "policies.kyverno.io": "Policy",
 }
 
 
@@ -481,3 +482,76 @@ def test_a_pod_template_object_is_in_doubt(service: Service, space: Space) -> No
 
     row = found(check, "W_OTHER")
     assert (row["kind"], row["name"], row["doubt"]) == ("PodTemplate", "spare", True)
+
+
+def verifying(place: Place, **check: Any) -> None:
+    """Make a Kyverno policy of the namespace that verifies images."""
+    rule = {"name": "signed", "verifyImages": [{"imageReferences": ["registry.*/*"]} | check]}
+    spec = {"validationFailureAction": "Enforce", "rules": [rule]}
+    resource(place, "policies.kyverno.io", "Policy", "signed", spec)
+
+
+def test_a_verifier_without_a_login_is_in_doubt(service: Service, space: Space) -> None:
+    place = in_line(space).workload()
+    verifying(place)
+
+    check = judged(service, namespaces=[place.name])
+
+    row = found(check, "W_ADMISSION")
+    assert (row["kind"], row["name"], row["doubt"]) == ("Policy", "signed", True)
+    assert "imageRegistryCredentials" in row["fix"]
+    assert check["verdict"] == "unknown"
+
+
+def test_a_verifier_with_a_login_is_worth_a_look(service: Service, space: Space) -> None:
+    place = in_line(space).workload()
+    verifying(
+        place,
+        imageReferences=["registry.example.com/*"],
+        imageRegistryCredentials={"secrets": ["docker"]},
+    )
+
+    check = judged(service, namespaces=[place.name])
+
+    assert found(check, "W_ADMISSION")["severity"] == "warning"
+    assert check["verdict"] == "safe"
+
+
+def test_a_verifier_of_other_images_is_no_trouble(service: Service, space: Space) -> None:
+    place = in_line(space).workload()
+    verifying(place, imageReferences=["ghcr.io/*"])
+
+    check = judged(service, namespaces=[place.name])
+
+    assert all(row["class"] != "W_ADMISSION" for row in check["findings"])
+
+
+def test_a_webhook_of_a_known_verifier_is_worth_a_look(service: Service, space: Space) -> None:
+    place = in_line(space).workload()
+    name = f"{place.name}-connaisseur-webhook"
+    hook = {
+        "name": "connaisseur-svc.connaisseur.svc",
+        "admissionReviewVersions": ["v1"],
+        "sideEffects": "None",
+        "failurePolicy": "Ignore",
+        "clientConfig": {"url": "https://127.0.0.1:1/mutate"},
+        "namespaceSelector": {"matchLabels": {"never": "there"}},
+        "rules": [
+            {
+                "apiGroups": [""],
+                "apiVersions": ["v1"],
+                "operations": ["CREATE"],
+                "resources": ["pods"],
+            }
+        ],
+    }
+    path = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
+    place.post(path, {"metadata": {"name": name}, "webhooks": [hook]})
+    try:
+        check = judged(service, namespaces=[place.name])
+    finally:
+        place.cluster.http.delete(f"{path}/{name}")
+
+    row = found(check, "W_ADMISSION")
+    assert (row["severity"], row["name"]) == ("warning", name)
+    assert check["verdict"] == "safe"

@@ -11,6 +11,10 @@ from worker.readiness.traces import Traces
 
 _GROUP = "/apis/admissionregistration.k8s.io"
 _VERSIONS = ("v1", "v1beta1", "v1alpha1")
+_WEBHOOKS = {
+    "MutatingWebhookConfiguration": "mutatingwebhookconfigurations",
+    "ValidatingWebhookConfiguration": "validatingwebhookconfigurations",
+}
 _PODS = ("*", "*/*", "pods", "pods/*")
 
 
@@ -27,12 +31,19 @@ async def rewriters(lists: Lists, traces: Traces) -> AsyncIterator[Rewriter]:
         name = (policy.get("metadata") or {}).get("name", "")
         if name in bound or not all_known:
             yield _policy(name, policy.get("spec") or {}, bound.get(name, [{}]), traces)
-    async for configuration in _every(lists, "mutatingwebhookconfigurations"):
+    async for configuration in _every(lists, _WEBHOOKS["MutatingWebhookConfiguration"]):
         name = (configuration.get("metadata") or {}).get("name", "")
         hooks = [hook for hook in configuration.get("webhooks") or () if _sees_pods(hook)]
         if hooks:
             scopes = tuple((hook.get("namespaceSelector") or {},) for hook in hooks)
             yield Rewriter("MutatingWebhookConfiguration", name, scopes=scopes)
+
+
+async def webhooks(lists: Lists) -> AsyncIterator[tuple[str, Mapping[str, Any]]]:
+    """Yield kind and object of each webhook configuration. Raises Fault and ListExpired."""
+    for kind, resource in _WEBHOOKS.items():
+        async for configuration in _every(lists, resource):
+            yield kind, configuration
 
 
 async def _every(lists: Lists, resource: str) -> AsyncIterator[Mapping[str, Any]]:

@@ -30,10 +30,11 @@ from worker.observe import decode
 from worker.readiness.admission import Admission, Place
 from worker.readiness.lists import Lists
 from worker.readiness.mentions import mentions
-from worker.readiness.policies import rewriters
+from worker.readiness.policies import rewriters, webhooks
 from worker.readiness.scalers import CustomScalers, read_autoscalers
 from worker.readiness.spoken import spoken, spoken_of_pod
 from worker.readiness.traces import Traces
+from worker.readiness.verifiers import Verifiers, of_webhooks
 from worker.readiness.wire_objects import WireAccount, WireBudget, WireNode, WirePullSecret
 from worker.readiness.wire_pod import WirePod
 from worker.readiness.wire_workload import WireRevision, WireWorkload, pod_spec
@@ -276,7 +277,13 @@ class Reading:
         await self._admission.ask(meant)
 
     async def _custom_resources(self) -> None:
-        with self._lists.watched(CustomScalers(self._judges).look):
+        scalers, verifiers = CustomScalers(self._judges), Verifiers(self._judges)
+
+        def look(resource: str, items: Sequence[object]) -> None:
+            scalers.look(resource, items)
+            verifiers.look(resource, items)
+
+        with self._lists.watched(look):
             async for mention in mentions(self._lists, self._traces):
                 for judge in self._judges:
                     judge.add_mention(mention)
@@ -285,6 +292,10 @@ class Reading:
         async for rewriter in rewriters(self._lists, self._marks):
             for judge in self._judges:
                 judge.add_rewriter(rewriter)
+        async for kind, configuration in webhooks(self._lists):
+            for verifier in of_webhooks(kind, configuration):
+                for judge in self._judges:
+                    judge.add_verifier(verifier)
 
     async def _pods(self) -> None:
         self._found.pods_at = datetime.now(UTC)
