@@ -21,6 +21,7 @@ from remediation.inventory import (
     known_clusters,
     known_credentials,
 )
+from remediation.short_lived import short_lived_names
 
 blueprint = Blueprint("announced")
 
@@ -87,7 +88,7 @@ class CredentialSchema(Answer):
     status = one_of((_READY, _INVALID), "`invalid`: it is there but cannot be used.")
     reason = maybe_text("Why it cannot be used.")
     warning = maybe_text(
-        "What is probably not meant: pools hold different contents, or one cannot use its own."
+        "What is probably not meant: pools hold different contents, one cannot use its own, or a login ends by itself."
     )
     holders = fields.List(
         fields.Nested(HolderSchema),
@@ -185,7 +186,7 @@ def _holder(holder: Holder) -> dict[str, Any]:
 
 
 def _warning(known: KnownCredential) -> str | None:
-    """Return what is not the same everywhere."""
+    """Return what is not the same everywhere, and which logins end by themselves."""
     if known.credential.problem:
         return None
     parts = []
@@ -201,6 +202,9 @@ def _warning(known: KnownCredential) -> str | None:
     unusable = sorted({holder.pool for holder in known.holders if holder.credential.problem})
     if unusable:
         parts.append(f"a worker of {', '.join(unusable)} cannot use its own; see holders")
+    usable = [holder.credential for holder in known.holders if not holder.credential.problem]
+    lives = (short_lived_names(each.registries, each.usernames) for each in usable)
+    parts += dict.fromkeys(life.text for several in lives for life in several)
     return "; ".join(parts) or None
 
 

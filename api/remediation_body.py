@@ -206,6 +206,7 @@ def _warnings(remediation: Remediation) -> Iterable[dict[str, str]]:
     """Yield what is probably not meant."""
     yield from _kept_secrets(remediation)
     yield from _nowhere(remediation)
+    yield from _short_lived(remediation)
     yield from _cautions(remediation)
 
 
@@ -242,6 +243,19 @@ def _nowhere(remediation: Remediation) -> Iterable[dict[str, str]]:
             code, detail = _SLIPS[slip.part]
             told = detail.format(pattern=slip.pattern, unseen=unseen)
             yield {"code": code, "name": slip.pattern, "detail": told + _meant(slip.nearest)}
+
+
+def _short_lived(remediation: Remediation) -> Iterable[dict[str, str]]:
+    """Yield which logins end by themselves, and with them what the pods can pull."""
+    request = remediation.request
+    inline = request.inline_credential
+    name = request.credential or (inline.name if inline else "")
+    for ending in dict.fromkeys(ending for run in remediation.runs for ending in run.endings):
+        yield {
+            "code": "credential_short_lived",
+            "name": name,
+            "detail": f"{ending}; after that, no pod can pull with the Secrets that hold it",
+        }
 
 
 def _meant(name: str | None) -> str:

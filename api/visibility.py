@@ -49,6 +49,8 @@ class Sight:
         )
         clusters = [run.cluster for run in seen]
         request = self._request(remediation.request, clusters)
+        if request.credential is None and request.inline_credential is None:
+            seen = tuple(replace(run, endings=()) if run.endings else run for run in seen)
         # What the number is made of may be hidden.
         kept_secrets = remediation.kept_secrets if seen == remediation.runs else 0
         return replace(remediation, runs=seen, request=request, kept_secrets=kept_secrets)

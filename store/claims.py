@@ -114,9 +114,17 @@ class Claims:
         total: int,
         missing: Sequence[str],
         unmatched: Sequence[Unmatched] | None = None,
+        endings: Sequence[str] = (),
     ) -> None:
-        """Note how many namespaces the run will report, and what of its request matches nothing. Raises LeaseLost."""
-        more = [] if unmatched is None else [codec.encode_unmatched(unmatched)]
+        """Note how many namespaces the run will report, what of its request matches nothing, and which logins end.
+
+        Without `unmatched` what was noted before stays. Raises LeaseLost.
+        """
+        more = (
+            []
+            if unmatched is None
+            else [codec.encode_unmatched(unmatched), codec.dumps(list(endings))]
+        )
         self._fenced(
             self._observed(
                 keys=[keys.run(claim.run.id), keys.events(claim.run.remediation_id)],

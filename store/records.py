@@ -22,7 +22,8 @@ class Run:
     `attempt` counts claims, `handed_back` those of them that ended because a worker was told to stop; after `deadline`
     nobody begins it any more; `line` is the key of the line it stands in (None: it writes nothing) and `behind` the
     remediation that goes first; `missing` are named namespaces the cluster does not have (None: not observed yet), and
-    `unmatched` all entries of the request that match nothing there.
+    `unmatched` all entries of the request that match nothing there. `endings` say which logins of the credential end by
+    themselves, and when.
     `parents` are the runs whose leftovers it retries, the oldest first; `undoes` is the run it takes back, `undone_by`
     the run that takes it back. `registry_check` is what the registry said of the credential (None: not asked).
     `credential_fingerprint` is that of the credential which its last attempt works with; `judged` is what a readiness
@@ -43,6 +44,7 @@ class Run:
     error: Error | None = None
     missing: tuple[str, ...] | None = None
     unmatched: tuple[Unmatched, ...] = ()
+    endings: tuple[str, ...] = ()
     line: str | None = None
     behind: str | None = None
     parents: tuple[str, ...] = ()

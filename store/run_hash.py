@@ -65,6 +65,7 @@ def _decode(run_id: str, raw: Mapping[str, str]) -> Run:
         error=codec.decode_error(codec.loads(raw["error"])) if "error" in raw else None,
         missing=tuple(codec.loads(raw["missing"])) if "missing" in raw else None,
         unmatched=codec.decode_unmatched(raw["unmatched"]) if "unmatched" in raw else (),
+        endings=tuple(codec.loads(raw["endings"])) if "endings" in raw else (),
         line=raw.get("line") or None,
         parents=tuple(codec.loads(raw["parents"])) if "parents" in raw else (),
         undoes=raw.get("undoes"),

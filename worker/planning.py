@@ -9,6 +9,7 @@ from remediation.plan import NamespacePlan, Task, carry_over, gone_result
 from remediation.registry.check import refusal
 from remediation.request import RegistryCheck
 from remediation.selection import NamespaceSelection, missing_names
+from remediation.short_lived import short_lived
 from remediation.undo import UndoTask
 from remediation.unmatched import Part, Unmatched, unmatched_accounts, unmatched_namespaces
 from remediation.usage import Usage, warned
@@ -62,7 +63,12 @@ async def plans_for(execution: Execution, session: Session) -> list[NamespacePla
     # Before the journal, which tells what may have been written.
     await prove(execution, [plan for plan in plans if not plan.settled], usage)
     unmatched = _unmatched(task, observation)
-    await asyncio.to_thread(store.claims.observed, claim, len(names), missing, unmatched)
+    endings = (
+        [each.text for each in short_lived(task.credential.config.logins)]
+        if isinstance(task, Task)
+        else []
+    )
+    await asyncio.to_thread(store.claims.observed, claim, len(names), missing, unmatched, endings)
     if not task.request.dry_run:
         intents_now = [(plan.namespace, plan.intent) for plan in plans if not plan.settled]
         await asyncio.to_thread(store.journal.note, claim, intents_now)

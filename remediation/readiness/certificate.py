@@ -7,7 +7,7 @@ them voids the verdict, and so does time: a list may have been incomplete in a w
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -61,12 +61,18 @@ def certify(
     )
 
 
-def _end(judgements: Iterable[Judgement], now: datetime, ttl: timedelta) -> datetime:
-    """Return when it ends, at the latest when a waiver that it rests on does."""
+def _end(judgements: Sequence[Judgement], now: datetime, ttl: timedelta) -> datetime:
+    """Return when it ends, at the latest when a waiver or a login that it rests on does."""
     ends = [
         finding.waiver.expires_at
         for judgement in judgements
         for finding in judgement.findings
         if finding.waiver
+    ]
+    ends += [
+        finding.ends_at
+        for judgement in judgements
+        for finding in judgement.findings
+        if finding.ends_at
     ]
     return min([now + ttl, *ends])

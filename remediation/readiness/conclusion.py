@@ -9,6 +9,7 @@ from itertools import chain
 from remediation.readiness import (
     account_findings,
     drift_findings,
+    login_findings,
     place_findings,
     question_findings,
     rollbacks,
@@ -86,6 +87,7 @@ class Conclusion:
             *account_findings.renewing(kept, self._renewed_badly),
             *account_findings.unused(kept, used),
             *self._judge_registry(),
+            *login_findings.ending(kept.options, now),
             *(
                 explained := Explanations(kept, self._makers, self._coverer, self._is_well)
             ).findings(),

@@ -69,6 +69,7 @@ class FindingClass(StrEnum):
     N_RACE = "N_RACE"
     N_IGNORED = "N_IGNORED"  # a namespace that is not judged uses the registry
     R_REFUSED = "R_REFUSED"  # the registry refuses the credential for a repository
+    R_SHORT_LIVED = "R_SHORT_LIVED"  # the credential's login ends by itself
     R_UNPROVEN = "R_UNPROVEN"  # the evidence that was asked for is missing for a repository
     C_UNREADABLE = "C_UNREADABLE"  # a cluster, or a list of it, could not be read
     C_UNMATCHED = (
@@ -93,7 +94,8 @@ class Finding:
 
     `name` is the object's; for pods with a controller, `kind` and `name` are those of the controller, `count` tells how
     many pods are alike and `examples` names some of them. `doubt` tells that something is not known, rather than known
-    to be wrong. `evidence` is what the finding rests on. A waived finding keeps its severity and does not block.
+    to be wrong. `evidence` is what the finding rests on; after `ends_at` it is another one. A waived finding keeps its
+    severity and does not block.
     """
 
     cluster: str
@@ -111,6 +113,7 @@ class Finding:
     evidence: tuple[Level, ...] = (Level.GRAPH,)
     doubt: bool = False
     waiver: Waiver | None = None
+    ends_at: datetime | None = None
 
     @property
     def blocks(self) -> bool:

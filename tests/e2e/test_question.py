@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.e2e.fleet import REGISTRY, Space
+from tests.e2e.conftest import write_login
+from tests.e2e.fleet import REGISTRY, Space, docker_config
 from tests.e2e.readiness import Place, found, judged
 from tests.e2e.service import Service
 
@@ -184,6 +189,42 @@ def test_a_namespace_that_excludes_itself_in_another_spelling_is_not_written_to(
     outcome = service.remediate(clusters=["alpha"], namespaces=[name])
 
     assert outcome.row(name)["outcome"] == "ignored"
+
+
+ECR = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
+
+
+@pytest.fixture
+def ecr(service: Service, credentials: Path) -> Iterator[str]:
+    """A credential whose login is right now and ends within hours."""
+    entry = credentials / "ecr"
+    write_login(entry, ECR, "AWS", "made-up-token")
+    service.wait_for_credential("ecr")
+    yield entry.name
+    shutil.rmtree(entry)
+
+
+def test_a_login_that_ends_within_hours_is_told_and_not_safe(
+    service: Service, space: Space, ecr: str
+) -> None:
+    content = docker_config(ECR, "AWS", "made-up-token")
+    place = Place(space, ("docker",)).secret(content).workload(image=f"{ECR}/team/app:1")
+
+    check = judged(service, namespaces=[place.name], registry=ECR, credential=ecr)
+    plan = service.remediate(
+        clusters=["alpha"], namespaces=[place.name], credential=ecr, dry_run=True
+    )
+    listed = service.http.get("/credentials").json()["items"]
+
+    assert check["verdict"] == "unknown"
+    assert blocking(check) == [("R_SHORT_LIVED", "Credential", ecr)]
+    assert "ends 12 hours after it was made" in found(check, "R_SHORT_LIVED")["explanation"]
+    assert gate(service, check).status_code == 412
+    (warning,) = plan.body["warnings"]
+    assert (warning["code"], warning["name"]) == ("credential_short_lived", ecr)
+    (known,) = [each for each in listed if each["name"] == ecr]
+    assert "ends 12 hours after it was made" in known["warning"]
+    assert "made-up-token" not in json.dumps([check, plan.body, listed])
 
 
 def test_a_remediation_names_patterns_that_match_nothing(service: Service, place: Place) -> None:
