@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 from remediation.deletion import going_already, left_alone
 from remediation.footprint import AccountMark
 from remediation.outcome import AccountCounts, NamespaceResult, Outcome, SecretAction
-from remediation.plan import Intent, NamespacePlan, SecretWrite
+from remediation.plan import Intent, NamespacePlan
+from remediation.plan_secret import SecretWrite
 from remediation.request import RemediationRequest
 from remediation.scope import EVERYTHING, Scope
 from remediation.state import NamespaceState, Secret, ServiceAccount

@@ -8,7 +8,8 @@ import orjson
 from remediation.deletion import going_already, still_there, terminating
 from remediation.docker_config import SECRET_KEY, SECRET_TYPE
 from remediation.outcome import Error, ErrorCode, SecretAction
-from remediation.plan import Intent, SecretWrite, Task, plan_secret
+from remediation.plan import Intent, Task
+from remediation.plan_secret import SecretWrite, plan_secret
 from remediation.request import OnConflict
 from remediation.state import (
     CREDENTIAL_ANNOTATION,

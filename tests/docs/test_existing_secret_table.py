@@ -8,7 +8,8 @@ import pytest
 from remediation.credential import credential_from_login
 from remediation.docker_config import SECRET_TYPE, Login
 from remediation.outcome import Error
-from remediation.plan import Task, plan_secret
+from remediation.plan import Task
+from remediation.plan_secret import plan_secret
 from remediation.request import OnConflict, RemediationRequest
 from remediation.state import Secret
 from tests.docs.pages import ROOT, codes, table

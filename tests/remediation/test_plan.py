@@ -18,14 +18,13 @@ from remediation.outcome import (
 from remediation.plan import (
     Intent,
     NamespacePlan,
-    SecretWrite,
     Task,
     carry_over,
     needs_name,
     plan_namespace,
-    plan_secret,
     would_result,
 )
+from remediation.plan_secret import SecretWrite, plan_secret
 from remediation.request import OnConflict
 from remediation.state import Namespace, NamespaceState, Secret, ServiceAccount
 from tests.remediation.values import (

@@ -8,7 +8,7 @@ import pytest
 from remediation.footprint import APPLY, UPDATE, AccountMark, Holder
 from remediation.outcome import Error, ErrorCode, Outcome, SecretAction
 from remediation.ownership import opponent
-from remediation.plan import plan_secret
+from remediation.plan_secret import plan_secret
 from remediation.request import OnConflict
 from remediation.state import Namespace, NamespaceState, Secret
 from remediation.takeover import Left, taken_over, tell_left

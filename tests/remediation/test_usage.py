@@ -2,7 +2,8 @@
 
 from remediation.caution import CautionCode
 from remediation.outcome import SecretAction
-from remediation.plan import NamespacePlan, SecretWrite, would_result
+from remediation.plan import NamespacePlan, would_result
+from remediation.plan_secret import SecretWrite
 from remediation.usage import Usage, warned
 from tests.remediation.values import a_secret, an_account
 

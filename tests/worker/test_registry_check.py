@@ -13,7 +13,8 @@ import pytest
 from remediation.credential import credential_from_docker_config, credential_from_login
 from remediation.docker_config import Login
 from remediation.outcome import ErrorCode, SecretAction
-from remediation.plan import NamespacePlan, SecretWrite, Task
+from remediation.plan import NamespacePlan, Task
+from remediation.plan_secret import SecretWrite
 from remediation.registry.check import CheckResult, RegistryReport
 from remediation.registry.rules import Registries, parse_rules
 from remediation.registry.verdict import Verdict
