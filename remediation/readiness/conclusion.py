@@ -103,6 +103,7 @@ class Conclusion:
             *place_findings.unreadable(kept),
             *self._not_asked(),
         ]
+        found += place_findings.no_credential(kept, tuple(found))
         if kept.was_read("cluster"):
             found += question_findings.unmatched(kept)
             if not (self._images or self._left_out or kept.mentions or kept.old):

@@ -1,6 +1,6 @@
 """Findings about what is not judged, or not by its objects: left-out namespaces, custom resources, unreadable lists."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from remediation.readiness.call import Call
 from remediation.readiness.finding import Finding, FindingClass, Severity
@@ -16,6 +16,14 @@ _WHY_LEFT_OUT = {
     Scope.OUTSIDE: "is not among the request's namespaces",
     Scope.JUDGED: "is being deleted",
 }
+
+
+# Pods that a Secret covers: whether its login is the right one, only a credential can tell.
+_BY_SECRET = (
+    FindingClass.P_COVERED,
+    FindingClass.W_COVERED_SA,
+    FindingClass.W_COVERED_TEMPLATE,
+)
 
 
 def left_out(
@@ -73,7 +81,7 @@ def _what_to_do(scope: Scope) -> str:
 
 
 def unreadable(kept: Reduction) -> Iterator[Finding]:
-    """Yield what could not be read, and that nobody named a credential."""
+    """Yield what could not be read."""
     for problem in kept.problems:
         whole = problem.what == "cluster"
         lists = "these kinds" if problem.what == "customresources" else problem.what
@@ -88,16 +96,27 @@ def unreadable(kept: Reduction) -> Iterator[Finding]:
             doubt=True,
         )
         yield from _of_cluster(kept, problem.what, call)
-    if kept.options.wanted.config is None:
-        call = Call(
-            FindingClass.C_NO_CREDENTIAL,
-            Severity.BLOCKING,
-            f"No credential was named: whether Secrets '{kept.options.wanted.secret_name}' hold the right one is"
-            " not known.",
-            "name the credential in the request",
-            doubt=True,
-        )
-        yield from _of_cluster(kept, kept.options.cluster, call)
+
+
+def no_credential(kept: Reduction, found: Iterable[Finding]) -> Iterator[Finding]:
+    """Yield that the request names no credential; it matters where `found` has pods that are covered by a Secret."""
+    if kept.options.wanted.config is not None:
+        return
+    matters = any(finding.finding_class in _BY_SECRET for finding in found)
+    name = kept.options.wanted.secret_name
+    text = (
+        f"The request names no credential: it is not known whether Secrets '{name}' hold the right login."
+        if matters
+        else "The request names no credential, and no finding rests on one."
+    )
+    call = Call(
+        FindingClass.C_NO_CREDENTIAL,
+        Severity.BLOCKING if matters else Severity.INFO,
+        text,
+        "name the credential in the request" if matters else "",
+        doubt=matters,
+    )
+    yield from _of_cluster(kept, kept.options.cluster, call)
 
 
 def _of_cluster(kept: Reduction, name: str, call: Call) -> tuple[Finding, ...]:

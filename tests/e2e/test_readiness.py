@@ -384,7 +384,7 @@ def test_in_deep_mode_a_missing_secret_is_missing(deep: Service, space: Space) -
 def test_declared_logins_of_nodes_count(deep: Service, space: Space) -> None:
     place = Place(space).workload(image=f"{SERVED}/app:1")
 
-    check = judged(deep, namespaces=[place.name], registry=SERVED)
+    check = judged(deep, namespaces=[place.name], registry=SERVED, credential=None)
 
     assert found(check, "W_NODE")["severity"] == "info"
     assert check["verdict"] == "safe"

@@ -194,6 +194,18 @@ def test_without_a_credential_nothing_is_safe() -> None:
     assert FindingClass.P_COVERED in classes(findings)
 
 
+def test_a_registry_that_only_nodes_log_in_to_needs_no_credential() -> None:
+    logins = (NodeLogin(parse_target(REGISTRY)),)
+    facts = Facts((ClusterFacts(kubelet_logins=logins),))
+    cluster = Cluster(wanted=Wanted("docker"), evidence=Level.GRAPH, facts=facts)
+    cluster.account().secrets().workload()
+
+    findings = cluster.found()
+
+    assert verdict_of(findings) is Verdict.SAFE
+    assert FindingClass.C_NO_CREDENTIAL in classes(findings)
+
+
 def test_a_list_that_could_not_be_read_leaves_the_verdict_open() -> None:
     cluster = good()
     cluster.judge.add_problem("cronjobs.batch", "403 Forbidden")
