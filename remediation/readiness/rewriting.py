@@ -58,6 +58,8 @@ def _of_policy(kept: Reduction, rewriter: Rewriter, makers: list[Maker]) -> Iter
             [_told(maker) for maker in unasked],
         )
         return
+    elif rewriter.sets_secrets and asked:
+        said = "It writes imagePullSecrets into new pods"
     else:
         return
     rest = (

@@ -295,6 +295,9 @@ def test_a_policy_that_writes_secrets_leaves_templates_in_doubt_below_l3(
     row = found(asked, "W_ADMISSION")
     assert (row["severity"], row["doubt"], row["coverage"]) == ("blocking", False, "MISSING")
     assert asked["verdict"] == "not_safe"
+    # Pods that are made by hand are changed as well, and no one asked about them.
+    row = found(asked, "W_OTHER")
+    assert (row["name"], row["severity"], row["doubt"]) == (name, "warning", False)
 
 
 def test_a_policy_that_changes_no_images_is_no_trouble(service: Service, space: Space) -> None:
