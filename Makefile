@@ -10,6 +10,7 @@ ROUNDS ?= 50
 CASES ?= 50000
 CLUSTERS ?= 200
 SEED ?=
+NODE ?=
 
 # What the tests and the demo start; anything else of controlplane/ is built when it is first asked for.
 BINARIES := etcd kube-apiserver kube-controller-manager kube-scheduler kwok registry keyring ctrpull
@@ -43,9 +44,9 @@ oracle: setup ## Compare our matching of Secrets with the kubelet's in CASES gen
 	@echo "oracle: pytest tests/remediation/readiness/test_oracle.py, $(CASES) cases"
 	@ORACLE_SEED="$(SEED)" ORACLE_CASES="$(CASES)" $(BIN)/python -m pytest tests/remediation/readiness/test_oracle.py --capture=no $(ARGS)
 
-safety: setup control-plane ## Judge CLUSTERS random clusters, flip the registry, try every pull; SEED repeats a run
+safety: setup control-plane ## Judge CLUSTERS random clusters, flip the registry, try every pull of a day; SEED repeats a run, NODE=real has a real kubelet pull
 	@echo "safety: pytest tests/e2e/test_false_safety.py, $(CLUSTERS) clusters"
-	@SAFETY_SEED="$(SEED)" SAFETY_CLUSTERS="$(CLUSTERS)" $(BIN)/python -m pytest tests/e2e/test_false_safety.py --capture=no $(ARGS)
+	@SAFETY_SEED="$(SEED)" SAFETY_NODE="$(NODE)" SAFETY_CLUSTERS="$(CLUSTERS)" $(BIN)/python -m pytest tests/e2e/test_false_safety.py --capture=no $(ARGS)
 
 lint: setup ## Check format, style, types and the arrows between the packages
 	@echo "lint: ruff format" && $(BIN)/ruff format --check --quiet

@@ -138,19 +138,22 @@ SECRETS: Mapping[str, tuple[int, Callable[[Random, Ground], Manifest]]] = {
 }
 
 
-def secret(rng: Random, ground: Ground, name: str) -> tuple[str, Manifest]:
+def secret(rng: Random, ground: Ground, name: str, chosen: str = "") -> tuple[str, Manifest]:
     """Return what kind of Secret it is, and its type and data; `docker` is mostly as we write it."""
     names = list(SECRETS)
-    [chosen] = rng.choices(names, [SECRETS[one][0] for one in names])
-    if name == "docker" and rng.random() < 0.6:
-        chosen = "right"
+    if not chosen:
+        [chosen] = rng.choices(names, [SECRETS[one][0] for one in names])
+        if name == "docker" and rng.random() < 0.6:
+            chosen = "right"
     body = SECRETS[chosen][1](rng, ground)
     return chosen, body | ({"immutable": True} if rng.random() < 0.1 else {})
 
 
-def references(rng: Random) -> list[Manifest] | None:
-    """Return an imagePullSecrets list: none, empty, blank, duplicate, dangling, or one or more names."""
+def references(rng: Random, *, tidy: bool = False) -> list[Manifest] | None:
+    """Return an imagePullSecrets list: none, empty, blank, duplicate, dangling, or one or more names; `tidy`, ours."""
     docker: Manifest = {"name": "docker"}
+    if tidy:
+        return rng.choices([None, [docker]], [1, 4])[0]
     dangling: Manifest = {"name": DANGLING}
     blank: Manifest = rng.choice([{}, {"name": ""}])
     some: list[Manifest] = [{"name": name} for name in rng.sample(SECRET_NAMES, rng.randint(1, 3))]
@@ -177,7 +180,9 @@ def image(rng: Random, ground: Ground) -> str:
     return f"{ground.host}/{name}{rng.choice([*forms, ''])}"  # without a tag it is `latest`
 
 
-def pod_spec(rng: Random, ground: Ground, accounts: Sequence[str]) -> Manifest:
+def pod_spec(
+    rng: Random, ground: Ground, accounts: Sequence[str], *, tidy: bool = False
+) -> Manifest:
     """Return a pod's spec: containers of all kinds, a ServiceAccount, its own references or none."""
     spec: Manifest = {"containers": [_container(rng, ground, "app")]}
     if rng.random() < 0.25:
@@ -192,7 +197,7 @@ def pod_spec(rng: Random, ground: Ground, accounts: Sequence[str]) -> Manifest:
         spec["volumes"] = [{"name": "model", "image": reference}]
     if rng.random() < 0.6:
         spec["serviceAccountName"] = rng.choice(accounts)
-    if rng.random() < 0.4 and (own := references(rng)) is not None:
+    if rng.random() < 0.4 and (own := references(rng, tidy=tidy)) is not None:
         spec["imagePullSecrets"] = own
     return spec
 

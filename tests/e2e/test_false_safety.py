@@ -7,7 +7,12 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Iterator
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +20,27 @@ import pytest
 import yaml
 
 from controlplane.cluster import Cluster, ContextSpec, write_kubeconfig
-from controlplane.node_pull import Node, images
+from controlplane.node_judge import JudgeNode
+from controlplane.node_pull import Node
 from controlplane.pull import Login
 from controlplane.registry import Registry
+from tests.e2e.day_after import Compared, Judge, Scene, padded, play
 from tests.e2e.fleet import grant_least_privilege
-from tests.e2e.random_cluster import Plan, Pods, make, plan, recreate
+from tests.e2e.random_acts import Act, Verb, definitions, perform
+from tests.e2e.random_cluster import (
+    Plan,
+    begin,
+    enact,
+    finish,
+    make,
+    plan,
+    recreate,
+    repeal,
+    until_in_force,
+)
 from tests.e2e.random_parts import Ground, Manifest
-from tests.e2e.safety import Subject, Tally, by_pod, key, running
-from tests.e2e.service import Service
+from tests.e2e.safety import Subject, Tally
+from tests.e2e.service import Service, until
 
 CLUSTERS = int(os.environ.get("SAFETY_CLUSTERS") or 12)
 # The tests of every change judge the same clusters; `make safety` draws others unless told.
@@ -36,29 +54,51 @@ RIGHT = (Login("robot", "made-up"), Login("second", "made-up-too"))
 WRONG = Login("robot", "guessed")
 CREDENTIAL = "right"
 TRIES = 3
-# The same cluster twice: with the documented rights, and with those to read other teams' Secrets as well.
-MODES = {"plain": (), "deep": ("remediator-readiness-secrets",)}
+EXAMPLES = int(os.environ.get("SAFETY_EXAMPLES") or 5)
+MOST_FALSE_ALARMS = 2.0  # percent of the pods
+# The same cluster thrice: with the documented rights, with those to read other teams' Secrets as well, and with those
+# to ask the API server what it would make of pods.
+_DEEP = ("remediator-readiness-secrets",)
+MODES = {"plain": (), "deep": _DEEP, "admission": (*_DEEP, "remediator-readiness-admission")}
+# Where the service itself remediated, and so knows what it wrote over.
+REMEMBERING = ("deep",)
+# So many random clusters share an API server: each check reads all of it.
+BATCH = 30
+AT_ONCE = 3
+# `make safety NODE=real` has a real kubelet start the pods; else the puller tries their pulls.
+REAL_NODE = os.environ.get("SAFETY_NODE") == "real"
+PULLERS = 1 if REAL_NODE else 2
+DIFFERENCES: list[str] = []
 PASSWORDS = {login.username: login.password for login in RIGHT}
 
-
-@pytest.fixture(scope="module")
-def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
-    with Registry.start(tmp_path_factory.mktemp("registry")) as public:
-        yield public
+# Verdict and findings by mode.
+Answers = dict[str, tuple[str, list[Manifest]]]
 
 
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with Cluster.start("random", tmp_path_factory.mktemp("cluster") / "random") as started:
-        yield started
+@dataclass(frozen=True)
+class Stage:
+    """A registry that is public yet, a cluster and the service: for one batch of random clusters, then gone."""
+
+    registry: Registry
+    cluster: Cluster
+    service: Service
+
+    @classmethod
+    @contextmanager
+    def set(cls, directory: Path) -> Iterator[Stage]:
+        """Start all of it."""
+        with ExitStack() as stack:
+            registry = stack.enter_context(Registry.start(directory / "registry"))
+            cluster = stack.enter_context(Cluster.start("random", directory / "cluster"))
+            define_kinds(cluster)
+            service = stack.enter_context(_service(directory / "service", cluster, registry))
+            yield cls(registry, cluster, service)
 
 
-@pytest.fixture(scope="module")
-def service(
-    tmp_path_factory: pytest.TempPathFactory, cluster: Cluster, registry: Registry
-) -> Iterator[Service]:
+@contextmanager
+def _service(directory: Path, cluster: Cluster, registry: Registry) -> Iterator[Service]:
     """The service with a proof of the future: a shadow of the registry that is private already."""
-    directory = tmp_path_factory.mktemp("service")
+    directory.mkdir(parents=True)
     with registry.shadow(directory / "shadow", htpasswd=PASSWORDS) as shadow:
         entry = directory / "credentials" / CREDENTIAL
         entry.mkdir(parents=True)
@@ -69,53 +109,125 @@ def service(
         rules = directory / "registries.yaml"
         rules.write_text(yaml.safe_dump({"registries": {registry.host: {"plain_http": True}}}))
         kubeconfig = directory / "kubeconfig"
-        write_kubeconfig(
-            kubeconfig,
-            {
-                mode: ContextSpec(
-                    cluster.server, cluster.ca_file, grant_least_privilege(cluster, *roles)
-                )
-                for mode, roles in MODES.items()
-            },
-        )
+        contexts = {
+            mode: ContextSpec(
+                cluster.server, cluster.ca_file, grant_least_privilege(cluster, *roles)
+            )
+            for mode, roles in MODES.items()
+        }
+        write_kubeconfig(kubeconfig, contexts)
         environment = {"REMEDIATOR_REGISTRIES_FILE": str(rules)}
         running = Service(directory, [kubeconfig], entry.parent, environment)
-        yield running
-        running.stop()
+        try:
+            yield running
+        finally:
+            running.stop()
+
+
+def define_kinds(cluster: Cluster) -> None:
+    """Make the custom kinds of random clusters, and let every account list them."""
+    kinds = definitions()
+    perform(cluster, [Act(Verb.CREATE, body) for body in kinds])
+    groups = sorted({body["spec"]["group"] for body in kinds})
+    role = {"rules": [{"apiGroups": groups, "resources": ["*"], "verbs": ["list"]}]}
+    binding = {
+        "roleRef": {
+            "apiGroup": "rbac.authorization.k8s.io",
+            "kind": "ClusterRole",
+            "name": "customs",
+        },
+        "subjects": [{"kind": "Group", "name": "system:serviceaccounts:default"}],
+    }
+    metadata = {"metadata": {"name": "customs"}}
+    cluster.apply({"kind": "ClusterRole"} | metadata | role)
+    cluster.apply({"kind": "ClusterRoleBinding"} | metadata | binding)
+    for body in kinds:
+        spec = body["spec"]
+        place = f"/apis/{spec['group']}/{spec['versions'][0]['name']}/{spec['names']['plural']}"
+        until(lambda place=place: cluster.http.get(place).is_success, place)  # type: ignore[misc]
 
 
 @pytest.mark.timeout(3600)
-def test_nothing_that_is_called_covered_fails(
-    service: Service, cluster: Cluster, registry: Registry, tmp_path: Path
-) -> None:
-    ground = Ground.push(registry.host, RIGHT, WRONG)
-    plans = [plan(SEED + number, f"r{number}-", ground) for number in range(CLUSTERS)]
-    for number, one in enumerate(plans):
-        make(cluster, one)
-        if number % 2:  # else hardly any would be safe
-            remediate(service, one)
-            recreate(cluster, one)
-    judged = [judge(service, registry.host, one) for one in plans]
-    registry.restart(htpasswd=PASSWORDS)
-    with Node.start(tmp_path, plain_http=True) as node:
-        before = [live(node, cluster, registry.host, one) for one in plans]
-        after = [
-            made_again(node, cluster, registry.host, one, recreate(cluster, one)) for one in plans
-        ]
-    tallies = {mode: Tally() for mode in MODES}
-    for answers, was, came in zip(judged, before, after, strict=True):
-        for mode, (verdict, rows) in answers.items():
-            tallies[mode].compare(verdict, rows, [*was, *came])
+def test_nothing_that_is_called_covered_fails(tmp_path: Path) -> None:
+    tallies = {mode: Tally(remembers=mode in REMEMBERING) for mode in MODES}
+    for first in range(0, CLUSTERS, BATCH):
+        numbers = range(first, min(first + BATCH, CLUSTERS))
+        with Stage.set(tmp_path / str(first)) as stage:
+            for mode, verdict, rows, subjects in lived_through(stage, numbers, tmp_path):
+                tallies[mode].compare(verdict, rows, subjects)
+            for mode, verdict in verdicts_on_a_slip(stage).items():
+                tallies[mode].slip(verdict)
 
     print(f"\n{CLUSTERS} clusters, seed {SEED}")  # noqa: T201
     for mode, tally in tallies.items():
         print(f"  {mode}: {tally}")  # noqa: T201
+        print(f"    states: {counts(tally.states)}")  # noqa: T201
+        print(f"    false safety by state: {counts(tally.lies)}")  # noqa: T201
+        for example in tally.examples[:EXAMPLES]:
+            print(f"    false alarm: {example}")  # noqa: T201
+    if REAL_NODE:
+        print(f"  puller and kubelet differ: {len(DIFFERENCES)}", *DIFFERENCES, sep="\n    ")  # noqa: T201
     lies = [f"{mode}: {lie}" for mode, tally in tallies.items() for lie in tally.false_safety]
     assert not lies, f"SEED={SEED}\n" + "\n".join(lies)
     # Or nothing was shown.
     assert tallies["deep"].failed > 2 * CLUSTERS
     assert tallies["deep"].covered > CLUSTERS
     assert tallies["deep"].covered > tallies["plain"].covered > CLUSTERS / 4
+    assert max(tally.share for tally in tallies.values()) < MOST_FALSE_ALARMS
+
+
+def lived_through(
+    stage: Stage, numbers: Sequence[int], directory: Path
+) -> Iterator[tuple[str, str, list[Manifest], list[Subject]]]:
+    """Make random clusters, have them judged, flip the registry and let the day go by.
+
+    Returns the mode, its verdict and findings, and every pod, for each cluster and way of judging.
+    """
+    cluster, registry = stage.cluster, stage.registry
+    ground = Ground.push(registry.host, RIGHT, WRONG)
+    plans = [
+        plan(SEED + number, f"r{number}-", ground, remediated=bool(number % 2))
+        for number in numbers
+    ]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        list(pool.map(lambda pair: bring_about(stage, *pair), zip(numbers, plans, strict=True)))
+    judged = judge_all(stage, plans)
+    registry.restart(htpasswd=PASSWORDS)
+    for one in plans:
+        enact(cluster, one)
+
+    def days(share: Sequence[Plan]) -> list[tuple[Plan, list[Subject]]]:
+        with judge_of_pulls(Path(tempfile.mkdtemp(dir=directory)), registry.host) as judge:
+            return [(one, play(Scene(judge, cluster, ground, one))) for one in share]
+
+    with ThreadPoolExecutor(PULLERS) as pool:
+        shares = pool.map(days, (plans[place::PULLERS] for place in range(PULLERS)))
+        for one, day in (pair for share in shares for pair in share):
+            for mode, (verdict, rows) in judged[one.prefix].items():
+                yield mode, verdict, rows, day
+
+
+@contextmanager
+def judge_of_pulls(directory: Path, host: str) -> Iterator[Judge]:
+    """Start what says whether pods get their images: the puller, or a real node whose answers it is held against."""
+    with ExitStack() as stack:
+        puller = stack.enter_context(Node.start(directory / "puller", plain_http=True))
+        if not REAL_NODE:
+            yield puller
+            return
+        hosts = (host, padded(host))
+        real = stack.enter_context(JudgeNode.start(directory / "node", plain_http=hosts))
+        yield Compared(real, puller, DIFFERENCES)
+
+
+def bring_about(stage: Stage, number: int, planned: Plan) -> None:
+    """Make a random cluster; every other one is remediated, else hardly any would be safe."""
+    make(stage.cluster, planned)
+    begin(stage.cluster, planned)
+    if number % 2:
+        remediate(stage.service, planned)
+        recreate(stage.cluster, planned)
+    finish(stage.cluster, planned)
 
 
 def remediate(service: Service, planned: Plan) -> None:
@@ -123,6 +235,7 @@ def remediate(service: Service, planned: Plan) -> None:
     service.remediate(
         clusters=["deep"],
         namespaces=[f"{planned.prefix}*"],
+        ignore=[planned.ignored],
         credential=CREDENTIAL,
         on_conflict="replace",
         registry_check="require",
@@ -130,14 +243,49 @@ def remediate(service: Service, planned: Plan) -> None:
     )
 
 
-def judge(service: Service, host: str, planned: Plan) -> dict[str, tuple[str, list[Manifest]]]:
-    """Return verdict and findings of one random cluster by mode. Raises AssertionError if it cannot be judged."""
+def judge_all(stage: Stage, plans: Sequence[Plan]) -> dict[str, Answers]:
+    """Return verdict and findings of random clusters by prefix and mode; several are judged at a time.
+
+    Those with admission policies come one after another, since their policies are there meanwhile; what the API server
+    would make of pods is asked for these only.
+    """
+    service, host = stage.service, stage.registry.host
+    strict = [one for one in plans if any(state.policies for state in one.states)]
+    others = [one for one in plans if one not in strict]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        answers = pool.map(lambda one: checked(service, host, one, ["plain", "deep"], "L2"), others)
+        judged = dict(zip((one.prefix for one in others), answers, strict=True))
+    for one in strict:
+        enact(stage.cluster, one)
+        found = checked(service, host, one, ["plain", "deep"], "L2")
+        until_in_force(stage.cluster, one)
+        judged[one.prefix] = found | checked(service, host, one, ["admission"], "L3")
+        repeal(stage.cluster, one)
+    return judged
+
+
+def verdicts_on_a_slip(stage: Stage) -> dict[str, str]:
+    """Ask about a namespace that is not there, and return the verdict by mode."""
+    nothing = Plan(0, "no-such-", ("no-such-namespace",), {}, (), (), (), (), ())
+    answers = checked(stage.service, stage.registry.host, nothing, ["plain", "deep"], "L2")
+    return {mode: verdict for mode, (verdict, _) in answers.items()}
+
+
+def checked(
+    service: Service,
+    host: str,
+    planned: Plan,
+    modes: list[str],
+    evidence: str,
+) -> Answers:
+    """Have it judged in some modes. Raises AssertionError if it cannot be judged."""
     body = {
-        "clusters": list(MODES),
+        "clusters": modes,
         "namespaces": [f"{planned.prefix}*"],
+        "ignore": [planned.ignored],
         "registry": host,
         "credential": CREDENTIAL,
-        "evidence": "L2",
+        "evidence": evidence,
     }
     check: dict[str, Any] = {"status": ""}
     for _ in range(TRIES):  # a busy machine may not answer in time; that is no judgement
@@ -150,62 +298,28 @@ def judge(service: Service, host: str, planned: Plan) -> dict[str, tuple[str, li
         if check["status"] == "succeeded":
             break
     assert check["status"] == "succeeded", [one["error"] for one in check["clusters"]]
-    found = service.http.get(
-        f"/readiness-checks/{check['id']}/findings", params={"limit": "1000"}
-    ).json()
-    assert found.get("next_cursor") is None
-    # Of other random clusters, which were left out, nothing.
-    rows = [row for row in found["items"] if row["namespace"].startswith(planned.prefix)]
+    rows = findings(service, check["id"], planned)
     return {
         one["name"]: (one["verdict"], [row for row in rows if row["cluster"] == one["name"]])
         for one in check["clusters"]
     }
 
 
-def live(node: Node, cluster: Cluster, host: str, planned: Plan) -> list[Subject]:
-    """Pull for the pods that were there when they were judged, with the lists that they have."""
-    pods = listed(cluster, planned, "pods")
-    pulls = by_pod(node.pull(pods, listed(cluster, planned, "secrets"), registry=host))
-    return running(pods, top_owner, pulls)
-
-
-def made_again(node: Node, cluster: Cluster, host: str, planned: Plan, pods: Pods) -> list[Subject]:
-    """Pull for the pods that came after the flip; each is judged by what made it."""
-    bodies = [pod for _, pod in pods.taken]
-    pulls = by_pod(node.pull(bodies, listed(cluster, planned, "secrets"), registry=host))
-    found = []
-    for label, pod in pods.taken:
-        kind, namespace, name = label.split("/")
-        needed = frozenset(images(pod["spec"]))
-        by_hand = kind == "Pod"
-        found.append(
-            Subject(
-                namespace,
-                kind,
-                name,
-                "P_" if by_hand else "W_",
-                tuple(pulls.get(key(pod), ())),
-                needed,
-                account=pod["spec"]["serviceAccountName"] if by_hand else "",
-            )
-        )
-    return found
-
-
-def top_owner(pod: Manifest) -> tuple[str, str]:
-    """Return what made a pod: the Deployment, not its ReplicaSet; the pod itself if nothing did."""
-    references = pod["metadata"].get("ownerReferences")
-    if not references:
-        return "Pod", pod["metadata"]["name"]
-    kind, name = references[0]["kind"], references[0]["name"]
-    of_deployment = kind == "ReplicaSet" and name.endswith("-5d9f")
-    return ("Deployment", name.removesuffix("-5d9f")) if of_deployment else (kind, name)
-
-
-def listed(cluster: Cluster, planned: Plan, resource: str) -> list[Manifest]:
-    """Return the objects of a random cluster."""
+def findings(service: Service, check: str, planned: Plan) -> list[Manifest]:
+    """Return the findings of a check, but not those about other random clusters, which were left out."""
+    found: list[Manifest] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        wanted = {"limit": "1000"} | ({"cursor": cursor} if cursor else {})
+        path = f"/readiness-checks/{check}/findings"
+        page = service.http.get(path, params=wanted).raise_for_status().json()
+        found += page["items"]
+        cursor = page.get("next_cursor")
     return [
-        item
-        for name in planned.namespaces
-        for item in cluster.http.get(f"/api/v1/namespaces/{name}/{resource}").json()["items"]
+        row for row in found if not row["namespace"] or row["namespace"].startswith(planned.prefix)
     ]
+
+
+def counts(counter: Counter[str]) -> str:
+    """Return a line about how often each was seen."""
+    return "; ".join(f"{name} {number}" for name, number in sorted(counter.items())) or "none"

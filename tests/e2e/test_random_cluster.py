@@ -12,7 +12,7 @@ from controlplane.node_pull import Node, PodPull
 from controlplane.pull import Login, PullOutcome
 from controlplane.registry import Registry
 from tests.e2e.random_cluster import KINDS, Plan, Pods, make, plan, pod_of, recreate, source
-from tests.e2e.random_parts import DANGLING, SECRETS, Ground, Manifest
+from tests.e2e.random_parts import DANGLING, SECRETS, Ground, Manifest, auth
 
 RIGHT = (Login("robot", "made-up"), Login("second", "made-up-too"))
 WRONG = Login("robot", "guessed")
@@ -59,6 +59,24 @@ def test_two_hundred_of_them_hold_everything(ground: Ground) -> None:
     assert any(len(names) > len(set(names)) for names in map(_names, entries))
     assert any(DANGLING in names for names in map(_names, entries))
     assert any("" in names for names in map(_names, entries))
+
+
+def test_they_hold_every_state_and_most_hold_several(ground: Ground) -> None:
+    plans = [plan(seed, "a-", ground, remediated=bool(seed % 2)) for seed in range(400)]
+    tags = {state.tag for one in plans for state in one.states}
+
+    for start in ("H1 ap", "H1 w", "H2 S", "H3", "H4", "H5", "M1", "M4", "M5", "M7", "L1", "L2"):
+        assert any(tag.startswith(start) for tag in tags), start
+    for start in ("L3", "L4", "D ", "D1", "D2", "D7", "D8", "full quota", "one image on one node"):
+        assert any(tag.startswith(start) for tag in tags), start
+    assert sum(len(one.states) > 1 for one in plans) > len(plans) / 2
+
+
+def test_states_show_no_password(ground: Ground) -> None:
+    shown = "".join(repr(plan(seed, "a-", ground)) for seed in range(40))
+
+    assert ground.right[0].password not in shown
+    assert auth(ground.right[0]) not in shown
 
 
 def _names(entries: list[Manifest] | None) -> list[str]:
