@@ -212,3 +212,13 @@ def test_an_assertion_on_a_clock_would_be_noticed(text: str, lines: list[int]) -
 @pytest.mark.parametrize("script", [".ci/run", "tools/setup"])
 def test_scripts_can_be_run(script: str) -> None:
     assert os.access(ROOT / script, os.X_OK)
+
+
+def test_no_file_holds_both_sides_of_a_merge():
+    begins, ends = "<" * 7 + " ", ">" * 7 + " "
+    assert not [
+        f"{path}:{number}"
+        for path, text in _text_files()
+        for number, line in enumerate(text.splitlines(), 1)
+        if line.startswith((begins, ends))
+    ]
