@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
@@ -128,7 +128,7 @@ class RealNode:
         """Have it find at `url` what images call `host`; from the next pull on."""
         node_files.name_registry(self._directory, host, url)
 
-    def kill(self, pod: dict[str, Any]) -> None:
+    def kill(self, pod: Mapping[str, Any]) -> None:
         """Kill the running containers of a pod, as it is in the API: the kubelet starts them again."""
         told = pod["status"].get("containerStatuses", [])
         identities = {

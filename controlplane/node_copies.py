@@ -70,6 +70,24 @@ def single(asked: Sequence[Asked], node: str, resting: str) -> list[Copy]:
     return found
 
 
+def running(pods: Sequence[Manifest], node: str, registry: str) -> list[Copy]:
+    """Return a pod for each container of that registry that may start again, with its own pull policy."""
+    found: list[Copy] = []
+    for number, pod in enumerate(pods):
+        again = [one for one in pod["spec"].get("initContainers") or () if _goes_on(one)]
+        for container in (*again, *pod["spec"]["containers"]):
+            image = container["image"]
+            if image.startswith(f"{registry}/"):
+                policy = container.get("imagePullPolicy", "IfNotPresent")
+                spec = {
+                    "restartPolicy": "Always",
+                    "containers": [{"name": "app", "image": image, "imagePullPolicy": policy}],
+                }
+                body = _pod(pod, f"running-{number}-{len(found)}", node, spec)
+                found.append(Copy(number, key(pod)[0], body, (image,)))
+    return found
+
+
 def _of(pod: Manifest, images: Sequence[str], *kinds: str) -> Iterator[Manifest]:
     for kind in kinds:
         yield from (one for one in pod["spec"].get(kind) or () if one.get("image") in images)
@@ -86,9 +104,11 @@ def _like(container: Manifest, more: Mapping[str, Any]) -> dict[str, Any]:
 
 def _done(container: Manifest) -> dict[str, Any]:
     """Return what an init container runs: a sidecar goes on, others end."""
-    if container.get("restartPolicy") == "Always":
-        return {"restartPolicy": "Always"}
-    return dict(_DONE)
+    return {"restartPolicy": "Always"} if _goes_on(container) else dict(_DONE)
+
+
+def _goes_on(container: Manifest) -> bool:
+    return bool(container.get("restartPolicy") == "Always")
 
 
 def _pod(pod: Manifest, name: str, node: str, spec: Mapping[str, Any]) -> dict[str, Any]:

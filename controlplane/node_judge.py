@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,8 +13,8 @@ from controlplane.build import Progress, say
 from controlplane.cluster import Cluster
 from controlplane.node import RealNode
 from controlplane.node_copies import Asked, Copy, key
-from controlplane.node_pull import PodPull, images, pull_secrets
-from controlplane.process import POLL, StartError
+from controlplane.node_place import Place
+from controlplane.node_pull import PodPull, images
 from controlplane.pull import Pull
 
 Manifest = Mapping[str, Any]
@@ -23,7 +22,6 @@ _Question = tuple[int, str]
 
 # As many pods at once: each is a sandbox and a container with their shim, in a second or less.
 _AT_ONCE = 40
-_PATIENCE = 120.0
 
 
 class JudgeNode:
@@ -32,31 +30,36 @@ class JudgeNode:
     What it is asked about is copied there: the cluster that is judged knows nothing of it.
     """
 
-    def __init__(self, cluster: Cluster, node: RealNode, stack: ExitStack) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        cluster: Cluster,
+        node: RealNode,
+        plain_http: bool,
+        stack: ExitStack,
+    ) -> None:
         """Use `JudgeNode.start` instead."""
+        self._directory = directory
         self._cluster = cluster
         self._node = node
+        self._plain_http = plain_http
         self._stack = stack
         self._asked = 0
         self.pods = 0
         self.started = 0
 
     @classmethod
-    def start(
-        cls, directory: Path, *, plain_http: Iterable[str] = (), progress: Progress = say
-    ) -> Self:
-        """Start them with their logs in `directory`; `plain_http` are registries without TLS.
+    def start(cls, directory: Path, *, plain_http: bool = False, progress: Progress = say) -> Self:
+        """Start them with their logs in `directory`.
 
-        Raises as `RealNode.start`.
+        `plain_http` is what the node is told of its registries. Raises as `RealNode.start`.
         """
         with ExitStack() as stack:
             cluster = stack.enter_context(Cluster.start("judge", directory / "judge"))
             node = stack.enter_context(
                 RealNode.start(directory / "node", cluster, progress=progress)
             )
-            for host in plain_http:
-                node.name_registry(host, f"http://{host}")
-            return cls(cluster, node, stack.pop_all())
+            return cls(directory, cluster, node, plain_http, stack.pop_all())
 
     def __enter__(self) -> Self:
         return self
@@ -87,87 +90,70 @@ class JudgeNode:
             for image in images(pod["spec"])
             if registry is None or image.startswith(f"{registry}/")
         ]
-        places = self._places([one.pod for one in asked], secrets)
+        if self._plain_http:
+            for host in {one.image.partition("/")[0] for one in asked}:
+                self._node.name_registry(host, f"http://{host}")
+        place = self._place([one.pod for one in asked])
+        place.hold(secrets)
         answers: dict[_Question, Pull] = {}
         for copies in (node_copies.whole, node_copies.single):
             # What a whole pod does not come to, because something before it fails, a pod of its own does.
             left = [one for one in asked if (one.number, one.image) not in answers]
-            answers |= self._told(copies(left, self._node.name, self._node.resting), places)
+            answers |= self._told(place, copies(left, self._node.name, self._node.resting))
         return [PodPull(*key(one.pod), answers[one.number, one.image]) for one in asked]
 
-    def _places(self, pods: Sequence[Manifest], secrets: Iterable[Manifest]) -> dict[str, str]:
-        """Make a new namespace for each of the pods', with the Secrets that are named; return their names."""
-        self._asked += 1
-        held = {key(secret): secret for secret in secrets}
-        named = {key(one): one for pod in pods for one in pull_secrets(pod, held)}
-        namespaces = sorted({pod["metadata"]["namespace"] for pod in pods})
-        places = {one: f"asked-{self._asked}-{number}" for number, one in enumerate(namespaces)}
-        for place in places.values():
-            self._make("/api/v1/namespaces", {"metadata": {"name": place}})
-            # It names no Secret: a copy has what the pod has.
-            account = {"metadata": {"name": "default"}}
-            self._make(f"/api/v1/namespaces/{place}/serviceaccounts", account)
-        for (namespace, name), secret in named.items():
-            body = {
-                "metadata": {"name": name},
-                "type": secret.get("type", ""),
-                "data": secret.get("data"),
-            }
-            self._make(f"/api/v1/namespaces/{places[namespace]}/secrets", body)
-        return places
+    def restart(
+        self,
+        pods: Iterable[Manifest],
+        before: Iterable[Manifest],
+        after: Iterable[Manifest],
+        *,
+        registry: str,
+        public: str,
+    ) -> list[PodPull]:
+        """Return what becomes of the containers of running pods that start again after the flip.
 
-    def _told(self, copies: Sequence[Copy], places: Mapping[str, str]) -> dict[_Question, Pull]:
+        They start while the registry, as it is at `public` (host[:port]), lets in everyone, with the Secrets
+        `before`; then it is what it is, the Secrets are those of `after`, and the containers are killed. This
+        is done on a node that has no image yet, so that it has no more records of pulls than these pods make.
+        What does not even start is left out. Raises StartError when the node does not answer.
+        """
+        pods = list(pods)
+        place = self._place(pods)
+        place.hold(before)
+        name = f"restart-{self._asked}"
+        with RealNode.start(self._directory / name, self._cluster, name=name) as node:
+            node.name_registry(registry, f"http://{public}")
+            copies = node_copies.running(pods, name, registry)
+            told = place.run(copies, node_told.settled)
+            copies = [one for one, events in told if node_told.started(one.body, events)]
+            node.name_registry(registry, f"http://{registry}")
+            place.hold(after)
+            there = place.running(copies)
+            place.forget()
+            for one in copies:
+                node.kill(there[one.namespace, one.name])
+            told = place.told(copies, node_told.pulled)
+        found = [(one, node_told.pulls(one.body, events)) for one, events in told]
+        return [
+            PodPull(*key(pods[one.number]), pulls[image])
+            for one, pulls in found
+            for image in one.images
+        ]
+
+    def _place(self, pods: Sequence[Manifest]) -> Place:
+        self._asked += 1
+        return Place(self._cluster, f"asked-{self._asked}", pods)
+
+    def _told(self, place: Place, copies: Sequence[Copy]) -> dict[_Question, Pull]:
         answers: dict[_Question, Pull] = {}
         for first in range(0, len(copies), _AT_ONCE):
-            some = copies[first : first + _AT_ONCE]
-            for copy in some:
-                self._make(_pods(places, copy), copy.body)
-            for copy, events in self._settled(some, places):
-                self.started += node_told.started(copy.body, events)
+            for copy, events in place.run(copies[first : first + _AT_ONCE], node_told.settled):
                 self.pods += 1
+                self.started += node_told.started(copy.body, events)
                 found = node_told.pulls(copy.body, events)
                 answers |= {
                     (copy.number, image): found[image] for image in copy.images if image in found
                 }
-            for path in {_pods(places, copy) for copy in some}:
-                self._cluster.http.delete(
-                    path, params={"gracePeriodSeconds": "0"}
-                ).raise_for_status()
+            place.end()
         return answers
-
-    def _settled(
-        self, copies: Sequence[Copy], places: Mapping[str, str]
-    ) -> list[tuple[Copy, list[Manifest]]]:
-        """Return the events of each copy, once all have come as far as they come."""
-        deadline = time.monotonic() + _PATIENCE
-        namespaces = {places[copy.namespace] for copy in copies}
-        while True:
-            events = self._events(namespaces)
-            told = [(one, events.get((places[one.namespace], one.name), [])) for one in copies]
-            waiting = [one for one, events in told if not node_told.settled(one.body, events)]
-            if not waiting:
-                return told
-            if time.monotonic() > deadline:
-                names = ", ".join(f"{one.namespace}/{one.name}" for one in waiting[:5])
-                raise StartError(f"the kubelet did not say what became of {names}")
-            time.sleep(POLL)
-
-    def _events(self, namespaces: Iterable[str]) -> dict[tuple[str, str], list[Manifest]]:
-        found: dict[tuple[str, str], list[Manifest]] = {}
-        for namespace in namespaces:
-            answer = self._cluster.http.get(f"/api/v1/namespaces/{namespace}/events")
-            for event in answer.raise_for_status().json()["items"]:
-                place = namespace, event["involvedObject"]["name"]
-                found.setdefault(place, []).append(event)
-        return found
-
-    def _make(self, path: str, body: Manifest) -> None:
-        answer = self._cluster.http.post(path, json=body)
-        if answer.is_error:
-            # Of a Secret the server may quote what is in it.
-            reason = "" if path.endswith("/secrets") else f": {answer.text[:500]}"
-            raise StartError(f"POST {path}: {answer.status_code}{reason}")
-
-
-def _pods(places: Mapping[str, str], copy: Copy) -> str:
-    return f"/api/v1/namespaces/{places[copy.namespace]}/pods"

@@ -47,6 +47,11 @@ def settled(pod: Manifest, events: Iterable[Manifest]) -> bool:
     return set(ended) >= {*first, *_places(pod, "containers")}
 
 
+def pulled(pod: Manifest, events: Iterable[Manifest]) -> bool:
+    """Whether something is said of each image."""
+    return set(pulls(pod, events)) >= {*_places(pod, "containers").values()}
+
+
 def started(pod: Manifest, events: Iterable[Manifest]) -> bool:
     """Whether every container was started."""
     ended = _ended(events)

@@ -80,10 +80,11 @@ class Registry:
         )
         self._process = again._process
 
-    def shadow(self, directory: Path, *, htpasswd: Mapping[str, str]) -> Self:
-        """Start a second registry in `directory`: the same images, read-only, with passwords.
+    def shadow(self, directory: Path, *, htpasswd: Mapping[str, str] | None = None) -> Self:
+        """Start a second registry in `directory`: the same images, read-only.
 
-        It shows before this one is made private who will be let in. Raises as `start`.
+        With passwords it shows before this one is made private who will be let in; without, how it was before. Raises
+        as `start`.
         """
         return self.start(directory, htpasswd=htpasswd, shadow_of=self._directory)
 

@@ -23,9 +23,9 @@ PASSWORD = "made-up"
 
 
 @pytest.fixture(scope="module")
-def judge(tmp_path_factory: pytest.TempPathFactory, host: str) -> Iterator[JudgeNode]:
+def judge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JudgeNode]:
     try:
-        started = JudgeNode.start(tmp_path_factory.mktemp("judge"), plain_http=[host])
+        started = JudgeNode.start(tmp_path_factory.mktemp("judge"), plain_http=True)
     except Unavailable as reason:
         pytest.skip(f"no real node here: {reason}")
     with started:
@@ -39,13 +39,25 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
 
 
 @pytest.fixture(scope="module")
-def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with Registry.start(tmp_path_factory.mktemp("registry")) as registry:
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    with Registry.start(tmp_path_factory.mktemp("registry") / "images") as running:
         program = binaries("pause")["pause"].read_bytes()
         wanted = [("team/app", "1"), ("team/first", "1"), ("solo", "1")]
-        push_all(registry.host, wanted, made_by=partial(program_image, program))
-        registry.restart(htpasswd={"robot": PASSWORD})
-        yield registry.host
+        push_all(running.host, wanted, made_by=partial(program_image, program))
+        running.restart(htpasswd={"robot": PASSWORD})
+        yield running
+
+
+@pytest.fixture(scope="module")
+def host(registry: Registry) -> str:
+    return registry.host
+
+
+@pytest.fixture(scope="module")
+def public(registry: Registry, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The same images for everyone, as they were before the flip."""
+    with registry.shadow(tmp_path_factory.mktemp("public")) as running:
+        yield running.host
 
 
 def login(password: str = PASSWORD) -> dict[str, str]:
@@ -121,3 +133,25 @@ def test_they_say_the_same_of_every_pod(judge: JudgeNode, node: Node, host: str)
 
 def told(pulls: list[PodPull]) -> list[tuple[str, str, PullOutcome]]:
     return [(one.pod, one.pull.image, one.pull.outcome) for one in pulls]
+
+
+def test_restarts_heed_who_pulled_an_image(judge: JudgeNode, host: str, public: str) -> None:
+    """Kubelets of 1.35 and newer let a pod start from an image on its node only with a login that pulled it."""
+    image, another = f"{host}/team/app:1", f"{host}/team/first:1"
+    held = [secret("exact", {"auths": {host: login()}}), secret("gone", {"auths": {host: login()}})]
+    policy = {"imagePullPolicy": "IfNotPresent"}
+    running = [
+        pod("keeps", image, "exact", containers=[{"image": image, **policy}]),
+        pod("lost", image, "gone", containers=[{"image": another, **policy}]),
+        pod("always", image, containers=[{"image": image, "imagePullPolicy": "Always"}]),
+        pod("anonymous", image, containers=[{"image": f"{host}/solo:1", **policy}]),
+    ]
+
+    found = judge.restart(running, held, held[:1], registry=host, public=public)
+
+    assert {one.pod: one.pull.outcome for one in found} == {
+        "keeps": PullOutcome.OK,
+        "lost": PullOutcome.UNAUTHORIZED,
+        "always": PullOutcome.UNAUTHORIZED,
+        "anonymous": PullOutcome.OK,
+    }
