@@ -149,6 +149,14 @@ class Cluster:
         )
         return str(answer.json()["status"]["token"])
 
+    def add_nodes(self, count: int) -> None:
+        """Play nodes, `node-0` and on, and return when they are Ready; once for a cluster that has none.
+
+        Raises BuildError, and StartError.
+        """
+        self._play_nodes(count)
+        self._wait(partial(readiness.nodes_are_ready, self.http), "Ready nodes")
+
     def populate(self, count: int, accounts: int, prefix: str) -> list[str]:
         """Create `count` namespaces with `accounts` ServiceAccounts each; return their names.
 
@@ -196,14 +204,17 @@ class Cluster:
         if scheduler:
             self._run("kube-scheduler", components.scheduler(found["kube-scheduler"]))
         if nodes:
-            self._run("kwok", components.kwok(found["kwok"]))
-            self.apply(*(objects.node(f"node-{number}") for number in range(nodes)))
+            self._play_nodes(nodes)
         self._wait_for_rbac()
         if controllers:
             account = "/api/v1/namespaces/default/serviceaccounts/default"
             self._wait(partial(readiness.exists, self.http, account), account)
         if nodes:
             self._wait(partial(readiness.nodes_are_ready, self.http), "Ready nodes")
+
+    def _play_nodes(self, count: int) -> None:
+        self._run("kwok", components.kwok(binaries("kwok")["kwok"]))
+        self.apply(*(objects.node(f"node-{number}") for number in range(count)))
 
     def _run(self, name: str, command: Sequence[str]) -> None:
         self._running.append(Process.start(name, command, self.directory))

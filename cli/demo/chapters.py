@@ -23,6 +23,7 @@ from cli.summary import print_failures, print_remediation
 
 _STUBBORN_PLACE = f"{STUBBORN.namespace}/{STUBBORN.name}"
 _TEMPLATE = "W_TEMPLATE_SECRETS"
+_OLD_REVISION = "W_DORMANT"
 
 
 def describe(stage: Stage, teller: Teller) -> None:
@@ -37,6 +38,15 @@ def describe(stage: Stage, teller: Teller) -> None:
         f"Their images come from {stage.registry.host}, which is public today and will be private."
         f" The service is at {stage.target.url}."
     )
+    if stage.nodes.real:
+        teller.say(
+            "The pods run on real nodes, each with a kubelet, containerd and runc of its own."
+        )
+    else:
+        teller.say(
+            f"No real node runs here: {stage.nodes.reason}. The pods are played, and their images are pulled by the"
+            " kubelet's and containerd's code."
+        )
 
 
 def would_it_be_safe(stage: Stage, teller: Teller) -> None:
@@ -146,9 +156,11 @@ def mend_the_template(stage: Stage, teller: Teller) -> None:
     if judged.blocking:
         teller.say(in_words(judged.blocking))
     teller.claim("the verdict is safe", judged.verdict == "safe")
+    stubborn = {(cluster.name, STUBBORN.namespace, STUBBORN.name) for cluster in stage.clusters}
     teller.claim(
-        "no template and no running pod is left to worry about",
-        not judged.named("W_") and not judged.named("P_"),
+        "no template and no running pod is left to worry about, only a rollback to the old template of"
+        f" {_STUBBORN_PLACE}",
+        judged.named("W_") == judged.named(_OLD_REVISION) == stubborn and not judged.named("P_"),
     )
     teller.command(f"remediator gate {judged.id}")
     closed = gate(stage.client, judged.id)
@@ -163,7 +175,7 @@ def go_private(stage: Stage, teller: Teller) -> None:
         "Each image is pulled with what its pod's own imagePullSecrets give, and nothing else:"
         " the kubelet's code finds the login, containerd's code pulls."
     )
-    anonymous = Pulled({"": pull_anonymously(stage.node, stage.registry.host)})
+    anonymous = Pulled({"": pull_anonymously(stage.puller, stage.registry.host)})
     teller.claim(
         "without a login nothing can be pulled any more",
         anonymous.refused,
@@ -171,11 +183,19 @@ def go_private(stage: Stage, teller: Teller) -> None:
     running = _try_pulls(stage)
     _show_failures(running, teller)
     teller.claim(f"every pod that runs can pull: {running.told} images", running.ok)
+    if stage.nodes.real:
+        teller.say("Each node is replaced by a new one, which has no image yet.")
+        stage.nodes.replace(stage.clusters)
     recreate_pods(stage.clusters, stage.registry.host)
-    recreated = _try_pulls(stage)
+    if stage.nodes.real:
+        recreated = Pulled(stage.nodes.told(stage.clusters))
+        by_whom = "the kubelets of the new nodes pulled for all and started them"
+    else:
+        recreated = _try_pulls(stage)
+        by_whom = "all can pull"
     _show_failures(recreated, teller)
     teller.claim(
-        f"every pod was deleted and made again, the CronJobs ran, and all can pull: {recreated.told} images",
+        f"every pod was deleted and made again, the CronJobs ran, and {by_whom}: {recreated.told} images",
         recreated.ok,
     )
 
@@ -190,7 +210,7 @@ CHAPTERS = (
 
 
 def _try_pulls(stage: Stage) -> Pulled:
-    return Pulled(try_pulls(stage.node, stage.clusters))
+    return Pulled(try_pulls(stage.puller, stage.clusters))
 
 
 def _show_failures(found: Pulled, teller: Teller) -> None:

@@ -1,35 +1,47 @@
 """The throwaway fleet: two real control planes with workloads, and the registry their images come from."""
 
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import cast
 
 from cli.demo.workloads import RUNNING_PODS, Manifest, image_references, manifests
 from cli.errors import CliError
+from controlplane.build import binaries
 from controlplane.cluster import Cluster, write_kubeconfig
-from controlplane.image import push_all
+from controlplane.image import program_image, push_all
 from controlplane.registry import Registry
 
 CLUSTERS = ("eu-demo", "us-demo")
 RUNNING_SECONDS = 120.0
+_REFUSED = ("ErrImagePull", "ImagePullBackOff")
 
 
 @contextmanager
 def public_registry(directory: Path) -> Iterator[Registry]:
-    """Yield a registry that asks for no password, with every image of the workloads in it."""
+    """Yield a registry that asks for no password, with every image of the workloads in it.
+
+    They run, on a real node too: all are one small program, which waits for its end.
+    """
+    program = binaries("pause")["pause"].read_bytes()
     with Registry.start(directory) as registry:
-        push_all(registry.host, image_references())
+        push_all(registry.host, image_references(), made_by=partial(program_image, program))
         yield registry
 
 
 @contextmanager
-def fleet(directory: Path, registry: str) -> Iterator[list[Cluster]]:
-    """Yield the running clusters with their workloads, started side by side; they end with the context."""
+def fleet(
+    directory: Path, registry: str, join: Callable[[Cluster], None]
+) -> Iterator[list[Cluster]]:
+    """Yield the running clusters with their workloads, started side by side; they end with the context.
+
+    `join` gives a cluster a node.
+    """
     pool = ThreadPoolExecutor(len(CLUSTERS))
-    starting = [pool.submit(_start, name, directory / name, registry) for name in CLUSTERS]
+    starting = [pool.submit(_start, name, directory / name, registry, join) for name in CLUSTERS]
     try:
         yield [cluster.result() for cluster in starting]
     finally:
@@ -39,9 +51,10 @@ def fleet(directory: Path, registry: str) -> Iterator[list[Cluster]]:
         pool.shutdown()
 
 
-def _start(name: str, directory: Path, registry: str) -> Cluster:
-    cluster = Cluster.start(name, directory, controllers=True, scheduler=True, nodes=1)
+def _start(name: str, directory: Path, registry: str, join: Callable[[Cluster], None]) -> Cluster:
+    cluster = Cluster.start(name, directory, controllers=True, scheduler=True)
     try:
+        join(cluster)
         cluster.apply(*manifests(registry))
     except BaseException:
         cluster.stop()
@@ -67,18 +80,24 @@ def wait_for_pods(
     *,
     gone: Collection[str] = frozenset(),
     keep: Sequence[Manifest] = (),
+    or_refused: bool = False,
 ) -> None:
-    """Wait until the `wanted` pods of a collection run and those with the uids `gone` do not.
+    """Wait until the `wanted` pods of a collection run and those with the uids `gone` are gone.
 
-    `keep` are pods without a controller, made again for as long as they are not there: the fake kubelet deletes by
-    name, and may do so when a new pod has the name already. A pod that has run to its end counts. Raises CliError if
-    that takes too long.
+    With `or_refused` it is enough that each pod that is there runs or is one that a kubelet gets no image for, if there
+    is such a one: the pods of a StatefulSet wait for each other. `keep` are pods without a controller, made again for
+    as long as they are not there: the fake kubelet deletes by name, and may do so when a new pod has the name already.
+    A pod that has run to its end counts. Raises CliError if that takes too long.
     """
     deadline = time.monotonic() + RUNNING_SECONDS
     while True:
         cluster.apply(*keep)
-        uids = {pod["metadata"]["uid"] for pod in live_pods(cluster, path)}
-        if len(uids) >= wanted and uids.isdisjoint(gone):
+        there = items(cluster, path)
+        uids = {pod["metadata"]["uid"] for pod in there}
+        came = sum(map(_lives, there)) >= wanted
+        if or_refused and any(map(_is_refused, there)):
+            came = all(_lives(pod) or _is_refused(pod) for pod in there)
+        if came and uids.isdisjoint(gone):
             return
         if time.monotonic() > deadline:
             raise CliError(f"the pods of {cluster.name} do not come up")
@@ -87,12 +106,18 @@ def wait_for_pods(
 
 def live_pods(cluster: Cluster, path: str = "/api/v1/pods") -> list[Manifest]:
     """Return the pods whose containers were started and which nobody is deleting."""
-    return [
-        pod
-        for pod in items(cluster, path)
-        if pod["status"].get("phase") in ("Running", "Succeeded")
-        and "deletionTimestamp" not in pod["metadata"]
-    ]
+    return [pod for pod in items(cluster, path) if _lives(pod)]
+
+
+def _is_refused(pod: Manifest) -> bool:
+    status = pod["status"]
+    told = [*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())]
+    return any(one["state"].get("waiting", {}).get("reason") in _REFUSED for one in told)
+
+
+def _lives(pod: Manifest) -> bool:
+    started = pod["status"].get("phase") in ("Running", "Succeeded")
+    return started and "deletionTimestamp" not in pod["metadata"]
 
 
 def pods(cluster: Cluster) -> list[Manifest]:

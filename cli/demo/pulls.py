@@ -70,7 +70,7 @@ def pull_anonymously(node: Node, registry: str) -> list[PodPull]:
 
 
 def recreate_pods(clusters: Sequence[Cluster], registry: str) -> None:
-    """Replace every pod, run every CronJob once, and wait until all new pods run.
+    """Replace every pod, run every CronJob once, and wait until all new pods run, or a kubelet has no image for them.
 
     Pods of controllers are made anew by these; those without are created again as their owner
     would. Raises CliError if they do not come up.
@@ -83,7 +83,9 @@ def recreate_pods(clusters: Sequence[Cluster], registry: str) -> None:
     runs = sum(workload.kind == "CronJob" for workload in WORKLOADS)
     for cluster in clusters:
         gone = before[cluster.name]
-        wait_for_pods(cluster, "/api/v1/pods", RUNNING_PODS + runs, gone=gone, keep=bare)
+        wait_for_pods(
+            cluster, "/api/v1/pods", RUNNING_PODS + runs, gone=gone, keep=bare, or_refused=True
+        )
 
 
 def mend_template(clusters: Sequence[Cluster]) -> None:

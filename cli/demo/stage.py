@@ -13,12 +13,14 @@ from cli.demo.fleet import (
     wait_until_running,
     write_fleet_kubeconfig,
 )
+from cli.demo.nodes import Nodes
 from cli.demo.request import wait_until_known
 from cli.demo.service import make_login, service, write_credential, write_registries
 from cli.demo.teller import Teller
 from cli.target import Target
 from controlplane.build import binaries
 from controlplane.cluster import Cluster
+from controlplane.node import BINARIES, why_not
 from controlplane.node_pull import Node
 from controlplane.pull import Login
 from controlplane.registry import Registry
@@ -32,19 +34,21 @@ _BINARIES = (
     "registry",
     "keyring",
     "ctrpull",
+    "pause",
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """The running parts: `shadow` shows today what the registry will be tomorrow, `node` pulls as a node does."""
+    """The running parts: `shadow` shows today what the registry will be tomorrow, `puller` pulls as a node does."""
 
     directory: Path
     registry: Registry
     shadow: Registry
     login: Login = field(repr=False)
     clusters: Sequence[Cluster]
-    node: Node
+    nodes: Nodes
+    puller: Node
     target: Target
     client: ApiClient
 
@@ -61,6 +65,8 @@ class Stage:
 def stage(directory: Path, port: int, teller: Teller) -> Iterator[Stage]:
     """Start everything, say so, and end it with the context. Raises CliError, BuildError, StartError, ApiError."""
     binaries(*_BINARIES, progress=lambda line: teller.say(f"{line} …"))
+    if not why_not():
+        binaries(*BINARIES, progress=lambda line: teller.say(f"{line} …"))
     teller.say(f"Clusters: {', '.join(CLUSTERS)}, each with its own etcd, API server and node …")
     login = make_login()
     with ExitStack() as stack:
@@ -68,8 +74,10 @@ def stage(directory: Path, port: int, teller: Teller) -> Iterator[Stage]:
         shadow = stack.enter_context(
             registry.shadow(directory / "shadow", htpasswd={login.username: login.password})
         )
-        node = stack.enter_context(Node.start(directory / "node", plain_http=True))
-        clusters = stack.enter_context(fleet(directory, registry.host))
+        puller = stack.enter_context(Node.start(directory / "puller", plain_http=True))
+        nodes = Nodes(directory / "nodes", registry.host)
+        clusters = stack.enter_context(fleet(directory, registry.host, nodes.join))
+        stack.callback(nodes.stop)
         wait_until_running(clusters)
         write_fleet_kubeconfig(directory / "kubeconfig", clusters)
         write_credential(directory / "credentials", registry.host, login, shadow.host)
@@ -85,5 +93,5 @@ def stage(directory: Path, port: int, teller: Teller) -> Iterator[Stage]:
         )
         client = stack.enter_context(ApiClient(target))
         wait_until_known(client)
-        yield Stage(directory, registry, shadow, login, clusters, node, target, client)
+        yield Stage(directory, registry, shadow, login, clusters, nodes, puller, target, client)
         teller.say("Ending everything that was started …")

@@ -11,6 +11,9 @@ OTHERS_ACCOUNT = ("search", "indexer")  # carries an entry that somebody else pu
 MIRROR_SECRET = "mirror-registry"
 JOB_RUNS = "0 4 1 1 *"  # once a year: none starts by itself while the demo looks
 
+# The program of all images waits for a signal, or ends at once.
+_END = ["done"]
+
 Manifest = dict[str, Any]
 
 
@@ -83,7 +86,8 @@ def workload_manifest(registry: str, workload: Workload) -> Manifest:
         case "Pod":
             spec = template["spec"]
         case "CronJob":
-            template["spec"]["restartPolicy"] = "Never"
+            template["spec"] |= {"restartPolicy": "Never"}
+            template["spec"]["containers"][0]["args"] = _END
             spec = {"schedule": JOB_RUNS, "jobTemplate": {"spec": {"template": template}}}
         case "DaemonSet":
             spec = selecting
@@ -111,7 +115,8 @@ def _pod_spec(registry: str, workload: Workload) -> Manifest:
         "containers": [{"name": "app", "image": f"{registry}/{workload.image}"}],
     }
     if workload.first:
-        spec["initContainers"] = [{"name": "first", "image": f"{registry}/{workload.first}"}]
+        first = {"name": "first", "image": f"{registry}/{workload.first}", "args": _END}
+        spec["initContainers"] = [first]
     if workload.own_secret:
         spec["imagePullSecrets"] = [{"name": workload.own_secret}]
     return spec

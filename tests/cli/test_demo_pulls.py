@@ -29,7 +29,7 @@ def registry(tmp_path: Path) -> Iterator[Registry]:
 
 @pytest.fixture
 def clusters(tmp_path: Path, registry: Registry) -> Iterator[list[Cluster]]:
-    with fleet(tmp_path, registry.host) as running:
+    with fleet(tmp_path, registry.host, lambda cluster: cluster.add_nodes(1)) as running:
         wait_until_running(running)
         yield running
 
