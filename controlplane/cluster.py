@@ -139,6 +139,15 @@ class Cluster:
                 )
             )
 
+    def create(self, body: dict[str, Any]) -> None:
+        """Create an object as somebody does by hand, so that nobody applies it again.
+
+        Raises ApiError, and ValueError for a kind that `objects` has no path for.
+        """
+        place = objects.path(body).rpartition("/")[0]
+        by_hand = {"fieldManager": "kubectl-create"}
+        self._answer(self.http.post(place, params=by_hand, json=objects.with_api_version(body)))
+
     def service_account_token(self, namespace: str, name: str) -> str:
         """Return a token of the ServiceAccount that lasts a day. Raises ApiError."""
         answer = self._answer(

@@ -55,7 +55,10 @@ def _start(name: str, directory: Path, registry: str, join: Callable[[Cluster], 
     cluster = Cluster.start(name, directory, controllers=True, scheduler=True)
     try:
         join(cluster)
-        cluster.apply(*manifests(registry))
+        for body in manifests(registry):
+            # An entry that was applied would be taken for the whole list whenever its manifest is applied again.
+            make = cluster.create if "imagePullSecrets" in body else cluster.apply
+            make(body)
     except BaseException:
         cluster.stop()
         raise
