@@ -38,27 +38,6 @@ class Judge(Protocol):
         """Pull every image of the registry that the pods name, with the Secrets they name."""
 
 
-@dataclass(frozen=True, slots=True)
-class Compared:
-    """A judge whose answers are held against those of another; each difference is noted."""
-
-    judge: Judge
-    other: Judge
-    differences: list[str]
-
-    def pull(
-        self, pods: Iterable[Manifest], secrets: Iterable[Manifest], *, registry: str | None = None
-    ) -> list[PodPull]:
-        """Return what the judge says."""
-        some, held = list(pods), list(secrets)
-        answers = self.judge.pull(some, held, registry=registry)
-        others = self.other.pull(some, held, registry=registry)
-        for one, two in zip(answers, others, strict=True):
-            if one.pull.ok != two.pull.ok:
-                self.differences.append(f"{one} | {two}")
-        return answers
-
-
 def padded(host: str) -> str:
     """Return a registry's name with a zero before its port: dialled, it is the same."""
     name, _, port = host.rpartition(":")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from controlplane.image import push_all
+from controlplane.image import Image, push_all, tiny_image
 from controlplane.pull import Login
 
 Manifest = dict[str, Any]
@@ -35,9 +35,16 @@ class Ground:
     digests: Mapping[tuple[str, str], str] = field(repr=False)
 
     @classmethod
-    def push(cls, host: str, right: Sequence[Login], wrong: Login) -> Ground:
+    def push(
+        cls,
+        host: str,
+        right: Sequence[Login],
+        wrong: Login,
+        made_by: Callable[[str], Image] = tiny_image,
+    ) -> Ground:
         """Push every image that random pods name; the registry must still be open."""
-        pushed = push_all(host, [(name, tag) for name in REPOSITORIES for tag in TAGS])
+        wanted = [(name, tag) for name in REPOSITORIES for tag in TAGS]
+        pushed = push_all(host, wanted, made_by=made_by)
         digests = {pair: image.digest for pair, image in pushed.items()}
         return cls(host, tuple(right), wrong, digests)
 

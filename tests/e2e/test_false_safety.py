@@ -20,12 +20,11 @@ import pytest
 import yaml
 
 from controlplane.cluster import Cluster, ContextSpec, write_kubeconfig
-from controlplane.node_judge import JudgeNode
-from controlplane.node_pull import Node
 from controlplane.pull import Login
 from controlplane.registry import Registry
-from tests.e2e.day_after import Compared, Judge, Scene, padded, play
+from tests.e2e.day_after import Judge, Scene, play
 from tests.e2e.fleet import grant_least_privilege
+from tests.e2e.judges import Heard, RealJudge, an_image, judging
 from tests.e2e.random_acts import Act, Verb, definitions, perform
 from tests.e2e.random_cluster import (
     Plan,
@@ -39,6 +38,7 @@ from tests.e2e.random_cluster import (
     until_in_force,
 )
 from tests.e2e.random_parts import Ground, Manifest
+from tests.e2e.restarts import Memory, remember, restarted
 from tests.e2e.safety import Subject, Tally
 from tests.e2e.service import Service, until
 
@@ -65,10 +65,7 @@ REMEMBERING = ("deep",)
 # So many random clusters share an API server: each check reads all of it.
 BATCH = 30
 AT_ONCE = 3
-# `make safety NODE=real` has a real kubelet start the pods; else the puller tries their pulls.
-REAL_NODE = os.environ.get("SAFETY_NODE") == "real"
-PULLERS = 1 if REAL_NODE else 2
-DIFFERENCES: list[str] = []
+PULLERS = 2
 PASSWORDS = {login.username: login.password for login in RIGHT}
 
 # Verdict and findings by mode.
@@ -150,25 +147,25 @@ def define_kinds(cluster: Cluster) -> None:
 @pytest.mark.timeout(3600)
 def test_nothing_that_is_called_covered_fails(tmp_path: Path) -> None:
     tallies = {mode: Tally(remembers=mode in REMEMBERING) for mode in MODES}
+    heard = Heard()
     for first in range(0, CLUSTERS, BATCH):
         numbers = range(first, min(first + BATCH, CLUSTERS))
         with Stage.set(tmp_path / str(first)) as stage:
-            for mode, verdict, rows, subjects in lived_through(stage, numbers, tmp_path):
+            for mode, verdict, rows, subjects in lived_through(stage, numbers, tmp_path, heard):
                 tallies[mode].compare(verdict, rows, subjects)
             for mode, verdict in verdicts_on_a_slip(stage).items():
                 tallies[mode].slip(verdict)
 
-    print(f"\n{CLUSTERS} clusters, seed {SEED}")  # noqa: T201
+    print(f"\n{CLUSTERS} clusters, seed {SEED}; {heard}")  # noqa: T201
     for mode, tally in tallies.items():
         print(f"  {mode}: {tally}")  # noqa: T201
         print(f"    states: {counts(tally.states)}")  # noqa: T201
         print(f"    false safety by state: {counts(tally.lies)}")  # noqa: T201
         for example in tally.examples[:EXAMPLES]:
             print(f"    false alarm: {example}")  # noqa: T201
-    if REAL_NODE:
-        print(f"  puller and kubelet differ: {len(DIFFERENCES)}", *DIFFERENCES, sep="\n    ")  # noqa: T201
     lies = [f"{mode}: {lie}" for mode, tally in tallies.items() for lie in tally.false_safety]
     assert not lies, f"SEED={SEED}\n" + "\n".join(lies)
+    assert not heard.differences, f"SEED={SEED}\n" + "\n".join(heard.differences)
     # Or nothing was shown.
     assert tallies["deep"].failed > 2 * CLUSTERS
     assert tallies["deep"].covered > CLUSTERS
@@ -177,57 +174,55 @@ def test_nothing_that_is_called_covered_fails(tmp_path: Path) -> None:
 
 
 def lived_through(
-    stage: Stage, numbers: Sequence[int], directory: Path
+    stage: Stage, numbers: Sequence[int], directory: Path, heard: Heard
 ) -> Iterator[tuple[str, str, list[Manifest], list[Subject]]]:
     """Make random clusters, have them judged, flip the registry and let the day go by.
 
     Returns the mode, its verdict and findings, and every pod, for each cluster and way of judging.
     """
     cluster, registry = stage.cluster, stage.registry
-    ground = Ground.push(registry.host, RIGHT, WRONG)
+    ground = Ground.push(registry.host, RIGHT, WRONG, an_image)
     plans = [
         plan(SEED + number, f"r{number}-", ground, remediated=bool(number % 2))
         for number in numbers
     ]
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        list(pool.map(lambda pair: bring_about(stage, *pair), zip(numbers, plans, strict=True)))
+        pairs = zip(numbers, plans, strict=True)
+        ran = pool.map(lambda pair: bring_about(stage, *pair), pairs)
+        memories = dict(zip((one.prefix for one in plans), ran, strict=True))
     judged = judge_all(stage, plans)
     registry.restart(htpasswd=PASSWORDS)
     for one in plans:
         enact(cluster, one)
 
     def days(share: Sequence[Plan]) -> list[tuple[Plan, list[Subject]]]:
-        with judge_of_pulls(Path(tempfile.mkdtemp(dir=directory)), registry.host) as judge:
-            return [(one, play(Scene(judge, cluster, ground, one))) for one in share]
+        with judging(Path(tempfile.mkdtemp(dir=directory)), heard) as judge:
+            return [(one, lived(judge, Scene(judge, cluster, ground, one))) for one in share]
 
-    with ThreadPoolExecutor(PULLERS) as pool:
+    def lived(judge: Judge, scene: Scene) -> list[Subject]:
+        if not isinstance(judge, RealJudge):
+            return play(scene)
+        return restarted(judge, scene, memories[scene.planned.prefix], public.host) + play(scene)
+
+    # As it was before: containers that are to start again have to run first.
+    public = registry.shadow(Path(tempfile.mkdtemp(dir=directory)))
+    with public, ThreadPoolExecutor(PULLERS) as pool:
         shares = pool.map(days, (plans[place::PULLERS] for place in range(PULLERS)))
         for one, day in (pair for share in shares for pair in share):
             for mode, (verdict, rows) in judged[one.prefix].items():
                 yield mode, verdict, rows, day
 
 
-@contextmanager
-def judge_of_pulls(directory: Path, host: str) -> Iterator[Judge]:
-    """Start what says whether pods get their images: the puller, or a real node whose answers it is held against."""
-    with ExitStack() as stack:
-        puller = stack.enter_context(Node.start(directory / "puller", plain_http=True))
-        if not REAL_NODE:
-            yield puller
-            return
-        hosts = (host, padded(host))
-        real = stack.enter_context(JudgeNode.start(directory / "node", plain_http=hosts))
-        yield Compared(real, puller, DIFFERENCES)
-
-
-def bring_about(stage: Stage, number: int, planned: Plan) -> None:
-    """Make a random cluster; every other one is remediated, else hardly any would be safe."""
+def bring_about(stage: Stage, number: int, planned: Plan) -> Memory:
+    """Make a random cluster; every other one is remediated, else hardly any would be safe. Return what ran on it."""
     make(stage.cluster, planned)
     begin(stage.cluster, planned)
     if number % 2:
         remediate(stage.service, planned)
         recreate(stage.cluster, planned)
+    memory = remember(stage.cluster, planned)
     finish(stage.cluster, planned)
+    return memory
 
 
 def remediate(service: Service, planned: Plan) -> None:
