@@ -10,6 +10,7 @@ from datetime import datetime
 
 from remediation.docker_config import Login
 from remediation.readiness import rollbacks
+from remediation.readiness.asking import named_by_askers
 from remediation.readiness.conclusion import Conclusion
 from remediation.readiness.coverer import Coverer
 from remediation.readiness.futures import makers
@@ -27,6 +28,7 @@ class Judge(Reduction):
             (namespace, name) for namespace, names, _ in self._used() for name in names if name
         }
         named.update(rollbacks.named_by_others(self))
+        named.update(named_by_askers(self))
         ours = self.options.wanted.secret_name
         return tuple(
             sorted(

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from remediation.image import ImageReference
+from remediation.readiness.asking import KNATIVE_CACHING, Asking, encloses, is_echo, nearest
 from remediation.readiness.call import Call
 from remediation.readiness.coverer import Coverer
 from remediation.readiness.finding import Finding, FindingClass, Severity
@@ -18,6 +19,7 @@ from remediation.readiness.observation import By, Mention, Owner, Pull, Scope
 from remediation.readiness.reduction import Reduction
 from remediation.readiness.rows import Decision, rows
 from remediation.readiness.spoken import images_used, judge_spoken
+from remediation.readiness.wakers import KNATIVE
 
 _Place = tuple[str, Owner]
 _MOST_LINKS = 5
@@ -50,6 +52,7 @@ class Explanations:
     ) -> None:
         self._kept = kept
         self._coverer = coverer
+        self._asking = Asking(kept, coverer)
         self._links = {
             (mention.namespace, mention.owner): mention.controller
             for mention in kept.mentions
@@ -70,15 +73,20 @@ class Explanations:
     def findings(self) -> Iterator[Finding]:
         """Yield a finding for each field in judged namespaces, and outside of all."""
         for (namespace, owner), mentions in self._objects(judged=True):
-            calls = self._calls(namespace, owner, mentions)
-            for mention in mentions:
-                # An image holds no secret. Any other text may: a URL with a login, a docker config. It is not told.
-                image = self._kept.image(mention.text)
-                told = mention.text if image else str(self._kept.options.target)
-                call = _call(mention, told, calls.get(id(mention)))
-                yield from rows(
-                    self._kept.options.cluster, namespace, owner, [Decision(told, call)]
-                )
+            for decision in self._decisions(namespace, owner, mentions):
+                yield from rows(self._kept.options.cluster, namespace, owner, [decision])
+
+    def _decisions(
+        self, namespace: str, owner: Owner, mentions: Sequence[Mention]
+    ) -> Iterator[Decision]:
+        calls = self._calls(namespace, owner, mentions)
+        for mention in mentions:
+            # An image holds no secret. Any other text may: a URL with a login, a docker config. It is not told.
+            image = self._kept.image(mention.text)
+            told = mention.text if image else str(self._kept.options.target)
+            why = calls.get(id(mention))
+            call = self._asking.call(mention, _said(mention, told), why)
+            yield Decision(told, call or _call(mention, told, why))
 
     def spoken(self) -> Iterator[Finding]:
         """Yield what pod specs in judged namespaces say of the registry besides their images."""
@@ -86,7 +94,9 @@ class Explanations:
         target = str(self._kept.options.target)
         for mention in dict.fromkeys(self._kept.mentions):
             call = None
-            if mention.by is not By.FIELD and self._inside(mention):
+            if mention.by is By.POLL and self._inside(mention):
+                call = self._asking.polled(mention)
+            elif mention.by is not By.FIELD and self._inside(mention):
                 call = judge_spoken(self._kept, mention, used)
             if call:
                 cluster, place = self._kept.options.cluster, mention.namespace
@@ -97,7 +107,10 @@ class Explanations:
         return Counter(
             namespace
             for (namespace, owner), mentions in self._objects(judged=False)
-            if len(mentions) > list(self._calls(namespace, owner, mentions).values()).count("")
+            if any(
+                decision.call.severity is not Severity.INFO
+                for decision in self._decisions(namespace, owner, mentions)
+            )
         )
 
     def _objects(self, *, judged: bool) -> Iterator[tuple[_Place, list[Mention]]]:
@@ -120,11 +133,23 @@ class Explanations:
         """Return for the fields that are images, by id, why they are in doubt, "" if they are explained."""
         uses = self._uses(mentions)
         makers = self._by_owner.get((namespace, owner), [])
+        if owner.group == KNATIVE_CACHING and (above := mentions[0].controller):
+            makers = self._by_owner.get((namespace, above), [])
         taken: set[tuple[int, ImageReference]] = set()
         found: dict[int, str] = {}
         for use in sorted(uses, key=lambda use: not (use.secrets or use.account)):
-            why = self._take(namespace, use, makers, taken)
+            why = self._take(namespace, owner, use, makers, taken)
             found |= dict.fromkeys(map(id, use.mentions), why)
+        explained = {
+            image.repository
+            for use in uses
+            if found[id(use.mentions[0])] == ""
+            for image in use.images
+        }
+        for mention in mentions:
+            image = self._kept.image(mention.text)
+            if owner.group == KNATIVE and is_echo(mention) and image:
+                found[id(mention)] = "" if image.repository in explained else " "
         strays = self._strays(namespace, mentions, uses, makers)
         if strays:
             why = f"It also names {strays[0]}, which is not what its judged pods have. "
@@ -134,6 +159,7 @@ class Explanations:
     def _take(
         self,
         namespace: str,
+        owner: Owner,
         use: _Use,
         makers: Sequence[Maker],
         taken: set[tuple[int, ImageReference]],
@@ -141,9 +167,7 @@ class Explanations:
         """Use a workload up for a use; return why none explains it, "" for one that does."""
         why = ""
         fitting = [
-            (number, maker)
-            for number, maker in enumerate(makers)
-            if use.images <= {self._kept.image(text) for text in maker.images}
+            (number, maker) for number, maker in enumerate(makers) if self._fits(owner, use, maker)
         ]
         # One that has just this configuration first: another field may need the one that is covered either way.
         fitting.sort(key=lambda one: not self._same(one[1], use))
@@ -160,6 +184,15 @@ class Explanations:
                 named = _named(use.secrets if use.secrets else use.account)
                 why = f"It names {named}, which is not what its judged pods have. "
         return why or " "
+
+    def _fits(self, owner: Owner, use: _Use, maker: Maker) -> bool:
+        """Tell whether a workload has the images of a use; Knative makes a digest of the tag that it was told."""
+        there = {image for text in maker.images if (image := self._kept.image(text))}
+        resolved = {image.repository for image in there if image.digest}
+        return all(
+            image in there or (owner.group == KNATIVE and image.repository in resolved)
+            for image in use.images
+        )
 
     @staticmethod
     def _same(maker: Maker, use: _Use) -> bool:
@@ -206,17 +239,18 @@ class Explanations:
     def _uses(self, mentions: Sequence[Mention]) -> tuple[_Use, ...]:
         by_use: dict[str, list[Mention]] = {}
         for mention in mentions:
-            if self._kept.image(mention.text) and not mention.more:
+            echo = mention.owner.group == KNATIVE and is_echo(mention)
+            if self._kept.image(mention.text) and not (mention.more or echo):
                 by_use.setdefault(mention.use, []).append(mention)
         return tuple(
             _Use(
                 tuple(alike),
                 frozenset(image for one in alike if (image := self._kept.image(one.text))),
-                _nearest(
-                    pull for pull in alike[0].pulls if _encloses(pull, alike[0]) and pull.secrets
+                nearest(
+                    pull for pull in alike[0].pulls if encloses(pull, alike[0]) and pull.secrets
                 ),
-                _nearest(
-                    pull for pull in alike[0].pulls if _encloses(pull, alike[0]) and pull.account
+                nearest(
+                    pull for pull in alike[0].pulls if encloses(pull, alike[0]) and pull.account
                 ),
             )
             for alike in by_use.values()
@@ -235,20 +269,17 @@ class Explanations:
             owner = self._links.get((future.namespace, owner))
 
 
-def _encloses(pull: Pull, mention: Mention) -> bool:
-    return not pull.place or mention.field.startswith((f"{pull.place}.", f"{pull.place}["))
-
-
-def _nearest(pulls: Iterable[Pull]) -> Pull | None:
-    return max(pulls, key=lambda pull: len(pull.place), default=None)
-
-
 def _named(pull: Pull | None) -> str:
     if pull is None:
         return "nothing"
     if pull.account:
         return f"ServiceAccount '{pull.account}'"
     return f"the Secrets {', '.join(map(repr, pull.secrets))}"
+
+
+def _said(mention: Mention, told: str) -> str:
+    where = f"Its field {mention.field}" if mention.field else "It"
+    return f"{where} names the registry: {told}."
 
 
 def _call(mention: Mention, told: str, why: str | None) -> Call:
@@ -260,8 +291,7 @@ def _call(mention: Mention, told: str, why: str | None) -> Call:
             _WAIVE,
             doubt=True,
         )
-    where = f"Its field {mention.field}" if mention.field else "It"
-    said = f"{where} names the registry: {told}."
+    said = _said(mention, told)
     if why == "":
         return Call(
             FindingClass.W_OTHER,

@@ -268,6 +268,22 @@ class By(StrEnum):
     FIELD = "field"  # of a custom resource
     TEXT = "text"  # a variable, an argument or a command of a pod spec
     VOLUME = "volume"  # a volume of a pod spec that a CSI driver fills
+    POLL = "poll"  # an image that a tool asks the registry for, as annotations of a workload say
+
+
+@dataclass(frozen=True, slots=True)
+class Asks:
+    """A tool that asks the registry by itself, with Secrets of `namespace` and what a ServiceAccount lists.
+
+    `named_in` says where to name a Secret for it. `in_order` tells that the login that it tries is the kubelet's first.
+    """
+
+    tool: str
+    namespace: str
+    secrets: tuple[str, ...] = ()
+    account: str = ""
+    named_in: str = ""
+    in_order: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,7 +292,7 @@ class Mention:
 
     `controller` controls it. `use` is the path of the pod spec that the field is in, else the field itself. `pulls` are
     all that the object says about pulling. `more` tells that it names the registry in more fields than were looked at,
-    `from_pod` that a pod says so, and no template that was read.
+    `from_pod` that a pod says so, and no template that was read. `asks` is a tool that reads the field by itself.
     """
 
     namespace: str
@@ -291,6 +307,7 @@ class Mention:
     more: bool = False
     by: By = By.FIELD
     from_pod: bool = False
+    asks: Asks | None = None
 
     @property
     def owner(self) -> Owner:

@@ -19,6 +19,7 @@ from remediation.readiness.keyring import KeyedLogins, SecretState, read_secret
 from remediation.readiness.observation import (
     WORKLOAD_KINDS,
     Account,
+    Asks,
     Container,
     Going,
     Mention,
@@ -379,6 +380,11 @@ class Reduction:
             if going and (why := self.leaving.why(going)):
                 found[name] = replace(found[name], going=why)
         return found
+
+    def names_for(self, asks: Asks) -> tuple[str, ...]:
+        """Return the Secrets that a tool looks into, in order."""
+        account = self.accounts.get((asks.namespace, asks.account)) if asks.account else None
+        return tuple(dict.fromkeys((*asks.secrets, *(account.pull_secrets if account else ()))))
 
     def account_going(self, namespace: str, name: str) -> str:
         """Say why a ServiceAccount will soon be gone, "" if it stays or is not there."""

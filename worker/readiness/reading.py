@@ -28,6 +28,7 @@ from worker.answers import check_object
 from worker.faults import Call, Fault, Gone
 from worker.observe import decode
 from worker.readiness.admission import Admission, Place
+from worker.readiness.askers import polls
 from worker.readiness.lists import Lists
 from worker.readiness.mentions import mentions
 from worker.readiness.policies import rewriters, webhooks
@@ -257,6 +258,10 @@ class Reading:
             for mention in spoken(
                 workload.namespace, Owner(kind, workload.name), spec, self._marks
             ):
+                for judge in self._judges:
+                    judge.add_mention(mention)
+        if not (controlled or workload.finished):
+            for mention in polls(workload, wire.metadata, self._marks):
                 for judge in self._judges:
                     judge.add_mention(mention)
         for judge in self._judges:

@@ -6,6 +6,7 @@ from itertools import islice
 from typing import Any
 
 from remediation.readiness.observation import Mention, Owner, Pull
+from worker.readiness.askers import asks_of
 from worker.readiness.traces import Traces
 
 MOST_TEXTS = (
@@ -55,6 +56,7 @@ def mentions_of(about: About, document: Mapping[str, Any], traces: Traces) -> It
             _use(place),
             pulls,
             more,
+            asks=asks_of(about.namespace, about.group, document, place, text),
         )
         if more:
             return
@@ -151,6 +153,8 @@ def _pulls(document: Mapping[str, Any]) -> Iterator[Pull]:
             continue
         for key, each in value.items():
             plain = _plain(key)
+            if plain.endswith("namespace"):
+                continue  # of a Secret that is named beside it
             if "pullsecret" in plain or plain in ("registrysecret", "registrysecretname"):
                 if each:
                     yield Pull(place, tuple(_names(each)) or ("",))

@@ -28,6 +28,7 @@ _WEBHOOKS = {
     "ratify": "Ratify",
     "digester-mutating-webhook": "k8s-digester",
     "kube-image-keeper": "kube-image-keeper",
+    "vault-secrets-webhook": "vault-secrets-webhook of Bank-Vaults",
 }
 
 
