@@ -62,9 +62,10 @@ def knative(place: Place, image: str = IMAGE, **pod: Any) -> None:
     """Make a Knative Service and all that Knative makes of it: the Deployment has a digest by then."""
     note = {"client.knative.dev/user-image": image}
     spec: dict[str, Any] = {"containers": [{"image": image}], **pod}
-    template = {"template": {"metadata": {"annotations": note}, "spec": spec}}
+    annotated: dict[str, Any] = {"annotations": note}
+    template = {"template": {"metadata": annotated, "spec": spec}}
     owner = resource(place, "services.serving.knative.dev", "Service", "hello", template)
-    owned = {"metadata": {"ownerReferences": [owner]}}
+    owned: dict[str, Any] = {"metadata": {"ownerReferences": [owner]}}
     made = "configurations.serving.knative.dev"
     owner = resource(place, made, "Configuration", "hello", template, **owned)
     owned = {"metadata": {"ownerReferences": [owner], "annotations": note}}

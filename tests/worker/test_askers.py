@@ -63,7 +63,7 @@ def test_the_secret_of_an_image_list_counts_if_all_its_images_have_it(
     assert (asks.namespace, asks.secrets) == named
 
 
-def polled(own: tuple[str, ...] = (), **marks: str) -> list[Asks | None]:
+def polled(marks: dict[str, str], own: tuple[str, ...] = ()) -> list[Asks | None]:
     """Return with what keel asks for the image of a workload with these annotations."""
     meta = WireMeta("web", "team", annotations={f"keel.sh/{key}": marks[key] for key in marks})
     containers = (Container("main", IMAGE), Container("other", "quay.io/other/app:1"))
@@ -72,9 +72,9 @@ def polled(own: tuple[str, ...] = (), **marks: str) -> list[Asks | None]:
 
 
 def test_keel_asks_with_what_its_annotation_or_the_pods_name() -> None:
-    (named,) = polled(policy="all", trigger="poll", imagePullSecret="keel")
-    (own,) = polled(("mine",), policy="all", pollSchedule="@every 1m")
-    (silent,) = polled(policy="all", trigger="poll")
+    (named,) = polled({"policy": "all", "trigger": "poll", "imagePullSecret": "keel"})
+    (own,) = polled({"policy": "all", "pollSchedule": "@every 1m"}, ("mine",))
+    (silent,) = polled({"policy": "all", "trigger": "poll"})
 
     assert named
     assert own
@@ -90,4 +90,4 @@ def test_keel_asks_with_what_its_annotation_or_the_pods_name() -> None:
     ids=["by webhooks", "without a policy", "never"],
 )
 def test_keel_asks_for_nothing_that_it_is_not_told_to_poll(marks: dict[str, str]) -> None:
-    assert polled(**marks) == []
+    assert polled(marks) == []
