@@ -148,8 +148,8 @@ def many_images(setting: Setting) -> State:
 
 
 def operator_environment(setting: Setting) -> State:
-    """An operator that makes pods with an image from its environment, and their account has no list."""
-    image = setting.image()
+    """An operator that makes pods with an image from its environment, of which there are none yet."""
+    image = setting.ground.operand
     spec = setting.spec("operator", image="quay.io/operators/one:1")
     spec["containers"][0]["env"] = [{"name": "RELATED_IMAGE_OPERAND", "value": image}]
     pod = setting.new_pod("operand", setting.spec("", FOREIGN, image=image))

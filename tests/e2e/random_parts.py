@@ -19,6 +19,7 @@ DOCKERCFG = "kubernetes.io/dockercfg"
 # Siblings by prefix, by path segment and by depth: a key for one may or may not be for another.
 REPOSITORIES = ("team/app", "team/web", "teamwork/app", "team/deep/inside/app", "solo")
 TAGS = ("1", "latest")
+OPERAND = ("operands/one", "1")
 _ELSEWHERE = ("nginx", "registry.example.com/team/app:1", "127.0.0.1:1/team/app:1")
 # "docker" is the name that remediations write; the last one is named and never made.
 SECRET_NAMES = ("docker", "team", "legacy", "mirror")
@@ -43,10 +44,15 @@ class Ground:
         made_by: Callable[[str], Image] = tiny_image,
     ) -> Ground:
         """Push every image that random pods name; the registry must still be open."""
-        wanted = [(name, tag) for name in REPOSITORIES for tag in TAGS]
-        pushed = push_all(host, wanted, made_by=made_by)
-        digests = {pair: image.digest for pair, image in pushed.items()}
+        pairs = [(name, tag) for name in REPOSITORIES for tag in TAGS]
+        pushed = push_all(host, [*pairs, OPERAND], made_by=made_by)
+        digests = {pair: pushed[pair].digest for pair in pairs}
         return cls(host, tuple(right), wrong, digests)
+
+    @property
+    def operand(self) -> str:
+        """An image of the registry that nothing else names."""
+        return f"{self.host}/{OPERAND[0]}:{OPERAND[1]}"
 
     @property
     def port(self) -> str:

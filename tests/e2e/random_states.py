@@ -35,7 +35,11 @@ def applied_list(setting: Setting) -> State:
     """A ServiceAccount's list that somebody applies again: with our name or without, before our write or after it."""
     rng = setting.rng
     name = "default" if rng.random() < 0.3 else "applied"
-    manager, marks = rng.choice(_APPLIERS)
+    forms = ["with", "later with", "lost", "silent"]
+    form = rng.choice([*forms, *["without"] * 6] if setting.remediated else forms)
+    # Who applied nothing but the list, and lost it to another writer than the service, leaves no trace.
+    traced = [one for one in _APPLIERS if one[1]] if form == "lost" else _APPLIERS
+    manager, marks = rng.choice(traced)
     bare = setting.account(name, **marks)
     without = setting.account(name, FOREIGN, **marks)
     with_ours = setting.account(name, OUR_SECRET, **marks)
@@ -44,8 +48,6 @@ def applied_list(setting: Setting) -> State:
     after: list[Act] = []
     itself: list[Act] = []
     person: list[Act] = []
-    forms = ["with", "later with", "lost", "silent"]
-    form = rng.choice([*forms, *["without"] * 6] if setting.remediated else forms)
     match form:
         case "without":
             before, itself = [_apply(without, manager)], [_apply(without, manager)]
@@ -85,12 +87,7 @@ def written_list(setting: Setting) -> State:
         # who wrote it. This one has a label.
         made = setting.account("written", labels={"app": "written"})
         update = Act(Verb.MERGE, named(body, imagePullSecrets=references(names)), "Terraform")
-        edited = (
-            []
-            if setting.remediated
-            else [Act(Verb.MERGE, named(body, imagePullSecrets=ours), "edit")]
-        )
-        before = [Act(Verb.CREATE, made), update, *edited]
+        before = [Act(Verb.CREATE, made), update]
         # Of what was done by an update nothing tells that it will be done again.
         again, person = [], [update]
     else:
