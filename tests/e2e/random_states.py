@@ -113,6 +113,7 @@ def written_list(setting: Setting) -> State:
         accounts=frozenset({"written"}),
         templates=(setting.workload("Deployment", "written", setting.spec("written")),),
         sources=(setting.source("ServiceAccount", "written"),),
+        recorded=kind == "Terraform",
     )
 
 

@@ -135,7 +135,9 @@ class Tally:
         self.failed += sum(not one.pull.ok for one in subject.pulls)
         self.covered += bool(about.covering)
         self.states.update(subject.states)
-        for reason in _lies(verdict, about):
+        # By a person's hand, and what stood there before is recorded elsewhere: nothing here tells.
+        untold = subject.recorded and subject.by_person and not self.remembers
+        for reason in () if untold else _lies(verdict, about):
             self.lies[" + ".join(sorted(subject.states)) or "none of the states"] += 1
             classes = ", ".join(map(_told, (*about.own, *about.other)))
             pulls = "; ".join(f"{one.pull.image} {one.pull.outcome}" for one in subject.pulls)
