@@ -222,6 +222,7 @@ def test_what_is_past_the_bound_of_one_object_is_unknown(service: Service, space
     assert check["verdict"] == "unknown"
 
 
+SHOUTED = base64.b64encode(b"image: REGISTRY.EXAMPLE.COM/team/app:1").decode()
 ENCODED = base64.b64encode(f'{{"image": "{IMAGE}"}}'.encode()).decode()
 
 
@@ -229,11 +230,20 @@ ENCODED = base64.b64encode(f'{{"image": "{IMAGE}"}}'.encode()).decode()
     ("spec", "more"),
     [
         ({"payload": ENCODED}, {}),
+        ({"payload": SHOUTED}, {}),
+        ({"registry": {"host": "registry"}, "global": {"domain": "example.com"}}, {}),
         ({"host": "registry", "domain": "example.com", "repository": "team/app"}, {}),
         ({"size": 1}, {"metadata": {"annotations": {"db.example.com/image": IMAGE}}}),
         ({"registry": "registry.example.com", "repository": "team/app", "tag": "1"}, {}),
     ],
-    ids=["base64", "host in two fields", "annotation", "image in three fields"],
+    ids=[
+        "base64",
+        "upper case in base64",
+        "host in two objects",
+        "host in two fields",
+        "annotation",
+        "image in three fields",
+    ],
 )
 def test_the_registry_is_seen_in_other_forms(
     service: Service, space: Space, spec: Any, more: dict[str, Any]
@@ -245,6 +255,20 @@ def test_the_registry_is_seen_in_other_forms(
 
     assert found(check, "W_OTHER")["doubt"] is True
     assert check["verdict"] == "unknown"
+
+
+def test_a_word_and_a_domain_of_something_else_are_no_registry(
+    service: Service, space: Space
+) -> None:
+    place = in_line(space).workload()
+    spec = {
+        "secretName": "registry",
+        "issuer": {"host": "registry"},
+        "dns": {"domain": "example.com"},
+    }
+    resource(place, "clusters.db.example.com", "Cluster", "db", spec)
+
+    assert judged(service, namespaces=[place.name])["verdict"] == "safe"
 
 
 def test_a_registry_with_a_port_of_its_own_is_seen_in_two_fields(

@@ -141,6 +141,27 @@ def test_the_name_of_a_member_counts() -> None:
     assert (mention.field, mention.text) == (f"spec.mirrors.{HOST}", HOST)
 
 
+@pytest.mark.parametrize(
+    ("spec", "field"),
+    [
+        ({"registry": {"host": "registry"}, "global": {"domain": "example.com"}}, "registry.host"),
+        ({"hosts": {"registry": {"name": "registry"}, "domain": "example.com"}}, "registry.name"),
+        ({"image": {"registry": "registry"}, "dns": {"baseDomain": "Example.com"}}, "registry"),
+        ({"image": {"host": "registry"}, "issuer": {"name": "example.com"}}, ""),
+        ({"image": {"name": "registry"}, "dns": {"domain": "example.com"}}, ""),
+        ({"issuer": {"host": "registry"}, "dns": {"domain": "example.com"}}, ""),
+        ({"dns": [{"domain": "registry"}, {"domain": "example.com"}]}, ""),
+    ],
+)
+def test_a_host_in_two_objects_is_found_where_the_first_is_about_a_registry(
+    spec: Any, field: str
+) -> None:
+    mentions = found(one_kind(spec))
+
+    assert [mention.text for mention in mentions] == ([HOST] if field else [])
+    assert all(mention.field.endswith(field) for mention in mentions)
+
+
 @pytest.mark.parametrize("code", [ErrorCode.INTERNAL, ErrorCode.FORBIDDEN])
 def test_a_kind_that_cannot_be_listed_is_named_and_holds_up_no_other(code: ErrorCode) -> None:
     broken = Fault(Error(code, "conversion webhook failed"), Retry.NO)

@@ -1,6 +1,6 @@
 """Where one object names the registry: each text with its path, and what the object says about pulling."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -22,6 +22,7 @@ _REGISTRY_KEYS = (
     "server",
     "registryhost",
 )
+_OF_REGISTRIES = ("registry", "image", "repositor")
 _REPOSITORY_KEYS = ("repository", "image", "imagename", "name", "imagerepository")
 _TAG_KEYS = ("tag", "imagetag", "version", "imageversion")
 _POD_PARTS = (".containers[", ".initContainers[", ".ephemeralContainers[", ".volumes[")
@@ -63,6 +64,8 @@ def mentions_of(about: About, document: Mapping[str, Any], traces: Traces) -> It
 
 
 def _named(document: Mapping[str, Any], traces: Traces) -> Iterator[tuple[str, str]]:
+    objects: list[tuple[str, Mapping[str, Any]]] = []
+    together = False
     for place, value in _values(document):
         if isinstance(value, str):
             if text := traces.in_text(value):
@@ -74,7 +77,33 @@ def _named(document: Mapping[str, Any], traces: Traces) -> Iterator[tuple[str, s
             if text := traces.joined(
                 str(each) for each in value.values() if isinstance(each, str | int)
             ):
+                together = True
                 yield place, text
+            objects.append((place, value))
+    if not together:
+        yield from _in_two_objects(objects, traces)
+
+
+def _in_two_objects(
+    objects: Iterable[tuple[str, Mapping[str, Any]]], traces: Traces
+) -> Iterator[tuple[str, str]]:
+    """Yield a host whose name stands where a registry is configured, and its domain or port in another object."""
+    hosts: dict[str, str] = {}
+    rests: list[str] = []
+    for place, value in objects:
+        path = place.lower()
+        of_registry = any(word in path for word in _OF_REGISTRIES)
+        # The name of an image is none of a host.
+        names = (*_REGISTRY_KEYS, "name", "subdomain") if "registry" in path else _REGISTRY_KEYS
+        for key, each in value.items():
+            if not isinstance(each, str | int):
+                continue
+            if _plain(key).endswith(("domain", "port")):
+                rests.append(str(each))
+            elif of_registry and _plain(key) in names:
+                hosts.setdefault(str(each), f"{place}.{key}")
+    if hosts and (text := traces.joined((*hosts, *rests))):
+        yield next((place for host, place in hosts.items() if host in text), ""), text
 
 
 def _values(document: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

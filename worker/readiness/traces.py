@@ -16,7 +16,9 @@ class Traces:
         """`texts` are in lower case: `host[:port]`, or a path that goes without a host."""
         self._texts = tuple(dict.fromkeys(texts))
         self._plain = tuple(text.encode() for text in self._texts)
-        self._encoded = tuple(part for text in self._texts for part in _encodings(text))
+        # Within base64 letters of either case cannot be looked for at once; hosts are written in one of them.
+        cases = dict.fromkeys(case for text in self._texts for case in (text, text.upper()))
+        self._encoded = tuple(part for text in cases for part in _encodings(text))
         self._split = tuple(pair for text in self._texts for pair in halves(text))
 
     def may_stand_in(self, raw: bytes) -> bool:
