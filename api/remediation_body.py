@@ -23,13 +23,13 @@ _CAUTIONS = {
     CautionCode.ACCOUNT_MISSING: "ServiceAccounts that the request means do not exist yet in {namespaces}: their first"
     " pods get no pull Secret",
     CautionCode.ENTRY_KEPT: "the entry stays in {objects} that another writer made or took over",
-    CautionCode.HELM_OWNED: "{objects} belong to Helm releases: an upgrade can refuse the Secret or write the chart's"
+    CautionCode.HELM_OWNED: "Helm releases own {objects}: an upgrade can refuse the Secret or write the chart's"
     " content again, and an uninstall deletes it although ServiceAccounts name it",
     CautionCode.LOGIN_LOST: "logins in {objects} are replaced and kept nowhere: an undo does not bring them back",
     CautionCode.LOGIN_WITHOUT_EFFECT: "nodes take another login, or none, for images of a registry of the credential:"
     " {objects}",
-    CautionCode.OPERATOR_DRIFT: "pods of {by} use ServiceAccounts that are about to change in {namespaces}: its"
-    " operator may take the new entry for drift and recreate the pods",
+    CautionCode.OPERATOR_DRIFT: "pods of {by} use ServiceAccounts that get the new entry ({objects}): its operator may"
+    " take that for drift and recreate the pods",
     CautionCode.SECRET_IN_USE: "pods, templates or ServiceAccounts name {objects} that the undo deletes",
     CautionCode.USE_UNKNOWN: "the worker could not list {by}, so it is not known what else names {objects} that an"
     " undo deletes",
@@ -217,8 +217,8 @@ def _kept_secrets(remediation: Remediation) -> Iterable[dict[str, str]]:
         yield {
             "code": "secrets_kept",
             "name": remediation.undo_of,
-            "detail": f"{secrets} that it updated cannot be undone: what they held before was not kept, so they stay "
-            "as they are",
+            "detail": f"{secrets} that it updated cannot be undone: what was there before is kept nowhere, so "
+            f"{'it stays as it is' if number == 1 else 'they stay as they are'}",
         }
 
 

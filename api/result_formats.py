@@ -11,6 +11,7 @@ import orjson
 from api.formats import Format
 from api.result_row import row_body
 from api.table import Table
+from remediation.outcome import NamespaceResult
 from store.records import Row
 
 _Row = TypeVar("_Row")
@@ -40,6 +41,7 @@ _COLUMNS = (
     "error_retryable",
     "error_http_status",
     "error_object",
+    "warnings",
 )
 _TITLES = (
     "CLUSTER",
@@ -107,6 +109,7 @@ def _cells(row: dict[str, Any]) -> list[Any]:
         row["attempts"],
         row["duration_ms"],
         *(error.get(name.removeprefix("error_")) for name in _COLUMNS if "error_" in name),
+        "; ".join(f"{each['code']} {each['object']}: {each['detail']}" for each in row["warnings"]),
     )
     return [cell(value) for value in cells]
 
@@ -120,7 +123,6 @@ def cell(value: Any) -> Any:
 
 def _line(row: Row) -> tuple[str, ...]:
     result = row.result
-    error = result.error
     return (
         row.cluster,
         result.namespace,
@@ -128,11 +130,16 @@ def _line(row: Row) -> tuple[str, ...]:
         "-" if result.secret_action == "none" else result.secret_action,
         f"{result.accounts.changed}/{result.accounts.total}",
         f"{result.duration_ms / 1000:.1f}s",
-        f"{error.code}: {error.detail}" if error else result.reason or _warned(row),
+        _why(result),
     )
 
 
-def _warned(row: Row) -> str:
-    cautions = row.result.cautions
-    more = f" (and {len(cautions) - 1} more)" if cautions[1:] else ""
-    return f"warning: {cautions[0].detail}{more}" if cautions else ""
+def _why(result: NamespaceResult) -> str:
+    """Return what stands in the way, the reason, and the first warning that this does not say already."""
+    error, reason = result.error, result.reason or ""
+    others = [each for each in result.cautions if each.detail not in reason]
+    told = [f"{error.code}: {error.detail}" if error else "", reason]
+    if others:
+        more = f" (and {len(others) - 1} more)" if others[1:] else ""
+        told.append(f"warning: {others[0].detail}{more}")
+    return "; ".join(part for part in told if part)

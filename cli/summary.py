@@ -11,6 +11,8 @@ from cli.text import clean
 from cli.views import cluster_view, count, duration
 
 SHOWN_FAILURES = 10
+_OF_ROWS = " (see `warnings` of the rows)"
+_VERDICTS = {"safe": "green", "not safe": "red", "unknown": "yellow"}
 _COLOURS = {"succeeded": "green", "partial": "yellow", "failed": "red"}
 
 
@@ -43,8 +45,8 @@ def print_remediation(remediation: JsonObject) -> None:
         click.echo(f"\n{line}")
     for hint, names in hints(clusters).items():
         click.echo(f"\n{', '.join(names)}: {hint}")
-    for warning in remediation.get("warnings") or []:
-        click.echo(f"\n{click.style('warning:', fg='yellow')} {clean(warning.get('detail'))}")
+    _print_warnings(remediation)
+    _print_readiness(remediation)
 
 
 def print_failures(client: ApiClient, remediation: JsonObject) -> None:
@@ -87,6 +89,35 @@ def _registry_lines(clusters: list[JsonObject]) -> list[str]:
             text = f"{said} ({clean(report.get('detail'))})"
             places.setdefault(text, []).append(clean(cluster.get("name")))
     return [f"login at {text} [{', '.join(names)}]" for text, names in places.items()]
+
+
+def _print_warnings(remediation: JsonObject) -> None:
+    """Print what the service warns of, and how to see which objects its rows name."""
+    warnings = [clean(each.get("detail")) for each in remediation.get("warnings") or []]
+    for warning in warnings:
+        click.echo(f"\n{click.style('warning:', fg='yellow')} {warning.removesuffix(_OF_ROWS)}")
+    if any(warning.endswith(_OF_ROWS) for warning in warnings):
+        click.echo(
+            f"\neach object with a hint: remediator results {clean(remediation.get('id'))} -o yaml"
+        )
+
+
+def _print_readiness(remediation: JsonObject) -> None:
+    """Print what the check that followed came to: that all is written does not mean that no pod breaks."""
+    check = remediation.get("readiness")
+    if not check:
+        return
+    identity = clean(check.get("check_id"))
+    verdict = clean(check.get("verdict") or "").replace("_", " ")
+    if not verdict:
+        again = f"remediator status {clean(remediation.get('id'))}"
+        click.echo(f"\nreadiness: {identity} judges now which pods would break; then: {again}")
+        return
+    colour = _VERDICTS.get(verdict)
+    click.echo(f"\nreadiness: {click.style(verdict, fg=colour, bold=True)} ({identity})")
+    if verdict != "safe":
+        path = f"/api/v1/readiness-checks/{identity}/findings?severity=blocking&format=table"
+        click.echo(f"  see: GET {path}")
 
 
 def _print_failure(row: JsonObject) -> None:

@@ -104,10 +104,23 @@ def _row_accounts(item: JsonObject) -> str:
     return f"{accounts.get('changed', 0)}/{accounts.get('total', 0)}"
 
 
-def _warned(item: JsonObject) -> str:
+def _why(item: JsonObject) -> str:
+    """Return what stands in the way, or the reason, and the first warning that this does not say already."""
+    reason = str(item.get("reason") or "")
     warnings = item.get("warnings") or []
-    more = f" (and {len(warnings) - 1} more)" if warnings[1:] else ""
-    return f"warning: {warnings[0].get('detail')}{more}" if warnings else ""
+    others = [each for each in warnings if each.get("detail") not in reason]
+    told = [part for part in (error_text(item), reason) if part]
+    if others:
+        more = f" (and {len(others) - 1} more)" if others[1:] else ""
+        told.append(f"warning: {others[0].get('detail')}{more}")
+    return "; ".join(told)
+
+
+def _warnings(item: JsonObject) -> str:
+    return "; ".join(
+        f"{each.get('code')} {each.get('object')}: {each.get('detail')}"
+        for each in item.get("warnings") or ()
+    )
 
 
 RESULT_VIEW = View(
@@ -118,13 +131,13 @@ RESULT_VIEW = View(
         Column("SECRET", lambda item: (item.get("secret") or {}).get("action")),
         Column("ACCOUNTS", _row_accounts),
         Column("TIME", lambda item: seconds((item.get("duration_ms") or 0) / 1000)),
-        Column("WHY", lambda item: error_text(item) or item.get("reason") or _warned(item)),
+        Column("WHY", _why),
     ),
     name=lambda item: f"{item.get('cluster')}/{item.get('namespace')}",
 )
 
 # As GET …/results?format=csv has them: whoever reads the file need not know which of the two made it.
-RESULT_FIELDS = View.of_fields(
+_FIELDS = View.of_fields(
     "cluster",
     "namespace",
     "outcome",
@@ -146,3 +159,4 @@ RESULT_FIELDS = View.of_fields(
     "error.http_status",
     "error.object",
 )
+RESULT_FIELDS = View((*_FIELDS.columns, Column("WARNINGS", _warnings)), name=str)

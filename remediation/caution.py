@@ -1,11 +1,12 @@
 """What a plan, or what was done, may lead to: no failure, and worth a look before the first write."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 _COUNT = "warnings."
 _LONGEST = 80
+_MOST = 10  # of a row, and one of each further kind
 
 
 class CautionCode(StrEnum):
@@ -31,7 +32,7 @@ class CautionCode(StrEnum):
 class Caution:
     """A warning about one object (kind/namespace/name); `by` names who or what it is about, for the sums.
 
-    `detail` says what may happen, `hint` what to do about it.
+    `detail` says what may happen, `hint` what to do about it. `number` counts the objects where it stands for more.
     """
 
     code: CautionCode
@@ -39,6 +40,7 @@ class Caution:
     object: str
     detail: str
     hint: str = ""
+    number: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +52,31 @@ class CautionCount:
     number: int
 
 
+def bounded(cautions: Iterable[Caution]) -> tuple[Caution, ...]:
+    """Return the first warnings of a row; the last of each kind that is kept counts those that are not."""
+    kept: list[Caution] = []
+    rest: dict[tuple[CautionCode, str], int] = {}
+    last: dict[tuple[CautionCode, str], int] = {}
+    for caution in cautions:
+        key = caution.code, caution.by
+        if len(kept) < _MOST or key not in last:
+            last[key] = len(kept)
+            kept.append(caution)
+        else:
+            rest[key] = rest.get(key, 0) + caution.number
+    for key, number in rest.items():
+        at = last[key]
+        told = f"{kept[at].detail} (and {number} more like this)"
+        kept[at] = replace(kept[at], detail=told, number=kept[at].number + number)
+    return tuple(kept)
+
+
 def count_cautions(cautions: Iterable[Caution]) -> dict[str, int]:
     """Return counters for warnings, by name; the name holds code and `by`."""
     counts: dict[str, int] = {}
     for caution in cautions:
         name = f"{_COUNT}{caution.code}.{caution.by[:_LONGEST]}"
-        counts[name] = counts.get(name, 0) + 1
+        counts[name] = counts.get(name, 0) + caution.number
     return counts
 
 

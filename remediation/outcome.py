@@ -53,6 +53,7 @@ class SecretAction(StrEnum):
     NONE = "none"
 
 
+_REWRITTEN = frozenset((SecretAction.UPDATED, SecretAction.MERGED, SecretAction.REPLACED))
 _RETRYABLE = frozenset(
     {
         ErrorCode.UNREACHABLE,
@@ -129,6 +130,18 @@ class NamespaceResult:
     def secret_failed(self) -> bool:
         """Tell whether the Secret could not be put in place."""
         return self.outcome is Outcome.FAILED and self.secret_action is SecretAction.NONE
+
+    @property
+    def may_have_rewritten_secret(self) -> bool:
+        """Tell whether a Secret that was there was, may have been, or in a dry run would be, written."""
+        unknown = self.doubtful and self.secret_action is SecretAction.NONE
+        return unknown or self.secret_action in _REWRITTEN
+
+    def may_have_written(self, account: str) -> bool:
+        """Tell whether a ServiceAccount was, may have been, or in a dry run would be, written."""
+        unknown = self.doubtful_accounts
+        in_doubt = self.doubtful and (unknown is None or account in unknown)
+        return in_doubt or account in self.changed_accounts
 
 
 @dataclass(frozen=True, slots=True)

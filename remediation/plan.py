@@ -69,13 +69,14 @@ class Task:
 class Intent:
     """The writes that were about to be made in a namespace, noted before the first of them.
 
-    `account_marks` and `secret_mark` say what stood there, as in `NamespaceResult`.
+    `account_marks` and `secret_mark` say what stood there, as in `NamespaceResult`; `cautions` warn of the writes.
     """
 
     secret_action: SecretAction = SecretAction.UNCHANGED
     accounts: tuple[str, ...] = ()
     account_marks: tuple[AccountMark, ...] = ()
     secret_mark: SecretMark | None = None
+    cautions: tuple[Caution, ...] = ()
 
     def narrowed(self, names: tuple[str, ...], secret_action: SecretAction) -> "Intent":
         """Return what concerns some of the ServiceAccounts, and the Secret if it is written at all."""
@@ -85,6 +86,18 @@ class Intent:
             names,
             tuple(mark for mark in self.account_marks if mark.name in names),
             self.secret_mark if touched else None,
+        )
+
+    def cautions_about(
+        self, namespace: str, names: tuple[str, ...], secret_action: SecretAction
+    ) -> tuple[Caution, ...]:
+        """Return the warnings about some of the ServiceAccounts, and the Secret if it is written at all."""
+        objects = {f"serviceaccounts/{namespace}/{name}" for name in names}
+        touched = secret_action is not SecretAction.UNCHANGED
+        return tuple(
+            each
+            for each in self.cautions
+            if each.object in objects or (touched and each.object.startswith("secrets/"))
         )
 
 
@@ -218,11 +231,21 @@ def carry_over(plan: NamespacePlan, intent: Intent) -> NamespacePlan:
     if row is None:
         action = SecretAction.UNCHANGED if plan.secret else intent.secret_action
         before = replace(intent.narrowed(done, action), secret_mark=intent.secret_mark)
-        return replace(plan, before=before, earlier=intent, unchanged=plan.unchanged - len(done))
+        earlier = intent.cautions_about(plan.namespace, done, action)
+        return replace(
+            plan,
+            before=before,
+            earlier=intent,
+            unchanged=plan.unchanged - len(done),
+            cautions=tuple(dict.fromkeys(earlier + plan.cautions)),
+        )
     counts = replace(row.accounts, changed=len(done), unchanged=row.accounts.unchanged - len(done))
     created = intent.secret_action is SecretAction.CREATED
+    action = intent.secret_action if row.outcome is Outcome.UNCHANGED else SecretAction.UNCHANGED
+    earlier = intent.cautions_about(row.namespace, done, action)
     told = replace(
         row,
+        cautions=tuple(dict.fromkeys(earlier + row.cautions)),
         accounts=counts,
         changed_accounts=done,
         secret_version=plan.version if created else None,

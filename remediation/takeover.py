@@ -5,7 +5,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import islice
 
 from remediation.caution import Caution, CautionCode
 from remediation.footprint import AccountMark
@@ -14,7 +13,6 @@ from remediation.state import ServiceAccount
 # Its controller carries the entries of others along.
 _CARRIES_ALONG = "openshift.io/image-registry-pull-secrets"
 _MOST_NAMES = 3
-_MOST_WARNINGS = 10  # a row each: the reason counts the others
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +42,7 @@ def tell_left(left: Iterable[tuple[str, Left]]) -> str | None:
 
 
 def warn_left(namespace: str, left: Iterable[tuple[str, Left]]) -> tuple[Caution, ...]:
-    """Return a warning for each of the first of these ServiceAccounts."""
+    """Return a warning for each of these ServiceAccounts."""
     return tuple(
         Caution(
             CautionCode.ENTRY_KEPT,
@@ -53,7 +51,7 @@ def warn_left(namespace: str, left: Iterable[tuple[str, Left]]) -> tuple[Caution
             f"the entry stays: {why.reason}",
             "remove the entry there if it is not wanted, then delete the Secret",
         )
-        for name, why in islice(left, _MOST_WARNINGS)
+        for name, why in left
     )
 
 

@@ -8,7 +8,6 @@ from remediation.outcome import SecretAction
 from remediation.plan import NamespacePlan
 
 _MOST_NAMES = 3
-_MOST_WARNINGS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +51,7 @@ def _of_deletion(plan: NamespacePlan, usage: Usage, secret_name: str) -> Iterato
             "",
             object_,
             f"the Secret that is deleted is named by {least}{', '.join(part for part in parts if part)}",
-            "give these another pull Secret before the undo if they need one",
+            "give these another Secret before the undo if they need one",
         )
     if usage.unread or (usage.partly and not any(parts)):
         why = "not all of them were read"
@@ -68,12 +67,8 @@ def _of_deletion(plan: NamespacePlan, usage: Usage, secret_name: str) -> Iterato
 
 
 def _of_operators(plan: NamespacePlan, usage: Usage) -> Iterator[Caution]:
-    left = _MOST_WARNINGS
     for account in plan.accounts:
         for kind, number in sorted(usage.operated.get((plan.namespace, account.name), {}).items()):
-            if not left:
-                return
-            left -= 1
             yield Caution(
                 CautionCode.OPERATOR_DRIFT,
                 kind,

@@ -13,6 +13,7 @@ from store.claims import Claim, LeaseLost
 from store.lua import script
 
 _CHUNK = 500
+_ABSENT: list[Any] = [None, []]
 
 
 class Journal:
@@ -51,12 +52,22 @@ class Journal:
 
 def _encode(intent: Intent) -> str:
     accounts = marks.encode_accounts(intent.accounts, intent.account_marks)
-    secret = [marks.encode_secret(intent.secret_mark)] if intent.secret_mark else []
-    return codec.dumps([intent.secret_action, accounts, *secret])
+    more: list[Any] = []
+    if intent.secret_mark or intent.cautions:
+        more.append(marks.encode_secret(intent.secret_mark))
+    if intent.cautions:
+        more.append(marks.encode_cautions(intent.cautions))
+    return codec.dumps([intent.secret_action, accounts, *more])
 
 
 def _decode(packed: str) -> Intent:
     action, accounts, *more = codec.loads(packed)
     names, account_marks = marks.decode_accounts(accounts)
-    secret = marks.decode_secret(more[0]) if more else None
-    return Intent(SecretAction(action), names, account_marks, secret)
+    secret, cautions = more + _ABSENT[len(more) :]
+    return Intent(
+        SecretAction(action),
+        names,
+        account_marks,
+        marks.decode_secret(secret),
+        marks.decode_cautions(cautions),
+    )

@@ -4,8 +4,10 @@ A uid is 22 characters where it is a UUID, as those of Kubernetes are; another i
 """
 
 import base64
+from dataclasses import astuple
 from typing import Any
 
+from remediation.caution import Caution, CautionCode
 from remediation.footprint import APPLY, UPDATE, AccountMark, Holder, SecretMark
 
 _UUID_CHARACTERS = 32
@@ -68,6 +70,16 @@ def decode_secret(packed: list[Any] | None) -> SecretMark | None:
     return (
         SecretMark(decode_uid(packed[0]), decode_holders(packed[1]), packed[2]) if packed else None
     )
+
+
+def encode_cautions(cautions: tuple[Caution, ...]) -> list[Any]:
+    """Return warnings, each as a short list."""
+    return [astuple(caution) for caution in cautions]
+
+
+def decode_cautions(packed: list[Any]) -> tuple[Caution, ...]:
+    """Read what `encode_cautions` wrote."""
+    return tuple(Caution(CautionCode(code), *more) for code, *more in packed)
 
 
 def _account(mark: AccountMark) -> list[Any]:

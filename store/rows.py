@@ -1,9 +1,7 @@
 """Result rows as they are stored: `namespace NUL json`, so that a zset keeps them in order of namespace."""
 
-from dataclasses import astuple
 from typing import Any
 
-from remediation.caution import Caution, CautionCode
 from remediation.outcome import AccountCounts, NamespaceResult, Outcome, SecretAction
 from store import codec, marks
 
@@ -28,7 +26,7 @@ def encode(row: NamespaceResult) -> str:
     if row.secret_mark or row.cautions:
         more.append(marks.encode_secret(row.secret_mark))
     if row.cautions:
-        more.append([astuple(caution) for caution in row.cautions])
+        more.append(marks.encode_cautions(row.cautions))
     if any(each not in (None, 0) for each in more):  # in few rows: a million must be thinkable
         packed += more
     return f"{row.namespace}{_NUL}{codec.dumps(packed)}"
@@ -56,7 +54,7 @@ def decode(outcome: Outcome, member: str) -> NamespaceResult:
         None if accounts is None else tuple(accounts),
         account_marks,
         marks.decode_secret(secret),
-        tuple(Caution(CautionCode(code), *more) for code, *more in cautions),
+        marks.decode_cautions(cautions),
     )
 
 

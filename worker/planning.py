@@ -16,6 +16,7 @@ from remediation.usage import Usage, warned
 from worker.execution import REACH_SECONDS, Execution, RunFailed
 from worker.faults import Fault
 from worker.observe import Observation, observe
+from worker.recall import Recall
 from worker.registry_check import check
 from worker.session import Session
 from worker.usage import read_usage
@@ -24,7 +25,7 @@ _Answer = TypeVar("_Answer")
 _LEFT_ALONE = (Outcome.IGNORED, Outcome.SKIPPED)
 
 
-async def plans_for(execution: Execution, session: Session) -> list[NamespacePlan]:
+async def plans_for(execution: Execution, session: Session, recall: Recall) -> list[NamespacePlan]:
     """Observe the cluster, decide, have the credential proven, and note what is intended.
 
     Raises RunFailed and LeaseLost.
@@ -70,7 +71,9 @@ async def plans_for(execution: Execution, session: Session) -> list[NamespacePla
     )
     await asyncio.to_thread(store.claims.observed, claim, len(names), missing, unmatched, endings)
     if not task.request.dry_run:
-        intents_now = [(plan.namespace, plan.intent) for plan in plans if not plan.settled]
+        intents_now = [
+            (plan.namespace, recall.foretold(plan)) for plan in plans if not plan.settled
+        ]
         await asyncio.to_thread(store.journal.note, claim, intents_now)
     return plans
 

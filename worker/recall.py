@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from remediation.caution import Caution, bounded
 from remediation.drift.cautions import cautions_of
 from remediation.drift.past import Memory, Past, remembered
-from remediation.outcome import NamespaceResult, Outcome
-from remediation.plan import NamespacePlan, Task
+from remediation.outcome import NamespaceResult
+from remediation.plan import Intent, NamespacePlan, Task, would_result
 from worker.execution import Execution
 
-_WRITTEN = (Outcome.CHANGED, Outcome.WOULD_CHANGE)
 Lines = tuple[tuple[str, str, Past | None], ...]
 
 
@@ -29,12 +29,19 @@ class Recall:
         return cls(execution, await asyncio.to_thread(execution.store.memory.read, cluster))
 
     def warned(self, plan: NamespacePlan, row: NamespaceResult) -> NamespaceResult:
-        """Return the row of a plan with the warnings about what was, or would be, written."""
+        """Return the row of a plan with the warnings about what was, or would be, written; a failed one too."""
+        return replace(row, cautions=bounded(row.cautions + self._drift(plan, row)))
+
+    def foretold(self, plan: NamespacePlan) -> Intent:
+        """Return what is about to be written, with all warnings: what is in line later tells nothing of them."""
+        found = self._drift(plan, would_result(plan))
+        return replace(plan.intent, cautions=plan.cautions + found)
+
+    def _drift(self, plan: NamespacePlan, row: NamespaceResult) -> tuple[Caution, ...]:
         task = self.execution.task
-        if row.outcome not in _WRITTEN or not isinstance(task, Task):
-            return row
-        found = cautions_of(plan, task, self.memory, datetime.now(UTC))
-        return replace(row, cautions=row.cautions + found) if found else row
+        if not isinstance(task, Task):
+            return ()
+        return cautions_of(plan, row, task, self.memory, datetime.now(UTC))
 
     def changes(self, rows: Sequence[NamespaceResult]) -> dict[str, Lines]:
         """Return what finished namespaces change in the memory."""

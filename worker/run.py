@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
+from remediation.caution import bounded
 from remediation.outcome import Error, ErrorCode, Outcome
 from remediation.plan import NamespacePlan, unfinished_result, would_result
 from remediation.status import RunStatus
@@ -36,8 +38,8 @@ async def carry_out(execution: Execution) -> None:
 
 
 async def _in_session(execution: Execution, session: Session) -> None:
-    plans = await plans_for(execution, session)
     recall = await Recall.of(execution)
+    plans = await plans_for(execution, session, recall)
     current = asyncio.current_task()
     assert current  # noqa: S101 -- this is a coroutine
     reporter = Reporter(
@@ -68,7 +70,7 @@ async def _carry_out_all(
     open_plans = []
     for plan in plans:
         if plan.settled:
-            reporter.add(plan.settled)
+            reporter.add(replace(plan.settled, cautions=bounded(plan.settled.cautions)))
         elif execution.task.request.dry_run:
             reporter.add(recall.warned(plan, would_result(plan)))
         else:
@@ -91,7 +93,8 @@ async def _carry_out_all(
     outcome = Outcome.CANCELLED if cancelled else Outcome.FAILED
     error = None if cancelled else execution.too_late
     for name, plan in sorted(unfinished.items()):
-        reporter.add(unfinished_result(plan, outcome, error, begun=name in begun))
+        row = unfinished_result(plan, outcome, error, begun=name in begun)
+        reporter.add(recall.warned(plan, row))
 
 
 async def _hurry(cancelled: asyncio.Event, limit: asyncio.Timeout) -> None:

@@ -14,7 +14,7 @@ from remediation.outcome import (
     SecretAction,
 )
 from remediation.plan import NamespacePlan
-from remediation.takeover import Left, tell_left
+from remediation.takeover import Left, tell_left, warn_left
 from worker.faults import Fault, Retry
 
 FIELD_MANAGER = OUR_MANAGER
@@ -68,7 +68,8 @@ def result_of(
         failed=len(plan.accounts) - len(accounts) + failed if secret.error else failed,
     )
     unwritten = secret.error or (secret.stopped and action is SecretAction.UNCHANGED)
-    left = tell_left((step.name, step.left) for step in accounts if step.left)
+    stays = [(step.name, step.left) for step in accounts if step.left]
+    left = tell_left(stays)
     reason = "; ".join(part for part in (plan.reason, left, secret.reason) if part) or None
     created = action is SecretAction.CREATED
     in_doubt = tuple(step.name for step in accounts if step.doubtful)
@@ -89,7 +90,7 @@ def result_of(
         account_marks=before.account_marks
         + tuple(step.account for step in accounts if step.account and step.name in changed),
         secret_mark=None if unwritten else secret.secret or before.secret_mark,
-        cautions=plan.cautions,
+        cautions=plan.cautions + warn_left(plan.namespace, stays),
     )
 
 

@@ -10,7 +10,7 @@ from remediation.usage import Usage
 from worker.faults import Fault, Gone
 from worker.observe import items_of
 from worker.session import Session
-from worker.wire import WirePod
+from worker.wire_pod import WirePod
 from worker.wire_template import WireNamer
 
 # Up to here lists of single namespaces are cheaper than one of the whole cluster.
@@ -90,7 +90,7 @@ class _Reading:
     def _take(self, pod: WirePod) -> None:
         space, names = pod.metadata.namespace, pod.spec.pull_secrets
         self.images |= dict.fromkeys(pod.images())
-        self.naming[space] += self._name in names
+        self.naming[space] += pod.spec.names(self._name)
         for owner in pod.metadata.ownerReferences or ():
             group, slash, _ = owner.apiVersion.partition("/")
             if owner.controller and not any(names) and slash and group not in _BUILT_IN:

@@ -160,55 +160,6 @@ class WireSecret(msgspec.Struct, gc=False):
         )
 
 
-class WireVolume(msgspec.Struct, gc=False):
-    """A volume: its image, if it is one."""
-
-    image: "WireImage | None" = None
-
-
-class WireImage(msgspec.Struct, gc=False):
-    """The image of a volume."""
-
-    reference: str = ""
-
-
-class WireContainer(msgspec.Struct, gc=False):
-    """A container."""
-
-    image: str = ""
-
-
-class WirePodSpec(msgspec.Struct, gc=False):
-    """What of a pod names images, pull Secrets and its ServiceAccount."""
-
-    serviceAccountName: str = ""
-    imagePullSecrets: list[WireReference] | None = None
-
-    containers: list[WireContainer] | None = None
-    initContainers: list[WireContainer] | None = None
-    ephemeralContainers: list[WireContainer] | None = None
-    volumes: list[WireVolume] | None = None
-
-    @property
-    def pull_secrets(self) -> tuple[str, ...]:
-        """The names of its pull Secrets, "" for an entry without one."""
-        return tuple(entry.name for entry in self.imagePullSecrets or ())
-
-
-class WirePod(msgspec.Struct, gc=False):
-    """A pod."""
-
-    metadata: OwnerMeta
-    spec: WirePodSpec = msgspec.field(default_factory=WirePodSpec)
-
-    def images(self) -> Iterable[str]:
-        """Yield the images that its node pulls."""
-        spec = self.spec
-        for containers in (spec.initContainers, spec.containers, spec.ephemeralContainers):
-            yield from (container.image for container in containers or () if container.image)
-        yield from (v.image.reference for v in spec.volumes or () if v.image and v.image.reference)
-
-
 _Item = TypeVar("_Item")
 
 

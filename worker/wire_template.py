@@ -1,20 +1,15 @@
-"""Workloads, by the pull Secrets that their templates name; decoded straight from JSON into small structs."""
+"""Workloads, by the Secrets that their templates name; decoded straight from JSON into small structs."""
 
 import msgspec
 
-from worker.wire import OwnerMeta, WireReference
-
-
-class WirePodPart(msgspec.Struct, gc=False):
-    """The part of a template's pod that names pull Secrets."""
-
-    imagePullSecrets: list[WireReference] | None = None
+from worker.wire import OwnerMeta
+from worker.wire_pod import WirePodSpec
 
 
 class WirePodTemplate(msgspec.Struct, gc=False):
     """A pod template."""
 
-    spec: WirePodPart = msgspec.field(default_factory=WirePodPart)
+    spec: WirePodSpec = msgspec.field(default_factory=WirePodSpec)
 
 
 class WireNamerSpec(msgspec.Struct, gc=False):
@@ -39,6 +34,5 @@ class WireNamer(msgspec.Struct, gc=False):
     def names(self, secret_name: str) -> bool:
         """Tell whether its template names a Secret; where another object controls it, that one is the one to change."""
         spec = self.spec.jobTemplate.spec if self.spec.jobTemplate else self.spec
-        named = spec.template.spec.imagePullSecrets if spec.template else None
         controlled = any(owner.controller for owner in self.metadata.ownerReferences or ())
-        return not controlled and any(entry.name == secret_name for entry in named or ())
+        return not controlled and bool(spec.template and spec.template.spec.names(secret_name))

@@ -11,6 +11,7 @@ from remediation.drift.prediction import Certainty, Drift, predict, predict_secr
 from remediation.drift.remedies import account_remedy, secret_remedy
 from remediation.drift.signals import Signals
 from remediation.footprint import OUR_MANAGER, UPDATE, Holder
+from remediation.outcome import NamespaceResult
 from remediation.plan import NamespacePlan, Task
 from remediation.state import Secret, ServiceAccount
 
@@ -23,19 +24,23 @@ _WILL = {
 
 
 def cautions_of(
-    plan: NamespacePlan, task: Task, memory: Memory, now: datetime
+    plan: NamespacePlan, row: NamespaceResult, task: Task, memory: Memory, now: datetime
 ) -> tuple[Caution, ...]:
-    """Return the warnings about what a plan is to write: the Secret first, then the ServiceAccounts in order."""
-    return tuple(_cautions(plan, task, memory, now))
+    """Return the warnings about what of a plan was written, or may have been: the Secret, then the ServiceAccounts."""
+    return tuple(_cautions(plan, row, task, memory, now))
 
 
-def _cautions(plan: NamespacePlan, task: Task, memory: Memory, now: datetime) -> Iterator[Caution]:
+def _cautions(
+    plan: NamespacePlan, row: NamespaceResult, task: Task, memory: Memory, now: datetime
+) -> Iterator[Caution]:
     name = task.request.secret_name
-    existing = plan.secret.existing if plan.secret else None
+    existing = plan.secret.existing if plan.secret and row.may_have_rewritten_secret else None
     if existing and (found := _of_secret(existing, task.credential.config)):
         fix = secret_remedy(found.by, plan.namespace, name)
         yield _caution(f"secrets/{plan.namespace}/{name}", "the login", found, fix)
     for account in plan.accounts:
+        if not row.may_have_written(account.name):
+            continue
         past = written(
             memory, (plan.namespace, account.name, name), Past(account.uid, account.holders), now
         )

@@ -176,6 +176,7 @@ def test_csv_has_every_row_and_no_formulas(client: FlaskClient, identity: str) -
         "error_retryable": "false",
         "error_http_status": "403",
         "error_object": "ServiceAccount/zoo/default",
+        "warnings": "",
     }
 
 

@@ -61,8 +61,15 @@ def row(namespace: str = "payments", outcome: str = "changed", **fields: Any) ->
         "attempts": 1,
         "duration_ms": 412,
         "error": None,
+        "warnings": [],
         **fields,
     }
+
+
+def warning(name: str, detail: str) -> dict[str, Any]:
+    """Return a warning of a row."""
+    thing = f"serviceaccounts/payments/{name}"
+    return {"code": "drift", "object": thing, "detail": detail, "hint": "set:\nx"}
 
 
 def failed_row(namespace: str) -> dict[str, Any]:

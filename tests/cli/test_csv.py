@@ -11,8 +11,9 @@ from api import check_findings, result_formats
 from cli.readiness import FINDING_FIELDS
 from cli.render import Output, View, print_pages
 from cli.views import RESULT_FIELDS
-from tests.cli.bodies import failed_row, row
+from tests.cli.bodies import failed_row, row, warning
 
+WARNED = row("c", warnings=[warning("app", "Flux removes it"), warning("own", "Flux does")])
 FINDING = {
     **dict.fromkeys(("cluster", "namespace", "kind", "name", "image", "class", "severity"), "x"),
     "coverage": "NO_REFS",
@@ -31,7 +32,7 @@ FINDING = {
     [
         (
             RESULT_FIELDS,
-            [row("a", changed_service_accounts=["x", "y"], reason="+1"), failed_row("b")],
+            [row("a", changed_service_accounts=["x", "y"], reason="+1"), failed_row("b"), WARNED],
             result_formats._COLUMNS,
             result_formats._cells,
         ),

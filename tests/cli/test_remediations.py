@@ -7,7 +7,7 @@ import json
 import pytest
 import yaml
 
-from tests.cli.bodies import ID, cluster, failed_row, remediation, row
+from tests.cli.bodies import ID, cluster, failed_row, remediation, row, warning
 from tests.cli.conftest import Remediator
 from tests.cli.stub_api import Reply, StubApi
 
@@ -63,6 +63,57 @@ def test_results_as_table(api: StubApi, run: Remediator) -> None:
     assert lines[1].split() == ["eu-1", "a", "changed", "created", "2/3", "0.4s"]
     assert lines[2].endswith("forbidden: may not create Secrets in b")
     assert len(lines) == 4
+
+
+def test_a_reason_or_a_failure_hides_no_warning(api: StubApi, run: Remediator) -> None:
+    said, more = warning("a", "Flux removes it"), warning("b", "Argo CD may")
+    rows = [
+        row("both", reason="it is not there; Flux removes it", warnings=[said, more]),
+        row("same", reason="Flux removes it", warnings=[said]),
+        failed_row("none") | {"warnings": [said, more]},
+    ]
+    api.on("GET", f"/remediations/{ID}/results", Reply({"items": rows}))
+
+    _, both, same, none = run("results", ID).stdout.splitlines()
+
+    assert both.endswith("it is not there; Flux removes it; warning: Argo CD may")
+    assert same.endswith("s  Flux removes it")
+    assert none.endswith("in none; warning: Flux removes it (and 1 more)")
+
+
+@pytest.mark.parametrize(
+    ("verdict", "said", "pointed"),
+    [
+        ("not_safe", "readiness: not safe (chk_1)", True),
+        ("unknown", "readiness: unknown (chk_1)", True),
+        ("safe", "readiness: safe (chk_1)", False),
+        (None, f"chk_1 judges now which pods would break; then: remediator status {ID}", False),
+    ],
+)
+def test_status_tells_what_the_check_that_followed_came_to(
+    api: StubApi, run: Remediator, verdict: str | None, said: str, pointed: bool
+) -> None:
+    """That all is written does not mean that no pod breaks."""
+    check = {"check_id": "chk_1", "verdict": verdict}
+    api.on("GET", f"/remediations/{ID}", Reply(remediation(readiness=check)))
+
+    shown = run("status", ID).stdout
+
+    assert said in shown
+    assert ("GET /api/v1/readiness-checks/chk_1/findings?severity=blocking" in shown) is pointed
+
+
+def test_where_the_objects_of_warnings_are_is_a_command(api: StubApi, run: Remediator) -> None:
+    summed = "Flux removes it from 2 objects (see `warnings` of the rows)"
+    plain = "no selected cluster has a namespace 'x'"
+    warnings = [{"code": "c", "name": "", "detail": each} for each in (plain, summed)]
+    api.on("GET", f"/remediations/{ID}", Reply(remediation(warnings=warnings)))
+
+    lines = run("status", ID).stdout.splitlines()
+
+    assert f"warning: {plain}" in lines
+    assert "warning: Flux removes it from 2 objects" in lines
+    assert f"each object with a hint: remediator results {ID} -o yaml" in lines
 
 
 def test_results_for_programs(api: StubApi, run: Remediator) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import pytest
 from tests.e2e.conftest import write_login
 from tests.e2e.fleet import PASSWORD, REGISTRY, Space, docker_config
 from tests.e2e.readiness import Place, judged
-from tests.e2e.service import Outcome, Service
+from tests.e2e.service import Outcome, Service, until
 from tests.e2e.test_retry_and_undo import follow_up
 
 APPLY = {"Content-Type": "application/apply-patch+yaml"}
@@ -362,6 +364,127 @@ def test_an_undo_counts_what_names_the_secret_before_it_deletes_it(service: Serv
         assert codes(outcome, name) == ["secret_in_use"]
         assert [each["code"] for each in outcome.body["warnings"]] == ["secret_in_use"]
     assert not space.exists(f"namespaces/{name}/secrets/docker")
+
+
+def mounted() -> dict[str, Any]:
+    return {"volumes": [{"name": "login", "secret": {"secretName": "docker"}}]}
+
+
+def projected() -> dict[str, Any]:
+    sources = [{"secret": {"name": "docker"}}]
+    return {"volumes": [{"name": "login", "projected": {"sources": sources}}]}
+
+
+def in_a_variable() -> dict[str, Any]:
+    source = {"secretKeyRef": {"name": "docker", "key": ".dockerconfigjson"}}
+    variable = {"name": "LOGIN", "valueFrom": source}
+    return {"containers": [{"name": "app", "image": "app", "env": [variable]}]}
+
+
+@pytest.mark.parametrize("way", [mounted, projected, in_a_variable])
+def test_an_undo_counts_what_reads_the_secret_in_another_way(
+    service: Service, space: Space, way: Any
+):
+    """As builders of images do: without the Secret their pods do not start."""
+    place = Place(space)
+    done = service.remediate(clusters=["alpha"], namespaces=[place.name])
+    place.workload(**way()).pod(**way())
+
+    dry = follow_up(service, done.body["id"], "undo", dry_run=True)
+
+    assert codes(dry, place.name) == ["secret_in_use"]
+    assert "by 1 pod, 1 template (Deployment web)" in dry.row(place.name)["reason"]
+
+
+def test_a_namespace_that_fails_in_part_keeps_the_warnings_about_what_was_written(
+    service: Service, space: Space
+):
+    name = space.namespace("n")
+    manifest = json.dumps(listed("team"))
+    space.clusters[0].apply(
+        {
+            "kind": "ServiceAccount",
+            "metadata": {
+                "name": "app",
+                "namespace": name,
+                "annotations": {"kubectl.kubernetes.io/last-applied-configuration": manifest},
+            },
+        }
+    )
+    space.account(name, "refused")
+    wanted = {"clusters": ["alpha"], "namespaces": [name]}
+
+    dry = service.remediate(**wanted, dry_run=True)
+    with refusing(space, name, "refused"):
+        done = service.remediate(**wanted)
+    shown = service.cli("results", done.body["id"], "-o", "csv").stdout
+
+    row = done.row(name)
+    assert (row["outcome"], row["error"]["code"]) == ("failed", "admission_denied")
+    assert "app" in row["changed_service_accounts"]
+    assert row["warnings"] == dry.row(name)["warnings"]
+    assert codes(done, name) == ["drift"]
+    assert [each["code"] for each in done.body["warnings"]] == ["drift"]
+    assert "kubectl apply removes 'docker'" in shown
+
+
+@contextmanager
+def refusing(space: Space, namespace: str, account: str) -> Iterator[None]:
+    """Have a policy refuse each update of one ServiceAccount."""
+    http = space.clusters[0].http
+    group = "/apis/admissionregistration.k8s.io/v1"
+    name = f"refuse-{namespace}"
+    where = f"object.metadata.namespace == '{namespace}' && object.metadata.name == '{account}'"
+    rule = {
+        "apiGroups": [""],
+        "apiVersions": ["v1"],
+        "operations": ["UPDATE"],
+        "resources": ["serviceaccounts"],
+    }
+    kind = "validatingadmissionpolicies"
+    policy = {
+        "metadata": {"name": name},
+        "spec": {
+            "matchConstraints": {"resourceRules": [rule]},
+            "validations": [{"expression": f"!({where})"}],
+        },
+    }
+    binding = {
+        "metadata": {"name": name},
+        "spec": {"policyName": name, "validationActions": ["Deny"]},
+    }
+    http.post(f"{group}/{kind}", json=policy).raise_for_status()
+    http.post(f"{group}/validatingadmissionpolicybindings", json=binding).raise_for_status()
+
+    def refuses() -> bool:
+        answer = http.patch(
+            f"/api/v1/namespaces/{namespace}/serviceaccounts/{account}",
+            content=json.dumps({"metadata": {"labels": {"a": "b"}}}),
+            headers=MERGE,
+            params={"dryRun": "All"},
+        )
+        return answer.status_code == 422
+
+    try:
+        until(refuses, "refusal by the policy")
+        yield
+    finally:
+        http.delete(f"{group}/validatingadmissionpolicybindings/{name}").raise_for_status()
+        http.delete(f"{group}/{kind}/{name}").raise_for_status()
+
+
+def test_all_that_an_undo_leaves_is_counted(service: Service, space: Space):
+    name = space.namespace("n")
+    for number in range(15):
+        meta = {"name": f"app{number}", "namespace": name, "labels": {"app": "web"}}
+        space.clusters[0].apply({"kind": "ServiceAccount", "metadata": meta})
+    done = service.remediate(clusters=["alpha"], namespaces=[name])
+    for number in range(15):
+        apply(space, f"namespaces/{name}/serviceaccounts/app{number}", listed("docker"))
+
+    undone = follow_up(service, done.body["id"], "undo", dry_run=True)
+
+    assert "the entry stays in 15 objects" in undone.body["warnings"][0]["detail"]
 
 
 def test_what_an_undo_could_not_list_is_not_known(service: Service, space: Space):

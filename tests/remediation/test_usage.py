@@ -1,6 +1,6 @@
 """What a plan says of the pods and templates that its writes concern."""
 
-from remediation.caution import CautionCode
+from remediation.caution import Caution, CautionCode, bounded, count_cautions
 from remediation.outcome import SecretAction
 from remediation.plan import NamespacePlan, would_result
 from remediation.plan_secret import SecretWrite
@@ -74,4 +74,18 @@ def test_the_warnings_of_a_row_are_bounded():
     plan = NamespacePlan("team", accounts=tuple(an_account(f"a{n}") for n in range(50)))
     usage = Usage(operated={("team", f"a{n}"): {"Shard": 1} for n in range(50)})
 
-    assert len(warned(plan, usage, "docker").cautions) == 10
+    found = bounded(warned(plan, usage, "docker").cautions)
+
+    assert len(found) == 10
+    assert found[-1].detail.endswith("(and 40 more like this)")
+    assert count_cautions(found) == {"warnings.operator_drift.Shard": 50}
+
+
+def test_a_kind_of_warning_is_never_crowded_out():
+    many = [Caution(CautionCode.DRIFT, "Flux", f"serviceaccounts/a/{n}", "x") for n in range(30)]
+    last = Caution(CautionCode.LOGIN_LOST, "", "secrets/a/docker", "x")
+
+    found = bounded([*many, last])
+
+    assert (len(found), found[-1]) == (11, last)
+    assert sum(each.number for each in found) == 31

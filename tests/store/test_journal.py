@@ -1,5 +1,6 @@
 """What was about to be written, for whoever goes on with the run."""
 
+from remediation.caution import Caution, CautionCode
 from remediation.footprint import UPDATE, AccountMark, Holder, SecretMark
 from remediation.outcome import SecretAction
 from remediation.plan import Intent
@@ -42,6 +43,16 @@ def test_what_stood_there_before_is_read_back_as_it_was(store: Store) -> None:
     )
     secret = SecretMark("0b5a7ea9-7a3e-4a5f-9f57-6c1f7f0d2b12", holders, "ExternalSecret regcred")
     intent = Intent(SecretAction.MERGED, ("default", "unknown", "odd"), marks, secret)
+
+    store.journal.note(a_claim(store), [("a", intent)])
+
+    assert store.journal.intents(RUN) == {"a": intent}
+
+
+def test_warnings_are_read_back_as_they_were(store: Store) -> None:
+    a_remediation(store)
+    caution = Caution(CautionCode.DRIFT, "Flux", "serviceaccounts/a/app", "removes it", "add", 3)
+    intent = Intent(SecretAction.CREATED, ("app",), cautions=(caution,))
 
     store.journal.note(a_claim(store), [("a", intent)])
 

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
+from remediation.caution import CautionCode
 from remediation.credential import credential_from_login
 from remediation.docker_config import SECRET_TYPE, Login
 from remediation.footprint import UPDATE, AccountMark, Holder, SecretMark
@@ -362,6 +363,29 @@ def an_undo(secret=None, accounts=("default",)) -> tuple[UndoTask, NamespacePlan
     plan = task.plan(NamespaceState(Namespace("team"), secret, listed))
     assert plan
     return task, plan
+
+
+def test_an_entry_that_was_taken_over_during_the_undo_is_warned_of():
+    session, (task, plan) = FakeSession(), an_undo(a_secret(ours=True))
+    session.script[account("default")] = [CONFLICT]
+    session.objects[account("default")] = {
+        "metadata": {"name": "default", "uid": "uid-default", "resourceVersion": "4"}
+        | {
+            "managedFields": [
+                {
+                    "manager": "kustomize-controller",
+                    "operation": "Apply",
+                    "fieldsV1": {"f:imagePullSecrets": {}},
+                }
+            ]
+        },
+        "imagePullSecrets": [{"name": "docker"}],
+    }
+
+    row = applied(session, task, plan)
+
+    assert "kustomize-controller" in (row.reason or "")
+    assert [each.code for each in row.cautions] == [CautionCode.ENTRY_KEPT]
 
 
 def test_an_undo_writes_the_lists_first_and_then_deletes_exactly_the_version_it_knows():
