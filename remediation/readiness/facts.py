@@ -32,6 +32,14 @@ class NodeLogin:
 
 
 @dataclass(frozen=True, slots=True)
+class EveryNode:
+    """Who on every node that is there is declared to hold a login, and whether nodes that come later are meant, too."""
+
+    by: str = ""  # "kubelet", "runtime", or "" for none
+    coming: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class ClusterFacts:
     """What is declared about the clusters that `names` (names and globs) match."""
 

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from remediation.readiness import fixes
 from remediation.readiness.call import Call
 from remediation.readiness.finding import Finding, FindingClass, Severity
 from remediation.readiness.observation import Owner, Scope
 from remediation.readiness.reduction import Reduction
 from remediation.readiness.rows import Decision, rows
+from remediation.state import EXCLUDE_ANNOTATION
 
 _EXAMPLES = 3
 _MOST_PODS = 10
@@ -45,9 +47,13 @@ def left_out(
         covered = (
             "all of them are covered" if not uncovered else f"{uncovered} of them are not covered"
         )
+        at_risk = bool(uncovered or others)
+        # Whoever asked left out the others; the annotation is its owners' word, and says nothing about the pods.
+        blocks = at_risk and _excludes_itself(kept, namespace)
+        severity = Severity.WARNING if at_risk else Severity.INFO
         call = Call(
             FindingClass.N_IGNORED,
-            Severity.WARNING if uncovered or others else Severity.INFO,
+            Severity.BLOCKING if blocks else severity,
             f"The namespace {reason}, and {pods} pods and {workloads} workloads in it use the registry; {covered}."
             + _listed(uncovered_pods.get(namespace, ()))
             + (
@@ -55,7 +61,8 @@ def left_out(
                 if others
                 else ""
             ),
-            _what_to_do(kept.scope(namespace)) if uncovered or others else "",
+            _what_to_do(kept, namespace) if at_risk else "",
+            doubt=blocks,
         )
         owner = Owner("Namespace", namespace)
         yield from rows(
@@ -74,9 +81,25 @@ def _listed(pods: Sequence[str]) -> str:
     return f" Pods that are not covered: {', '.join(pods[:_MOST_PODS])}{more}."
 
 
-def _what_to_do(scope: Scope) -> str:
-    if scope is Scope.JUDGED:
+def _excludes_itself(kept: Reduction, namespace: str) -> bool:
+    """Tell whether it is left out by its own annotation alone, and may still make pods."""
+    known = kept.namespaces[namespace]
+    return known.scope is Scope.EXCLUDED and not known.terminating
+
+
+def _what_to_do(kept: Reduction, namespace: str) -> str:
+    if kept.scope(namespace) is Scope.JUDGED:
         return "see what keeps it from being gone, if it stays; its pods are never made again"
+    if _excludes_itself(kept, namespace):
+        line = fixes.kubectl(
+            kept.options.cluster,
+            namespace,
+            "annotate",
+            "namespace",
+            namespace,
+            f"{EXCLUDE_ANNOTATION}-",
+        )
+        return f"{line}, then judge again; or name it in `ignore`, if its owners see to its pods themselves"
     return "take it into the check, or tell its owners before the flip"
 
 

@@ -12,7 +12,7 @@ from remediation.drift.signals import QUIET, Signals
 from remediation.image import ImageReference, InvalidReference, parse_image
 from remediation.readiness.coverage import ABSENT, UNREADABLE
 from remediation.readiness.exposure import Verification, exposure, verification
-from remediation.readiness.facts import NodeLogin, has_login
+from remediation.readiness.facts import EveryNode, NodeLogin, has_login
 from remediation.readiness.giveaway import given_away
 from remediation.readiness.going import Leaving
 from remediation.readiness.keyring import KeyedLogins, SecretState, read_secret
@@ -405,23 +405,21 @@ class Reduction:
         kept = self.workloads.get((namespace, owner.kind, owner.name))
         return (kept.workload.controller, kept.workload.rollout) if kept else (None, Rollout.ROLLS)
 
-    def every_node(self, image: ImageReference) -> str:
-        """Say who on every node is declared to hold a login: "kubelet", "runtime" or ""."""
-        if self._every(self.facts.kubelet_logins, image):
-            return "kubelet"
-        return "runtime" if self._every(self.facts.runtime_logins, image) else ""
-
-    def _every(self, logins: tuple[NodeLogin, ...], image: ImageReference) -> bool:
-        if any(not login.nodes.requirements and login.target.includes(image) for login in logins):
-            return True
-        return bool(self.nodes) and all(
-            has_login(logins, image, node.labels) for node in self.nodes.values()
-        )
+    def every_node(self, image: ImageReference) -> EveryNode:
+        """Say who on every node is declared to hold a login; labels say nothing of a node that comes later."""
+        held = (("kubelet", self.facts.kubelet_logins), ("runtime", self.facts.runtime_logins))
+        for by, logins in held:
+            if _anywhere(logins, image):
+                return EveryNode(by)
+        for by, logins in held:
+            if self.nodes and all(has_login(logins, image, n.labels) for n in self.nodes.values()):
+                return EveryNode(by, coming=False)
+        return EveryNode()
 
     def _on_node(self, logins: tuple[NodeLogin, ...], image: ImageReference, name: str) -> bool:
         node = self.nodes.get(name)
         # Of a pod without a known node only what holds everywhere can be said.
-        return has_login(logins, image, node.labels) if node else self._every(logins, image)
+        return has_login(logins, image, node.labels) if node else _anywhere(logins, image)
 
     def _note_others(self, namespace: str, containers: Iterable[Container]) -> None:
         """Remember where images of judged namespaces come from: one of it may have been meant."""
@@ -465,3 +463,7 @@ class Reduction:
         except InvalidReference:
             return None
         return image if self.options.target.includes(image) else None
+
+
+def _anywhere(logins: tuple[NodeLogin, ...], image: ImageReference) -> bool:
+    return any(not login.nodes.requirements and login.target.includes(image) for login in logins)

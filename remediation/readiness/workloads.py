@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from remediation.readiness import fixes
 from remediation.readiness.call import Call, why
 from remediation.readiness.coverage import Cover, Wanted
+from remediation.readiness.facts import EveryNode
 from remediation.readiness.finding import Coverage, FindingClass, Severity
 from remediation.readiness.observation import Account, Owner, Waker, Wakes
 
@@ -85,12 +86,11 @@ _NO_LOGIN_OF_NODES = (Coverage.POISONED, Coverage.UNKNOWN_SECRET)
 
 
 def judge_future(
-    future: Future, image: str, cover: Cover, node: str, *, certain: bool = True
+    future: Future, image: str, cover: Cover, node: EveryNode, *, certain: bool = True
 ) -> Call:
     """Return the class of the pods to come for one image.
 
-    `node` says who on every node of the cluster is declared to hold a login: "kubelet", "runtime" or "". `certain` is
-    false if the names that it may be instead do not cover it.
+    `certain` is false if the names that it may be instead do not cover it.
     """
     call = _judge(future, image, cover, node, certain=certain)
     if not future.revision:
@@ -99,7 +99,7 @@ def judge_future(
     return replace(call, explanation=told + call.explanation)
 
 
-def _judge(future: Future, image: str, cover: Cover, node: str, *, certain: bool) -> Call:
+def _judge(future: Future, image: str, cover: Cover, node: EveryNode, *, certain: bool) -> Call:
     if future.account is None and future.accounts_read and not future.account_comes:
         return _no_account(future, image)
     if future.account is None and not (future.names or future.accounts_read):
@@ -113,16 +113,31 @@ def _judge(future: Future, image: str, cover: Cover, node: str, *, certain: bool
     if cover.covers:
         return _covered(future, image, cover) if certain else _uncertain(future, image)
     if cover.code not in _NO_LOGIN_OF_NODES and (
-        node == "kubelet" or (node == "runtime" and not cover.matched)
+        node.by == "kubelet" or (node.by == "runtime" and not cover.matched)
     ):
+        call = _by_nodes(future, image, cover, node)
+    else:
+        call = _uncovered(future, image, cover)
+    return _dormant(future, call) if future.dormant and call.severity is Severity.BLOCKING else call
+
+
+def _by_nodes(future: Future, image: str, cover: Cover, node: EveryNode) -> Call:
+    told = f"{image}: {why(cover)}, but every node's {node.by} is declared to hold a login"
+    if node.coming:
         return Call(
             FindingClass.W_NODE,
             Severity.INFO,
-            f"{image}: {why(cover)}, but every node's {node} is declared to hold a login.",
+            f"{told}.",
             "prove it with a pod on each kind of node: imagePullPolicy Always, a private image",
         )
-    call = _uncovered(future, image, cover)
-    return _dormant(future, call) if future.dormant else call
+    otherwise = _uncovered(future, image, cover).fix
+    return Call(
+        FindingClass.W_NODE,
+        Severity.BLOCKING,
+        f"{told} by its labels. A node that comes later, through an autoscaler or a replacement, may have others.",
+        f"declare the login without `nodes` if each node that can come holds it; else {otherwise}",
+        doubt=True,
+    )
 
 
 def _dormant(future: Future, call: Call) -> Call:

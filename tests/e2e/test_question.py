@@ -189,6 +189,34 @@ def test_an_annotation_of_the_api_server_is_read_as_go_does(
     assert found(check, "W_ENFORCED")
 
 
+def test_a_namespace_that_excludes_itself_is_doubt_until_the_request_leaves_it_out(
+    service: Service, place: Place
+) -> None:
+    """Its owners keep the remediation away; whoever asks about the flip did not say that its pods may break."""
+    annotations = {"remediator.dev/exclude": "true"}
+    own = Place.at(place.space, place.space.namespace("own", annotations=annotations)).workload()
+
+    by_glob = judged(service, namespaces=[place.space.pattern])
+    by_name = judged(service, namespaces=[place.name, own.name])
+    accepted = judged(service, namespaces=[place.space.pattern], ignore=[own.name])
+
+    assert by_glob["verdict"] == by_name["verdict"] == "unknown"
+    assert blocking(by_glob) == blocking(by_name) == [("N_IGNORED", "Namespace", own.name)]
+    assert gate(service, by_glob).status_code == 412
+    assert accepted["verdict"] == "safe"
+
+
+def test_a_namespace_that_excludes_itself_and_is_covered_is_safe(
+    service: Service, place: Place
+) -> None:
+    annotations = {"remediator.dev/exclude": "true"}
+    own = Place.at(place.space, place.space.namespace("own", (), annotations=annotations))
+    own.space.account(own.name, "default", "docker")
+    own.secret().workload()
+
+    assert judged(service, namespaces=[place.space.pattern])["verdict"] == "safe"
+
+
 @pytest.mark.parametrize("value", ["True", "1"])
 def test_a_namespace_that_excludes_itself_in_another_spelling_is_not_written_to(
     service: Service, space: Space, value: str

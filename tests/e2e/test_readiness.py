@@ -23,6 +23,7 @@ from tests.e2e.registry import known_registry
 from tests.e2e.service import Service, until
 
 SERVED = "served.example.com"
+LABELLED = "labelled.example.com"
 DEEP = ("remediator-readiness-secrets", "remediator-readiness-admission")
 LEGACY = "kubernetes.io/dockercfg"
 
@@ -348,7 +349,15 @@ def deep(
     facts.write_text(
         json.dumps(
             {
-                "clusters": [{"names": ["*"], "node_credentials": [{"registry": SERVED}]}],
+                "clusters": [
+                    {
+                        "names": ["*"],
+                        "node_credentials": [
+                            {"registry": SERVED},
+                            {"registry": LABELLED, "nodes": "!remediator.dev/bare"},
+                        ],
+                    }
+                ],
                 "waivers": [
                     {
                         "classes": ["W_SA_UNPATCHED"],
@@ -388,6 +397,19 @@ def test_declared_logins_of_nodes_count(deep: Service, space: Space) -> None:
 
     assert found(check, "W_NODE")["severity"] == "info"
     assert check["verdict"] == "safe"
+
+
+def test_logins_that_labels_of_nodes_promise_say_nothing_of_nodes_to_come(
+    deep: Service, space: Space
+) -> None:
+    place = Place(space).workload(image=f"{LABELLED}/app:1")
+    place.post("/api/v1/nodes", {"metadata": {"name": f"node-{place.name}"}})
+
+    check = judged(deep, namespaces=[place.name], registry=LABELLED, credential=None)
+    place.cluster.http.delete(f"/api/v1/nodes/node-{place.name}").raise_for_status()
+
+    assert found(check, "W_NODE")["doubt"] is True
+    assert check["verdict"] == "unknown"
 
 
 def test_a_waiver_is_shown_and_opens_the_verdict(deep: Service, space: Space) -> None:

@@ -337,6 +337,14 @@ def test_a_login_on_the_node_counts_where_it_would_be_used(
     assert only(cluster.found(), "P_").finding_class is expected
 
 
+def test_a_pod_without_a_node_may_go_to_one_that_comes_later() -> None:
+    cluster = Cluster(facts=facts(kubelet_logins=LOGINS))
+    cluster.judge.add_node(Node("n", {"pool": "a"}, "v1.36.0"))
+    cluster.pod(containers=(ALWAYS,), node="")
+
+    assert only(cluster.found(), "P_").severity is Severity.BLOCKING
+
+
 def test_an_image_volume_is_looked_after_whenever_a_container_is_started() -> None:
     """The kubelet does it at each start; with restartPolicy Never that is over once all have started."""
     volume = Container("data", IMAGE, ContainerKind.VOLUME, "Always")

@@ -315,14 +315,30 @@ def test_a_login_on_every_node_covers_pods_to_come(
     assert only(cluster.found(), "W_").finding_class is expected
 
 
-@pytest.mark.parametrize(("pools", "expected"), [("aa", W.W_NODE), ("ab", W.W_SA_UNPATCHED)])
-def test_pods_to_come_may_run_on_any_node(pools: str, expected: FindingClass) -> None:
+@pytest.mark.parametrize(
+    ("pools", "expected", "doubt"),
+    [("aa", W.W_NODE, True), ("ab", W.W_SA_UNPATCHED, False), ("", W.W_SA_UNPATCHED, False)],
+)
+def test_pods_to_come_may_run_on_any_node_that_comes(
+    pools: str, expected: FindingClass, *, doubt: bool
+) -> None:
     login = NodeLogin(parse_target(REGISTRY), parse_selector("pool=a"))
     cluster = Cluster(facts=Facts((ClusterFacts(kubelet_logins=(login,)),))).account().workload()
     for number, pool in enumerate(pools):
         cluster.judge.add_node(Node(f"n{number}", {"pool": pool}))
 
-    assert only(cluster.found(), "W_").finding_class is expected
+    found = only(cluster.found(), "W_")
+
+    assert (found.finding_class, found.severity) == (expected, Severity.BLOCKING)
+    assert (found.doubt, "remediator run" in found.fix) == (doubt, True)
+
+
+def test_what_wants_no_pods_may_rest_on_labels_of_nodes() -> None:
+    login = NodeLogin(parse_target(REGISTRY), parse_selector("pool=a"))
+    cluster = Cluster(facts=Facts((ClusterFacts(kubelet_logins=(login,)),))).account()
+    cluster.workload(dormant=True).judge.add_node(Node("n", {"pool": "a"}))
+
+    assert only(cluster.found(), "W_").finding_class is W.W_DORMANT
 
 
 def admission(*names: str, refusal: str = "") -> list[AdmissionProof]:
@@ -439,15 +455,19 @@ def test_a_namespace_left_out_that_uses_the_registry_is_named(scope: Scope) -> N
 
     found = only(judged.findings, "N_")
     assert (found.finding_class, found.kind, found.name) == (W.N_IGNORED, "Namespace", "team")
-    assert found.severity is Severity.WARNING
+    by_itself = scope is Scope.EXCLUDED
+    assert found.severity is (Severity.BLOCKING if by_itself else Severity.WARNING)
+    assert found.doubt is by_itself
+    assert ("`ignore`" in found.fix) is by_itself
     assert "2 pods and 1 workloads" in found.explanation
     assert "3 of them are not covered" in found.explanation
     assert (judged.pods, judged.workloads) == (0, 0)
 
 
-def test_a_namespace_left_out_that_is_covered_is_only_mentioned() -> None:
+@pytest.mark.parametrize("scope", [Scope.IGNORED, Scope.EXCLUDED])
+def test_a_namespace_left_out_that_is_covered_is_only_mentioned(scope: Scope) -> None:
     cluster = Cluster().secrets(docker="ours").account("docker").workload().pod("docker")
-    cluster.judge.add_namespace(Namespace("team", Scope.IGNORED))
+    cluster.judge.add_namespace(Namespace("team", scope))
 
     found = only(cluster.found(proofs=[]), "N_")
 
@@ -463,6 +483,21 @@ def test_a_namespace_that_is_being_deleted_makes_no_pods() -> None:
     assert {f.finding_class for f in cluster.found()} == {W.N_IGNORED, W.C_UNMATCHED}
     assert (found.severity, found.fix[:19]) == (Severity.WARNING, "see what keeps it f")
     assert "is being deleted, and 1 pods and 0 workloads in it" in found.explanation
+
+
+def test_a_namespace_that_excludes_itself_and_is_being_deleted_does_not_block() -> None:
+    cluster = Cluster().account().workload().pod()
+    cluster.judge.add_namespace(Namespace("team", Scope.EXCLUDED, terminating=True))
+
+    assert only(cluster.found(), "N_").severity is Severity.WARNING
+
+
+def test_a_custom_resource_in_a_namespace_that_excludes_itself_is_doubt() -> None:
+    cluster = Cluster()
+    cluster.judge.add_namespace(Namespace("team", Scope.EXCLUDED))
+    cluster.judge.add_mention(Mention("team", "ImageCache", "nightly", "spec.images[0]", IMAGE))
+
+    assert only(cluster.found(), "N_").doubt
 
 
 def test_a_custom_resource_that_names_the_registry_is_doubt() -> None:
