@@ -288,6 +288,7 @@ def unfinished_result(
     return NamespaceResult(
         plan.namespace,
         outcome,
+        plan.reason,
         secret_action=before.secret_action if touched else SecretAction.NONE,
         accounts=AccountCounts(
             len(before.accounts),

@@ -54,15 +54,17 @@ def _of_deletion(plan: NamespacePlan, usage: Usage, secret_name: str) -> Iterato
             "give these another Secret before the undo if they need one",
         )
     if usage.unread or (usage.partly and not any(parts)):
-        why = "not all of them were read"
+        why = "there are more objects than one undo reads"
+        hint = f"before the undo, look for '{secret_name}' in the pods and workloads of namespace {plan.namespace}"
         if usage.unread:
             why = f"the worker could not list {', '.join(usage.unread)}"
+            hint = "grant the rules of docs/kubernetes-access-readiness.yaml"
         yield Caution(
             CautionCode.USE_UNKNOWN,
             ", ".join(usage.unread) or "so many pods",
             object_,
             f"it is not known what else names the Secret that is deleted: {why}",
-            "grant the rules of docs/kubernetes-access-readiness.yaml",
+            hint,
         )
 
 

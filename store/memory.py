@@ -23,7 +23,7 @@ _USUAL: list[Any] = [None, None, 1]  # it is in place, and was never taken out
 
 
 class Memories:
-    """The memory of all clusters. It lives for the retention after the last write, for what still exists."""
+    """The memory of all clusters. It lives for the retention after the last write, less what is found gone."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis: Any = redis  # its replies are str here, which redis-py's types cannot say

@@ -106,12 +106,12 @@ async def _observe_named(session: Session, request: RemediationRequest) -> Obser
     # Other namespaces were not looked at, so nothing is said about names to ignore there.
     present = known.union(request.ignore)
     if not known.issuperset(request.namespaces):
-        known |= await _names(session)  # one of them may have been meant
+        known |= await names_of_namespaces(session)  # one of them may have been meant
     return Observation(states, present, known, complete=False)
 
 
-async def _names(session: Session) -> frozenset[str]:
-    """Return the names of all namespaces, none where they cannot be listed: they serve as suggestions only."""
+async def names_of_namespaces(session: Session) -> frozenset[str]:
+    """Return the names of all namespaces, none where they cannot be listed: no decision depends on them."""
     with suppress(Fault, Gone):
         namespaces = await _all(session, "/api/v1/namespaces", "namespaces", WireNamespace)
         return frozenset(namespace.metadata.name for namespace in namespaces)

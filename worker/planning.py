@@ -75,6 +75,7 @@ async def plans_for(execution: Execution, session: Session, recall: Recall) -> l
             (plan.namespace, recall.foretold(plan)) for plan in plans if not plan.settled
         ]
         await asyncio.to_thread(store.journal.note, claim, intents_now)
+        await recall.forget(session, observation)
     return plans
 
 

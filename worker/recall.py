@@ -7,10 +7,14 @@ from datetime import UTC, datetime
 
 from remediation.caution import Caution, bounded
 from remediation.drift.cautions import cautions_of
-from remediation.drift.past import Memory, Past, remembered
+from remediation.drift.past import Memory, Past, outlived, remembered
 from remediation.outcome import NamespaceResult
 from remediation.plan import Intent, NamespacePlan, Task, would_result
 from worker.execution import Execution
+from worker.observe import Observation, names_of_namespaces
+from worker.session import Session
+
+_MANY = 1000  # namespaces
 
 Lines = tuple[tuple[str, str, Past | None], ...]
 
@@ -27,6 +31,16 @@ class Recall:
         """Read the memory of the run's cluster."""
         cluster = execution.claim.run.cluster
         return cls(execution, await asyncio.to_thread(execution.store.memory.read, cluster))
+
+    async def forget(self, session: Session, seen: Observation) -> None:
+        """Forget what is gone; where a run looks at named namespaces only, once many others are remembered."""
+        known = seen.known if seen.complete else None
+        if known is None and len({place[0] for place in self.memory}) > _MANY:
+            known = await names_of_namespaces(session) or None
+        if gone := outlived(self.memory, known, seen.states):
+            cluster = self.execution.claim.run.cluster
+            memories = self.execution.store.memory
+            await asyncio.to_thread(memories.amend, cluster, self.memory, gone)
 
     def warned(self, plan: NamespacePlan, row: NamespaceResult) -> NamespaceResult:
         """Return the row of a plan with the warnings about what was, or would be, written; a failed one too."""

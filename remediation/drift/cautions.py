@@ -6,9 +6,11 @@ from datetime import datetime
 
 from remediation.caution import Caution, CautionCode
 from remediation.docker_config import DockerConfig, InvalidCredential, holds, parse_docker_config
+from remediation.drift.certainty import Certainty, Drift
 from remediation.drift.past import Memory, Past, written
-from remediation.drift.prediction import Certainty, Drift, predict, predict_secret
+from remediation.drift.prediction import predict
 from remediation.drift.remedies import account_remedy, secret_remedy
+from remediation.drift.secret_prediction import predict_secret
 from remediation.drift.signals import Signals
 from remediation.footprint import OUR_MANAGER, UPDATE, Holder
 from remediation.outcome import NamespaceResult

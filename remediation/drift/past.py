@@ -3,13 +3,14 @@
 A record holds for one object, by its uid: what is created again under the same name is another.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 
 from remediation.footprint import Holder
 from remediation.outcome import NamespaceResult, SecretAction
+from remediation.state import NamespaceState
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,25 @@ def remembered(
         new = Past(row.secret_mark.uid, row.secret_mark.displaced)
         found.append(("", written(memory, (row.namespace, "", secret_name), new, now)))
     return tuple(found)
+
+
+def outlived(
+    memory: Memory, namespaces: Collection[str] | None, states: Iterable[NamespaceState]
+) -> dict[Place, None]:
+    """Return what is remembered of objects that are gone: in the `states`, and in all that none of `namespaces` is.
+
+    None: it is not known which namespaces there are.
+    """
+    seen = {
+        state.namespace.name: {account.name: account.uid for account in state.service_accounts}
+        for state in states
+    }
+    return {
+        place: None
+        for place, past in memory.items()
+        if (namespaces is not None and place[0] not in namespaces)
+        or (place[1] and place[0] in seen and seen[place[0]].get(place[1]) != past.uid)
+    }
 
 
 def _taken_back(memory: Memory, row: NamespaceResult, secret_name: str) -> Changes:

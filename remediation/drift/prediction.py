@@ -1,4 +1,4 @@
-"""Whether our entry in a ServiceAccount, or our login in a Secret, will be taken out again.
+"""Whether our entry in a ServiceAccount will be taken out again.
 
 `ServiceAccount.imagePullSecrets` is atomic, and a Secret's content is one value: in server-side apply, who owns one of
 them has applied exactly what stands there, and whose value was replaced does not own it any more. So what stands there
@@ -6,13 +6,12 @@ is judged by its content, and what stood there by what we recorded when we repla
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import IntEnum
 
+from remediation.drift.certainty import NO_DRIFT, Certainty, Drift, surest
 from remediation.drift.past import Past
 from remediation.drift.signals import ARGO, Signals
-from remediation.footprint import Holder
+from remediation.drift.writers import applied_since, by_hand, speaks_for
 
 OPENSHIFT = "openshift.io/image-registry-pull-secrets"
 # It answers each change at once (openshift-controller-manager, service_account_controller.go): what it leaves alone
@@ -20,60 +19,11 @@ OPENSHIFT = "openshift.io/image-registry-pull-secrets"
 PROVEN_AFTER = timedelta(seconds=60)
 # What took an entry out once, and did not for so long, may have been changed meanwhile.
 FORGIVEN_AFTER = timedelta(hours=24)
-# People, and what copies tokens: they do not write again by themselves.
-_HANDS = (
-    "kubectl",
-    "oc",
-    "kube-controller-manager",
-    "Mozilla",
-    "k9s",
-    "Lens",
-    "before-first-apply",
-)
-
-
-class Certainty(IntEnum):
-    """How sure it is, the surest last."""
-
-    NONE = 0
-    POSSIBLE = 1
-    DOUBTFUL = 2  # nothing can be said yet
-    CERTAIN = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Drift:
-    """What will happen: `by` names the tool or manager, `when` the occasion."""
-
-    certainty: Certainty = Certainty.NONE
-    by: str = ""
-    when: str = ""
-
-
-NO_DRIFT = Drift()
 
 
 def predict(name: str, signals: Signals, past: Past | None, now: datetime) -> Drift:
     """Say whether the entry `name` of a ServiceAccount, which is there, will be taken out; the surest sign decides."""
-    return max(_of_account(name, signals, past, now), key=_certainty, default=NO_DRIFT)
-
-
-def predict_secret(signals: Signals, past: Past | None, *, manifest_holds: bool | None) -> Drift:
-    """Say whether the login in a Secret, which is there, will be taken out.
-
-    `manifest_holds` tells whether the manifest of client-side apply has it, None where there is no such manifest.
-    """
-    return max(_of_secret(signals, past, manifest_holds), key=_certainty, default=NO_DRIFT)
-
-
-def by_hand(manager: str) -> bool:
-    """Tell whether a manager is a person at work, rather than a tool that writes the same again."""
-    repeats = manager == "kubectl-client-side-apply"
-    return not repeats and any(manager == hand or manager.startswith(f"{hand}-") for hand in _HANDS)
-
-
-def _certainty(drift: Drift) -> Certainty:
-    return drift.certainty
+    return surest(_of_account(name, signals, past, now))
 
 
 def _of_account(name: str, signals: Signals, past: Past | None, now: datetime) -> Iterator[Drift]:
@@ -81,7 +31,7 @@ def _of_account(name: str, signals: Signals, past: Past | None, now: datetime) -
         yield _taken(past, now)
     if signals.named is not None and name not in signals.named:
         tool = ARGO if signals.argo else "kubectl apply"
-        if not _applied_since(signals, tool):
+        if not applied_since(signals, tool):
             yield Drift(Certainty.CERTAIN, tool, "at the next apply: the manifest has another list")
     yield from _of_displaced(signals, past, now)
     if not signals.applied_by and not _nothing_before(signals, past):
@@ -114,7 +64,7 @@ def _of_tools(name: str, signals: Signals) -> Iterator[Drift]:
     for tool in signals.tools:
         if tool == ARGO and signals.annotated:
             continue  # its manifest was judged
-        if not any(_speaks_for(manager, tool) for manager in signals.appliers):
+        if not any(speaks_for(manager, tool) for manager in signals.appliers):
             yield Drift(
                 Certainty.POSSIBLE,
                 tool,
@@ -124,46 +74,6 @@ def _of_tools(name: str, signals: Signals) -> Iterator[Drift]:
         yield Drift(
             Certainty.POSSIBLE, signals.controller, "whenever its operator writes the object again"
         )
-
-
-def _of_secret(signals: Signals, past: Past | None, manifest_holds: bool | None) -> Iterator[Drift]:
-    if manifest_holds is False:
-        tool = ARGO if signals.argo else "kubectl apply"
-        if not _applied_since(signals, tool):
-            yield Drift(
-                Certainty.CERTAIN, tool, "at the next apply: the manifest has other content"
-            )
-    if any(not holder.ours and not by_hand(holder.manager) for holder in signals.owners):
-        return  # what stands there is its own
-    displaced = tuple(
-        holder
-        for holder in (past.displaced if past else ())
-        if not holder.ours and not by_hand(holder.manager)
-    )
-    if _confirmed(signals, displaced):
-        return
-    ours = any(holder.ours for holder in signals.owners)
-    if signals.keeper:
-        sure = Certainty.CERTAIN if ours else Certainty.POSSIBLE
-        yield Drift(sure, signals.keeper, "the next time that it writes the Secret")
-    for holder in displaced:
-        applies = holder.applies
-        if holder.manager != "kubectl-client-side-apply":
-            sure = Certainty.CERTAIN if applies else Certainty.POSSIBLE
-            yield Drift(sure, holder.manager, "the next time that it writes the Secret")
-    if ours and (past is None or past.unknown):
-        for manager in signals.appliers:
-            yield Drift(Certainty.POSSIBLE, manager, "the next time that it applies the Secret")
-    for tool in signals.tools if ours and manifest_holds is None else ():
-        yield Drift(Certainty.POSSIBLE, tool, "the next time that it writes the Secret")
-
-
-def _confirmed(signals: Signals, displaced: tuple[Holder, ...]) -> bool:
-    """Tell whether who wrote the content before has written the Secret after us, and left the content as it is."""
-    names = {holder.manager for holder in displaced if not holder.applies}
-    return signals.written_at is not None and any(
-        at > signals.written_at for manager, at in signals.others_at if manager in names
-    )
 
 
 def _applier(manager: str, signals: Signals, now: datetime, sure: Certainty) -> Drift:
@@ -195,24 +105,6 @@ def _healed(name: str, signals: Signals, by: str) -> bool:
         return True
     client_side = by in ("", "kubectl-client-side-apply") or by.startswith("argocd")
     return client_side and signals.named is not None and name in signals.named
-
-
-def _applied_since(signals: Signals, tool: str) -> bool:
-    """Tell whether the same tool has moved on to server-side apply, and what stands there is its value."""
-    return any(_speaks_for(manager, tool) for manager in signals.applied_by)
-
-
-def _speaks_for(manager: str, tool: str) -> bool:
-    """Tell whether a field manager is a tool's."""
-    prefixes = {
-        ARGO: ("argocd",),
-        "kubectl apply": ("kubectl",),
-        "Flux": ("kustomize-controller", "helm-controller", "flux"),
-        "Config Sync": ("configsync",),
-        "kubectl apply --applyset": ("kubectl",),
-    }
-    mine = ("helm",) if tool.startswith("Helm release") else prefixes.get(tool, (tool.lower(),))
-    return manager.startswith(mine)
 
 
 def _nothing_before(signals: Signals, past: Past | None) -> bool:

@@ -213,6 +213,7 @@ class Conclusion:
             self._recreated_well(key, owner),
             self._coverer.place_for(key.namespace, key.pull_secrets),
             bool(key.owner) and (key.namespace, owner) in self._unsure,
+            (key.namespace, owner) in kept.ending,
         )
 
     def _recreated_well(self, key: PodKey, owner: Owner) -> bool:

@@ -4,9 +4,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
+from remediation.drift.certainty import Certainty, Drift
 from remediation.drift.past import Past
-from remediation.drift.prediction import Certainty, Drift, predict, predict_secret
+from remediation.drift.prediction import predict
 from remediation.drift.remedies import account_remedy, secret_remedy
+from remediation.drift.secret_prediction import predict_secret
 from remediation.readiness.call import Call
 from remediation.readiness.finding import Finding, FindingClass, Severity
 from remediation.readiness.observation import Account, Owner

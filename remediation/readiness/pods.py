@@ -35,7 +35,7 @@ class PodGroup:
 
     `renewer` tells of their controller, or of the pod itself where it has none; `recreated_well` that a new pod in its
     place would be covered, or that only a new pod can show it (`unsure`). `in_place` names a Secret that they name
-    already and that could take the login, "" for none.
+    already and that could take the login, "" for none. `ends` tells that their controller is being deleted.
     """
 
     cluster: str
@@ -47,6 +47,7 @@ class PodGroup:
     recreated_well: bool
     in_place: str = ""
     unsure: bool = False
+    ends: bool = False
 
     @property
     def owner(self) -> Owner:
@@ -205,6 +206,8 @@ def _renew(group: PodGroup, cover: Cover) -> str:
             f" imagePullSecrets that its ServiceAccount gave it; as it runs: {again}"
         )
         return made if group.recreated_well else f"{_first(group)}; then {made}"
+    if group.ends:
+        return _ending(group)
     line = _again(group)
     if not group.recreated_well:
         return f"{_first(group)}; then {line}"
@@ -227,6 +230,16 @@ def _again(group: PodGroup) -> str:
         notes.append("only a new pod shows whether it is covered: renew one and start a new check")
     told = "; ".join(filter(None, notes))
     return f"{line} ({told})" if told else line
+
+
+def _ending(group: PodGroup) -> str:
+    pods = group.pods[:_MOST_PODS]
+    more = f" and {len(group.pods) - len(pods)} more" if len(group.pods) > len(pods) else ""
+    line = fixes.kubectl(group.cluster, group.namespace, "delete", "pod", *pods)
+    return (
+        f"{group.owner.kind} {group.owner.name} is being deleted and makes no new pods: wait until its pods are gone,"
+        f" or delete them: {line}{more}"
+    )
 
 
 def _first(group: PodGroup) -> str:

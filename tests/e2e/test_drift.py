@@ -499,3 +499,29 @@ def test_the_plan_names_who_writes_again_and_what_to_add(
     assert "kustomize-controller" in warnings[1]["detail"]
     assert "- name: docker" in warnings[1]["hint"]
     assert [each["code"] for each in done.body["warnings"]] == ["drift", "drift"]
+
+
+def test_a_run_forgets_service_accounts_that_are_gone(service: Service, space: Space):
+    name = space.namespace("n")
+    space.account(name, "stays")
+    space.account(name, "goes")
+    wanted = {"clusters": ["alpha"], "namespaces": [name]}
+    service.remediate(**wanted)
+    assert {"stays", "goes"} <= remembered(service, name)
+
+    path = f"/api/v1/namespaces/{name}/serviceaccounts/goes"
+    space.clusters[0].http.delete(path).raise_for_status()
+    service.remediate(**wanted)
+
+    assert remembered(service, name) == {"default", "stays"}
+
+
+def remembered(service: Service, namespace: str) -> set[str]:
+    """Return the ServiceAccounts of a namespace that are remembered of any cluster."""
+    with service.redis() as redis:
+        lines = [
+            line
+            for key in redis.scan_iter("rmd:memory:*")
+            for line in (redis.hget(key, namespace) or b"").decode().splitlines()
+        ]
+    return {line.partition("/")[0] for line in lines}

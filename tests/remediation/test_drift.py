@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 
+from remediation.drift.certainty import Certainty
 from remediation.drift.keeper import Reference
-from remediation.drift.past import Memory, Past, remembered
-from remediation.drift.prediction import OPENSHIFT, Certainty, predict, predict_secret
+from remediation.drift.past import Memory, Past, outlived, remembered
+from remediation.drift.prediction import OPENSHIFT, predict
 from remediation.drift.remedies import account_remedy, secret_remedy
+from remediation.drift.secret_prediction import predict_secret
 from remediation.drift.signals import (
     LAST_APPLIED,
     QUIET,
@@ -20,6 +22,8 @@ from remediation.drift.signals import (
 )
 from remediation.footprint import UPDATE, AccountMark, Holder, SecretMark
 from remediation.outcome import NamespaceResult, Outcome, SecretAction
+from remediation.state import Namespace, NamespaceState
+from tests.remediation.values import an_account
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 NONE, POSSIBLE, CERTAIN = Certainty.NONE, Certainty.POSSIBLE, Certainty.CERTAIN
@@ -306,3 +310,29 @@ def test_remedies_are_lines_to_paste() -> None:
     )
     assert "  - /data" in secret_remedy("Argo CD", "team", "docker")
     assert "ExternalSecret regcred" in secret_remedy("ExternalSecret regcred", "team", "docker")
+
+
+@pytest.mark.parametrize(
+    ("namespaces", "kept"),
+    [
+        ({"a"}, [("a", "app"), ("a", "")]),
+        (None, [("a", "app"), ("a", ""), ("gone", "app"), ("gone", "")]),
+    ],
+)
+def test_what_is_gone_is_forgotten(
+    namespaces: set[str] | None, kept: list[tuple[str, str]]
+) -> None:
+    memory = Memory(
+        {
+            (namespace, name, "docker"): Past(f"uid-{name}")
+            for namespace in ("a", "gone")
+            for name in ("app", "")
+        }
+    )
+    memory["a", "left", "docker"] = Past("uid-left")
+    memory["a", "again", "docker"] = Past("uid-before")
+    state = NamespaceState(Namespace("a"), None, (an_account("app"), an_account("again")))
+
+    gone = outlived(memory, namespaces, [state])
+
+    assert [place[:2] for place in memory if place not in gone] == kept

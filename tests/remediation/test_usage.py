@@ -48,6 +48,7 @@ def test_what_was_read_in_part_is_a_lower_bound_or_unknown():
 
     assert "by at least 1 pod" in some.cautions[0].detail
     assert [caution.code for caution in none.cautions] == [CautionCode.USE_UNKNOWN]
+    assert "look for 'docker'" in none.cautions[0].hint, "rights change nothing"
 
 
 def test_a_secret_that_nothing_names_goes_without_a_word():

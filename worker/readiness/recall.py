@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
+from remediation.drift.certainty import Certainty
 from remediation.drift.past import Memory, Past, Place, taken_out
-from remediation.drift.prediction import Certainty, predict
+from remediation.drift.prediction import predict
 from remediation.readiness.observation import Account
 from remediation.readiness.reduction import Reduction
 

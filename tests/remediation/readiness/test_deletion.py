@@ -93,7 +93,11 @@ def test_pods_of_a_workload_that_is_being_deleted_are_not_made_again() -> None:
     cluster = Cluster().account().workload(kind="StatefulSet", name="db", deleting=True)
     cluster.pod(name="db-0", controller=Owner("StatefulSet", "db"))
 
-    assert {found.finding_class for found in cluster.found()} == {W.P_RISK_LOW}
+    (found,) = cluster.found()
+    assert found.finding_class is W.P_RISK_LOW
+    assert "its own finding" not in found.fix, "it has none"
+    assert found.fix.startswith("StatefulSet db is being deleted and makes no new pods")
+    assert found.fix.endswith("delete pod db-0")
 
 
 def test_a_replicaset_goes_on_while_its_deployment_is_being_deleted() -> None:
