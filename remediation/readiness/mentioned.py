@@ -59,9 +59,6 @@ class Explanations:
             if mention.controller
         }
         makers = list(makers)
-        self._texts = [
-            text for maker in makers if kept.judged(maker.future.namespace) for text in maker.images
-        ]
         self._by_owner: dict[_Place, list[Maker]] = {}
         for maker in makers:
             # One that wants no pods says nothing of those to come, unless they would be well.
@@ -90,7 +87,7 @@ class Explanations:
 
     def spoken(self) -> Iterator[Finding]:
         """Yield what pod specs in judged namespaces say of the registry besides their images."""
-        used = images_used(self._kept, self._texts)
+        used = images_used(self._kept)
         target = str(self._kept.options.target)
         for mention in dict.fromkeys(self._kept.mentions):
             call = None

@@ -1,20 +1,20 @@
 """Findings about pod specs that name the registry where no image is: variables, arguments, volumes of drivers."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterator
 
 from remediation.image import ImageReference
 from remediation.readiness.call import Call
 from remediation.readiness.finding import FindingClass, Severity
-from remediation.readiness.observation import By, Mention
-from remediation.readiness.reduction import Reduction
+from remediation.readiness.observation import WORKLOAD_KINDS, By, Mention, Owner
+from remediation.readiness.reduction import PodKey, Reduction
 
 _WORDS = re.compile(r"[\s=,;\"']+")
 _PASSING = ("Job",)
 
 
 def judge_spoken(kept: Reduction, mention: Mention, used: frozenset[ImageReference]) -> Call | None:
-    """Return what a text means, None for nothing to tell; `used` are the images of all judged pods and templates."""
+    """Return what a text means, None for nothing to tell; `used` as `images_used` tells."""
     images = [image for word in _WORDS.split(mention.text) if (image := kept.image(word))]
     told = ", ".join(map(str, images)) or str(kept.options.target)
     said = f"{mention.field} names the registry: {told}."
@@ -30,7 +30,7 @@ def judge_spoken(kept: Reduction, mention: Mention, used: frozenset[ImageReferen
         return Call(
             FindingClass.W_OTHER,
             Severity.INFO,
-            f"{said} Pods with this image are judged themselves.",
+            f"{said} Pods of an operator with this image are judged themselves.",
         )
     if images and "image" in f"{mention.field} {mention.text}".lower():
         return Call(
@@ -50,7 +50,27 @@ def judge_spoken(kept: Reduction, mention: Mention, used: frozenset[ImageReferen
     )
 
 
-def images_used(kept: Reduction, texts: Iterable[str]) -> frozenset[ImageReference]:
-    """Return the images of judged pods and of `texts`."""
-    of_pods = (use.image for key in kept.pods if kept.judged(key.namespace) for use in key.uses)
-    return frozenset(image for text in (*texts, *of_pods) if (image := kept.image(text)))
+def images_used(kept: Reduction) -> frozenset[ImageReference]:
+    """Return the images of judged pods that an operator may have made, or put an image into.
+
+    An application that happens to use the same image says nothing of the operator's pods. So what counts are pods of
+    controllers that are not built in, at any height, and images that a pod has and its template does not.
+    """
+    return frozenset(
+        image
+        for key in kept.pods
+        if key.owner is not None and kept.judged(key.namespace)
+        for image in _of_operators(kept, key, kept.top(key.namespace, key.owner))
+    )
+
+
+def _of_operators(kept: Reduction, key: PodKey, top: Owner) -> Iterator[ImageReference]:
+    images = (image for use in key.uses if (image := kept.image(use.image)))
+    template = kept.workloads.get((key.namespace, top.kind, top.name))
+    if template is None:
+        yield from images if top.kind not in WORKLOAD_KINDS else ()
+    elif template.workload.controller is not None:
+        yield from images
+    else:
+        own = {image.repository for text in template.images if (image := kept.image(text))}
+        yield from (image for image in images if image.repository not in own)

@@ -414,13 +414,16 @@ def said(place: Place, **container: Any) -> Place:
     ],
     ids=["variable", "argument", "command"],
 )
-def test_an_image_that_an_operator_is_told_of_is_in_doubt_until_a_pod_has_it(
+def test_an_image_that_an_operator_is_told_of_is_in_doubt_until_a_pod_of_an_operator_has_it(
     service: Service, space: Space, container: dict[str, Any]
 ) -> None:
     place = said(in_line(space), **container)
 
+    place.pod("docker", image=OPERAND, name="application")
     before = judged(service, namespaces=[place.name])
-    place.pod("docker", image=OPERAND)
+    operand = {"apiVersion": "db.example.com/v1", "kind": "Cluster", "name": "db", "uid": "1"}
+    owners = [operand | {"controller": True}]
+    place.pod("docker", image=OPERAND, name="operand", ownerReferences=owners)
     after = judged(service, namespaces=[place.name])
 
     row = found(before, "W_OTHER")
