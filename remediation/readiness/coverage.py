@@ -1,7 +1,7 @@
 """Whether the Secrets that a pod names let the kubelet pull an image after the flip."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 
 from remediation.docker_config import DockerConfig, Login
@@ -51,7 +51,7 @@ class Cover:
     """What was found: `secret` is the Secret to name, `detail` what is wrong with it or near it.
 
     `matched` tells that the kubelet would try some login: then those of the container runtime are never used. `level`
-    is what is proven of the login that covers.
+    is what is proven of the login that covers. `immutable` tells that what is wrong with the Secret cannot be changed.
     """
 
     code: Coverage
@@ -59,6 +59,7 @@ class Cover:
     detail: str = ""
     matched: bool = False
     level: Level = Level.GRAPH
+    immutable: bool = False
 
     @property
     def covers(self) -> bool:
@@ -83,6 +84,18 @@ def cover(
     wanted Secret comes before trouble with others, because it is what can be mended. A Secret on its way out covers
     nothing, and may still do harm as long as it is there.
     """
+    found = _settled(names, secrets, repository, wanted, proofs)
+    named = secrets.get(found.secret)
+    return replace(found, immutable=named.immutable) if named and not found.covers else found
+
+
+def _settled(
+    names: Sequence[str],
+    secrets: Mapping[str, KeyedLogins],
+    repository: str,
+    wanted: Wanted,
+    proofs: Proofs,
+) -> Cover:
     now = _cover(names, secrets, repository, wanted, proofs)
     going = [name for name in names if name in secrets and secrets[name].going]
     if not going:

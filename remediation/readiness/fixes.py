@@ -44,6 +44,20 @@ def finish_deletion(cluster: str, namespace: str, secret: str, wanted: Wanted) -
     return f"finish the deletion ({look} shows the finalizers and owners that it waits for), then {again}"
 
 
+def renew_secret(cluster: str, namespace: str, secret: str, wanted: Wanted) -> str:
+    """Return what to do about a Secret whose content is wrong and cannot be changed."""
+    delete = kubectl(cluster, namespace, "delete", "secret", secret)
+    again = (
+        remediate(cluster, namespace, wanted)
+        if secret == wanted.secret_name
+        else f"create Secret '{secret}' again"
+    )
+    return (
+        f"Secret '{secret}' is immutable: {delete}, then {again}"
+        " (kubelets keep the old content for pods that name it: restart those)"
+    )
+
+
 def read_secret(namespace: str, name: str, beyond: str) -> str:
     """Return what lets a Secret be judged that was not read; `beyond` tells that a bound kept it from being."""
     first = (

@@ -119,7 +119,9 @@ def _poisoned(group: PodGroup, use: PodUse, cover: Cover) -> Call:
         FindingClass.P_POISONED,
         Severity.BLOCKING,
         f"{use.image} cannot be pulled by this pod even today: {why(cover)}.",
-        f"mend or empty Secret '{cover.secret}': {edit}",
+        fixes.renew_secret(group.cluster, group.namespace, cover.secret, group.wanted)
+        if cover.immutable
+        else f"mend or empty Secret '{cover.secret}': {edit}",
     )
 
 
@@ -254,6 +256,9 @@ def _mend_secret(group: PodGroup, cover: Cover) -> str:
     if cover.secret != group.wanted.secret_name:
         return ""
     match cover.code:
+        case Coverage.STALE | Coverage.KEY_MISMATCH if cover.immutable:
+            name = cover.secret
+            return fixes.renew_secret(group.cluster, group.namespace, name, group.wanted)
         case Coverage.STALE | Coverage.KEY_MISMATCH:
             return f"{run} --on-conflict merge (the pod reads the Secret at its next pull; no restart is needed)"
         case Coverage.MISSING:

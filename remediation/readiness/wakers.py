@@ -5,6 +5,7 @@ Sources: reconcileAutoscaler and shouldComputeMetricsForZeroReplicas in pkg/cont
 operator scales from zero; Knative's activator; Kueue, which suspends Jobs until there is room.
 """
 
+import re
 from collections.abc import Mapping
 
 from remediation.readiness.observation import Owner, Waker, Wakes
@@ -24,6 +25,13 @@ _MARKS = (
     ("sablier.enable", "true", "Sablier scales it up at the first request"),
     ("com.openfaas.scale.zero", "true", "OpenFaaS scales it up at the first request"),
 )
+# What schedulers of sleep that are not known by name keep: how many replicas there were. The limits of autoscalers, and
+# what a Deployment notes on its ReplicaSets, are not that.
+_REMEMBERED = re.compile(
+    r"(?!deployment\.kubernetes\.io/)(?:.*[/.])?(?!min|max|desired|paused)[^/]*"
+    r"(?:replicas|previous-scale|state-before-sleeping)"
+)
+_ANY_THERE = re.compile(r"[1-9]")
 
 
 def waker_by_marks(
@@ -40,6 +48,10 @@ def waker_by_marks(
     for mark, value, told in _MARKS:
         if mark in marks and value in ("", marks[mark]):
             return Waker(told)
+    for mark, value in sorted(marks.items()):
+        if _REMEMBERED.fullmatch(mark) and _ANY_THERE.search(value):
+            told = f"'{mark}' on it looks like the note of a tool that scales it up again"
+            return Waker(told, Wakes.MAYBE)
     if controller and controller.group == KNATIVE:
         return Waker("Knative scales it up at the first request to its Revision", Wakes.MAYBE)
     return None

@@ -339,6 +339,10 @@ def _fix(future: Future, cover: Cover, run: str) -> str:
         to_template = fixes.end_partition(future.cluster, future.namespace, future.owner.name)
     edit = fixes.kubectl(future.cluster, future.namespace, "edit", "secret", name)
     match cover.code:
+        case Coverage.POISONED if cover.immutable:
+            return fixes.renew_secret(future.cluster, future.namespace, name, future.wanted)
+        case Coverage.STALE | Coverage.KEY_MISMATCH if cover.immutable and name == ours:
+            return fixes.renew_secret(future.cluster, future.namespace, name, future.wanted)
         case Coverage.POISONED:
             return f"mend or empty Secret '{name}': {edit}"
         case Coverage.UNKNOWN_SECRET:

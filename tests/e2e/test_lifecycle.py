@@ -237,6 +237,7 @@ def test_an_autoscaler_that_scaled_to_zero_scales_up_again(service: Service, spa
             "OpenShift",
         ),
         ({"labels": {"sablier.enable": "true"}}, "Sablier"),
+        ({"annotations": {"hibernator.devtron.ai/replicas": "2"}}, "hibernator.devtron.ai"),
     ],
 )
 def test_a_workload_that_only_sleeps_is_judged_like_one_that_runs(

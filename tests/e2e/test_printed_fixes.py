@@ -84,6 +84,10 @@ TEMPLATES: dict[str, tuple[Callable[[Space], Place], str]] = {
     ),
     "dangling": (lambda s: Place(s, ("docker",)).workload(), "W_DANGLING"),
     "stale": (lambda s: Place(s, ("docker",)).secret(OLD).workload(), "W_STALE"),
+    "stale and immutable": (
+        lambda s: Place(s, ("docker",)).secret(OLD, immutable=True).workload(),
+        "W_STALE",
+    ),
     "another key": (lambda s: Place(s, ("docker",)).secret(ELSEWHERE).workload(), "W_KEY"),
     "enforced": (lambda s: enforced(Place(s).secret().workload("docker")), "W_ENFORCED"),
     "enforced, other entries": (

@@ -82,6 +82,11 @@ class Cluster:
                 self.judge.add_secret(PullSecret("team", name, type_, data))
         return self
 
+    def immutable(self, name: str, kind: str) -> "Cluster":
+        """Add a Secret with one of CONTENTS that cannot be changed."""
+        self.judge.add_secret(PullSecret("team", name, *CONTENTS[kind], immutable=True))
+        return self
+
     def account(
         self,
         *pull_secrets: str,

@@ -126,6 +126,18 @@ def test_nothing_is_asked_about_where_nothing_sleeps() -> None:
         ("Deployment", {"downscaler/uptime": "Mon-Fri 08:00-18:00 UTC"}, None, "", None),
         ("Deployment", {"sablier.enable": "false"}, None, "", None),
         ("Deployment", {"com.openfaas.scale.zero": "true"}, None, "", Wakes.YES),
+        ("Deployment", {"hibernator.devtron.ai/replicas": "2"}, None, "", Wakes.MAYBE),
+        ("StatefulSet", {"example.com/original-replicas": "2"}, None, "", Wakes.MAYBE),
+        ("Deployment", {"example.com/previous-scale": "1"}, None, "", Wakes.MAYBE),
+        (
+            *("Deployment", {"dev.okteto.com/state-before-sleeping": '{"replicas":2}'}),
+            *(None, "", Wakes.MAYBE),
+        ),
+        ("Deployment", {"example.com/replicas": "0"}, None, "", None),
+        ("Deployment", {"example.com/max-replicas": "9"}, None, "", None),
+        ("Deployment", {"autoscaling.example.com/minReplicas": "1"}, None, "", None),
+        ("ReplicaSet", {"deployment.kubernetes.io/desired-replicas": "3"}, None, "", None),
+        ("Deployment", {"example.com/replicas-note": "3"}, None, "", None),
         ("Deployment", {}, Owner("Kafka", "k", "kafka.strimzi.io"), "", None),
     ],
 )

@@ -333,6 +333,24 @@ def test_pods_to_come_may_run_on_any_node_that_comes(
     assert (found.doubt, "remediator run" in found.fix) == (doubt, True)
 
 
+@pytest.mark.parametrize("content", ["stale", "elsewhere", "malformed"])
+def test_the_fix_of_an_immutable_secret_puts_another_in_its_place(content: str) -> None:
+    cluster = Cluster().immutable("docker", content).account("docker").workload()
+    cluster.pod("docker")
+
+    found = {f.finding_class.value[0]: f for f in cluster.found()}
+
+    assert "-n team delete secret docker, then remediator run" in found["W"].fix
+    assert "delete secret docker" in found["P"].fix
+    assert "--on-conflict" not in found["W"].fix + found["P"].fix
+
+
+def test_an_immutable_secret_of_others_is_left_alone() -> None:
+    cluster = Cluster().immutable("quay", "elsewhere").account("quay").workload()
+
+    assert "delete secret" not in only(cluster.found(), "W_").fix
+
+
 def test_what_wants_no_pods_may_rest_on_labels_of_nodes() -> None:
     login = NodeLogin(parse_target(REGISTRY), parse_selector("pool=a"))
     cluster = Cluster(facts=Facts((ClusterFacts(kubelet_logins=(login,)),))).account()
