@@ -16,8 +16,8 @@ import yaml
 from controlplane.cluster import Cluster
 from remediation.api_key import ENTROPY_BYTES, digest, new_api_key
 from store import keys
-from tests.e2e.fleet import PASSWORD, Space, docker_config, write_least_privileged
-from tests.e2e.service import Service
+from tests.e2e.fleet import PASSWORD, Space, write_least_privileged
+from tests.e2e.service import Service, until
 from tests.e2e.test_inline_credential import marks_of, usual
 from tests.leaks import leaks, values_in
 
@@ -160,17 +160,36 @@ def test_what_needs_no_write_leaves_none_in_the_trail(own: Guarded, space: Space
     assert len(own.trail("cluster.write")) == before
 
 
+def forbid_secrets(cluster: Cluster, namespace: str) -> None:
+    """Allow no Secret in a namespace; no quota controller runs here, so its status is given as well."""
+    place = f"/api/v1/namespaces/{namespace}"
+    hard = {"count/secrets": "0"}
+    quota = {"metadata": {"name": "none"}, "spec": {"hard": hard}}
+    cluster.http.post(f"{place}/resourcequotas", json=quota).raise_for_status()
+    cluster.http.patch(
+        f"{place}/resourcequotas/none/status",
+        json={"status": {"hard": hard, "used": {"count/secrets": "0"}}},
+        headers={"Content-Type": "application/merge-patch+json"},
+    ).raise_for_status()
+    secret = {"metadata": {"name": "asked"}, "data": {}}
+
+    def refused() -> bool:
+        answer = cluster.http.post(f"{place}/secrets", json=secret, params={"dryRun": "All"})
+        return "exceeded quota" in answer.text
+
+    until(refused, "quota")
+
+
 def test_a_refused_write_is_in_the_trail_too(own: Guarded, space: Space):
     name = space.namespace("n")
-    ours = {"name": "docker", "labels": {"app.kubernetes.io/managed-by": "remediator"}}
-    space.secret(name, docker_config(password="another"), metadata=ours)  # by another field manager
+    forbid_secrets(space.clusters[0], name)
     own.service.remediate(clusters=["alpha"], namespaces=[name])
 
     lines = own.trail("cluster.write")
 
     assert lines
     for line in lines:
-        assert (line["outcome"], line["code"]) == ("refused", "secret_conflict")
+        assert (line["outcome"], line["code"]) == ("refused", "quota_exceeded")
         assert line["details"]["object"] == f"secrets/{name}/docker"
         assert "resource_version" not in line["details"]
 
