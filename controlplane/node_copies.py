@@ -71,11 +71,20 @@ def single(asked: Sequence[Asked], node: str, resting: str) -> list[Copy]:
 
 
 def running(pods: Sequence[Manifest], node: str, registry: str) -> list[Copy]:
-    """Return a pod for each container of that registry that may start again, with its own pull policy."""
+    """Return a pod for each container of that registry that starts again if killed, with its own pull policy.
+
+    Those with restart rules are left out: which exit they are for is another question.
+    """
     found: list[Copy] = []
     for number, pod in enumerate(pods):
+        of_pod = pod["spec"].get("restartPolicy", "Always")
         again = [one for one in pod["spec"].get("initContainers") or () if _goes_on(one)]
-        for container in (*again, *pod["spec"]["containers"]):
+        again += [
+            one
+            for one in pod["spec"]["containers"]
+            if one.get("restartPolicy", of_pod) != "Never" and not one.get("restartPolicyRules")
+        ]
+        for container in again:
             image = container["image"]
             if image.startswith(f"{registry}/"):
                 policy = container.get("imagePullPolicy", "IfNotPresent")

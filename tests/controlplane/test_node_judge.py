@@ -145,6 +145,7 @@ def test_restarts_heed_who_pulled_an_image(judge: JudgeNode, host: str, public: 
         pod("lost", image, "gone", containers=[{"image": another, **policy}]),
         pod("always", image, containers=[{"image": image, "imagePullPolicy": "Always"}]),
         pod("anonymous", image, containers=[{"image": f"{host}/solo:1", **policy}]),
+        pod("never", image, restartPolicy="Never"),
     ]
 
     found = judge.restart(running, held, held[:1], registry=host, public=public)
