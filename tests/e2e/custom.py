@@ -46,9 +46,24 @@ def kinds(cluster: Cluster, named: Mapping[str, str]) -> Iterator[None]:
         yield
     finally:
         for name in named:
+            _release(cluster, name)
             cluster.http.delete(f"{DEFINITIONS}/{name}").raise_for_status()
         # Or the next test finds kinds in the discovery that no account can list.
         until(partial(_gone, cluster, named), "end of the kinds")
+
+
+def _release(cluster: Cluster, name: str) -> None:
+    """Take away what holds objects of a kind, such as the finalizer of a deletion in the foreground."""
+    plural, _, group = name.partition(".")
+    for item in cluster.http.get(f"/apis/{group}/v1/{plural}").raise_for_status().json()["items"]:
+        meta = item["metadata"]
+        if meta.get("finalizers"):
+            space = f"namespaces/{meta['namespace']}/" if "namespace" in meta else ""
+            cluster.http.patch(
+                f"/apis/{group}/v1/{space}{plural}/{meta['name']}",
+                json={"metadata": {"finalizers": None}},
+                headers={"Content-Type": "application/merge-patch+json"},
+            ).raise_for_status()
 
 
 def _gone(cluster: Cluster, named: Mapping[str, str]) -> bool:
