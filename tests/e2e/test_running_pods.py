@@ -249,3 +249,17 @@ def test_an_older_kubelet_keeps_no_pull_records(service: Service, space: Space) 
 
     assert found(check, "P_RISK_LOW")["namespace"] == names[1]
     assert check["verdict"] == "safe"
+
+
+def test_an_operator_that_owns_a_pod_without_the_controller_flag_is_in_doubt(
+    service: Service, space: Space
+) -> None:
+    """The pod is covered, but a new one would get what its ServiceAccount lists: nothing."""
+    owner = {"apiVersion": "db.example.com/v1", "kind": "Cluster", "name": "db", "uid": "1"}
+    place = Place(space).secret().pod("docker", ownerReferences=[owner])
+
+    check = judged(service, namespaces=[place.name])
+
+    row = found(check, "W_OTHER")
+    assert (row["kind"], row["severity"], row["doubt"]) == ("Cluster", "blocking", True)
+    assert check["verdict"] == "unknown"

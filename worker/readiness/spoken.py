@@ -17,7 +17,7 @@ from worker.readiness.wire_pod import WireContainer, WirePod, WirePodSpec
 
 def spoken_of_pod(pod: WirePod, traces: Traces) -> Iterator[Mention]:
     """Yield what a pod says that no template that is read says already; pods of one controller say the same."""
-    owner = pod.metadata.controller
+    owner = pod.metadata.maker
     if owner is None or owner.kind not in WORKLOAD_KINDS:
         about = owner or Owner("Pod", pod.metadata.name)
         yield from spoken(pod.metadata.namespace, about, pod.spec, traces, from_pod=True)

@@ -55,6 +55,19 @@ class WireMeta(msgspec.Struct, gc=False):
         return None
 
     @property
+    def maker(self) -> Owner | None:
+        """The owner that may create the object again: its controller, else the first owner that is not built in.
+
+        An operator may leave out `controller: true`, and still replaces what it owns.
+        """
+        strange = (
+            Owner(kind_of(owner.kind, group), owner.name, group)
+            for owner in self.ownerReferences or ()
+            if (group := strange_group(owner.apiVersion.rpartition("/")[0]))
+        )
+        return self.controller or next(strange, None)
+
+    @property
     def going(self) -> Going:
         """Whether it is on its way out."""
         if not (self.deletionTimestamp or self.ownerReferences):
