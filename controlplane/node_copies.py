@@ -53,8 +53,11 @@ def whole(asked: Sequence[Asked], node: str, resting: str) -> list[Copy]:
     return found
 
 
-def single(asked: Sequence[Asked], node: str, resting: str) -> list[Copy]:
-    """Return a pod for each image alone; `resting` is the image of the container where it is a volume."""
+def single(asked: Sequence[Asked], node: str, resting: str, name: str = "single") -> list[Copy]:
+    """Return a pod for each image alone; `resting` is the image of the container where it is a volume.
+
+    `name` begins the pods' names: events of earlier pods stay, and tell of those.
+    """
     found = []
     for count, one in enumerate(asked):
         spec: dict[str, Any]
@@ -65,7 +68,7 @@ def single(asked: Sequence[Asked], node: str, resting: str) -> list[Copy]:
             container = {"name": "app", "image": resting, "volumeMounts": [mount]}
             volume = {"reference": one.image, "pullPolicy": "Always"}
             spec = {"containers": [container], "volumes": [{"name": "image", "image": volume}]}
-        body = _pod(one.pod, f"single-{count}", node, spec)
+        body = _pod(one.pod, f"{name}-{count}", node, spec)
         found.append(Copy(one.number, key(one.pod)[0], body, (one.image,)))
     return found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -15,6 +16,7 @@ from controlplane.node import RealNode
 from controlplane.node_copies import Asked, Copy, key
 from controlplane.node_place import Place
 from controlplane.node_pull import PodPull, images
+from controlplane.process import StartError
 from controlplane.pull import Pull
 
 Manifest = Mapping[str, Any]
@@ -96,10 +98,15 @@ class JudgeNode:
         place = self._place([one.pod for one in asked])
         place.hold(secrets)
         answers: dict[_Question, Pull] = {}
-        for copies in (node_copies.whole, node_copies.single):
+        # A busy kubelet drops events, so that an image without an answer is asked for once more.
+        again = partial(node_copies.single, name="again")
+        for copies in (node_copies.whole, node_copies.single, again):
             # What a whole pod does not come to, because something before it fails, a pod of its own does.
             left = [one for one in asked if (one.number, one.image) not in answers]
             answers |= self._told(place, copies(left, self._node.name, self._node.resting))
+        silent = [one.image for one in asked if (one.number, one.image) not in answers]
+        if silent:
+            raise StartError(f"the node says nothing of {len(silent)} images, such as {silent[0]}")
         return [PodPull(*key(one.pod), answers[one.number, one.image]) for one in asked]
 
     def restart(
