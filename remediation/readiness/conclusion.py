@@ -214,6 +214,7 @@ class Conclusion:
             self._coverer.place_for(key.namespace, key.pull_secrets),
             bool(key.owner) and (key.namespace, owner) in self._unsure,
             (key.namespace, owner) in kept.ending,
+            key.ended,
         )
 
     def _recreated_well(self, key: PodKey, owner: Owner) -> bool:

@@ -231,11 +231,12 @@ class Workload:
 
 @dataclass(frozen=True, slots=True)
 class Pod:
-    """A pod that has not ended (phase neither Succeeded nor Failed).
+    """A pod that has not ended (phase neither Succeeded nor Failed), or a static pod, which its node starts again.
 
-    `mirror` is the annotation kubernetes.io/config.mirror; `node` is "" while it is not scheduled. `generation` is
-    metadata.generation: 1 while the spec is as it was created, 0 where the API server (before 1.33) does not count.
-    `unseen` tells that the kubelet has not acted on the newest spec (status.observedGeneration).
+    `ended` tells that such a static pod has ended. `mirror` is the annotation kubernetes.io/config.mirror; `node` is ""
+    while it is not scheduled. `generation` is metadata.generation: 1 while the spec is as it was created, 0 where the
+    API server (before 1.33) does not count. `unseen` tells that the kubelet has not acted on the newest spec
+    (status.observedGeneration).
     """
 
     namespace: str
@@ -251,6 +252,7 @@ class Pod:
     unseen: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)
     created_at: datetime | None = None
+    ended: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,8 @@ class PodGroup:
 
     `renewer` tells of their controller, or of the pod itself where it has none; `recreated_well` that a new pod in its
     place would be covered, or that only a new pod can show it (`unsure`). `in_place` names a Secret that they name
-    already and that could take the login, "" for none. `ends` tells that their controller is being deleted.
+    already and that could take the login, "" for none. `ends` tells that their controller is being deleted,
+    `ended` that a static pod has ended.
     """
 
     cluster: str
@@ -48,6 +49,7 @@ class PodGroup:
     in_place: str = ""
     unsure: bool = False
     ends: bool = False
+    ended: bool = False
 
     @property
     def owner(self) -> Owner:
@@ -101,14 +103,23 @@ def _mirror(group: PodGroup, use: PodUse) -> Call:
             f"{use.image} belongs to a static pod; its node is declared to hold a login.",
             "prove the node's login by pulling a private image on that node",
         )
+    login = (
+        "put a login into the kubelet's or the runtime's configuration of that node, and declare it in the facts file"
+        " (node_credentials)"
+    )
+    told = ""
+    if group.ended:
+        told = (
+            " It has ended, and its node starts it again, such as after a reboot or a change of its manifest, as long"
+            " as it has the manifest."
+        )
+        login = f"{login}; or remove the manifest from the node if the pod is not needed any more"
     return Call(
         FindingClass.P_NODE,
         Severity.BLOCKING,
         f"{use.image} belongs to a static pod, which can name no Secret: only a login on the node lets it be"
-        " pulled, and"
-        " none is declared.",
-        "put a login into the kubelet's or the runtime's configuration of that node, and declare it in the facts file"
-        " (node_credentials)",
+        f" pulled, and none is declared.{told}",
+        login,
         doubt=True,
     )
 

@@ -59,6 +59,7 @@ class PodKey:
     account: str
     mirror: bool
     uses: tuple[PodUse, ...]
+    ended: bool = False
 
 
 @dataclass(slots=True)
@@ -294,7 +295,16 @@ class Reduction:
             return
         bare = "" if pod.controller and not pod.mirror else pod.name
         owner = None if bare else pod.controller
-        key = PodKey(pod.namespace, owner, bare, pod.pull_secrets, pod.account, pod.mirror, uses)
+        key = PodKey(
+            pod.namespace,
+            owner,
+            bare,
+            pod.pull_secrets,
+            pod.account,
+            pod.mirror,
+            uses,
+            pod.ended,
+        )
         if key not in self.pods:
             self.pods[key] = PodTally(pod.labels)
         node = self._texts.setdefault(pod.node, pod.node)  # one text for all of its pods

@@ -42,7 +42,7 @@ def waker_by_marks(
         return Waker(f"Kueue resumes it once queue '{marks[_UNTIL_ROOM]}' has room for it")
     if kind == "Job" and managed_by:
         return Waker(f"{managed_by} manages it and may resume it", Wakes.MAYBE)
-    if kind == "Job" and controller and controller.group:
+    if kind in ("Job", "CronJob") and controller and controller.group:
         told = f"its controller, {controller.kind} '{controller.name}', may resume it"
         return Waker(told, Wakes.MAYBE)
     for mark, value, told in _MARKS:
@@ -54,6 +54,10 @@ def waker_by_marks(
             return Waker(told, Wakes.MAYBE)
     if controller and controller.group == KNATIVE:
         return Waker("Knative scales it up at the first request to its Revision", Wakes.MAYBE)
+    # A ReplicaSet or ReplicationController of a custom resource is one of its revisions: see Reduction.waker.
+    if controller and controller.group and kind in ("Deployment", "StatefulSet"):
+        told = f"its controller, {controller.kind} '{controller.name}', may scale it up"
+        return Waker(told, Wakes.MAYBE)
     return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ from tests.e2e.fleet import READINESS_ACCESS, Space, grant_least_privilege, unti
 from tests.e2e.lifecycle import classes, hold, old_set, owned, template, uid_of
 from tests.e2e.readiness import Place, found, judged
 from tests.e2e.service import Service
+
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+NO_REPLICAS = {"spec": {"replicas": 0}}
 
 
 def test_a_suspended_job_of_a_cronjob_is_judged_by_its_own_template(
@@ -265,6 +269,101 @@ def test_a_deployment_of_a_knative_revision_is_judged_like_one_that_runs(
 
     assert row["severity"] == "blocking"
     assert "Knative" in row["explanation"]
+
+
+def flux_applies(place: Place, replicas: int) -> None:
+    """Apply Deployment web server-side."""
+    path = f"/apis/apps/v1/namespaces/{place.name}/deployments/web"
+    body = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "web"},
+        "spec": {
+            "replicas": replicas,
+            "selector": {"matchLabels": {"app": "web"}},
+            "template": template(),
+        },
+    }
+    place.cluster.http.patch(
+        path,
+        content=json.dumps(body),
+        headers={"Content-Type": "application/apply-patch+yaml"},
+        params={"fieldManager": "kustomize-controller", "force": "true"},
+    ).raise_for_status()
+
+
+def test_an_applier_brings_back_the_replicas_that_somebody_scaled_away(
+    service: Service, space: Space
+) -> None:
+    place = Place(space).secret()
+    flux_applies(place, 2)
+    place.patch(f"/apis/apps/v1/namespaces/{place.name}/deployments/web/scale", NO_REPLICAS)
+
+    check = judged(service, namespaces=[place.name])
+
+    row = found(check, "W_SA_UNPATCHED")
+    assert (row["severity"], row["doubt"]) == ("blocking", True)
+    assert "kustomize-controller" in row["explanation"]
+    assert check["verdict"] == "unknown"
+
+
+def test_an_applier_that_wants_no_replicas_itself_brings_none_back(
+    service: Service, space: Space
+) -> None:
+    place = Place(space).secret()
+    flux_applies(place, 2)
+    flux_applies(place, 0)
+
+    check = judged(service, namespaces=[place.name])
+
+    assert found(check, "W_DORMANT")["severity"] == "warning"
+    assert check["verdict"] == "safe"
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "spec", "wanted"),
+    [
+        ("Deployment", "/apis/apps/v1", NO_REPLICAS, {"replicas": 3}),
+        ("StatefulSet", "/apis/apps/v1", NO_REPLICAS, {"replicas": 3}),
+        ("CronJob", "/apis/batch/v1", {"spec": {"suspend": True}}, {"suspend": False}),
+    ],
+)
+def test_the_manifest_of_kubectl_apply_wants_pods_that_are_not_wanted_now(
+    service: Service,
+    space: Space,
+    kind: str,
+    path: str,
+    spec: dict[str, Any],
+    wanted: dict[str, Any],
+) -> None:
+    place = Place(space).secret().workload(kind=kind)
+    applied = {LAST_APPLIED: json.dumps({"kind": kind, "spec": wanted})}
+    thing = f"{path}/namespaces/{place.name}/{kind.lower()}s/web"
+    place.patch(thing, {"metadata": {"annotations": applied}} | spec)
+
+    check = judged(service, namespaces=[place.name])
+
+    row = found(check, "W_SA_UNPATCHED")
+    assert (row["severity"], row["doubt"]) == ("blocking", True)
+    assert "kubectl apply" in row["explanation"]
+    assert check["verdict"] == "unknown"
+
+
+def test_a_custom_resource_may_scale_up_the_deployment_that_it_controls(
+    service: Service, space: Space
+) -> None:
+    place = Place(space).secret().workload(replicas=0)
+    place.patch(
+        "/apis/apps/v1/namespaces/{}/deployments/web",
+        {"metadata": owned("Kafka", "events", "1-2-3", "kafka.strimzi.io/v1beta2")},
+    )
+
+    check = judged(service, namespaces=[place.name])
+
+    row = found(check, "W_SA_UNPATCHED")
+    assert (row["severity"], row["doubt"]) == ("blocking", True)
+    assert "Kafka 'events'" in row["explanation"]
+    assert check["verdict"] == "unknown"
 
 
 def test_pods_of_a_namespace_that_hangs_in_termination_are_named(

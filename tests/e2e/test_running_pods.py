@@ -263,3 +263,25 @@ def test_an_operator_that_owns_a_pod_without_the_controller_flag_is_in_doubt(
     row = found(check, "W_OTHER")
     assert (row["kind"], row["severity"], row["doubt"]) == ("Cluster", "blocking", True)
     assert check["verdict"] == "unknown"
+
+
+@pytest.mark.parametrize("phase", ["Failed", "Succeeded"])
+def test_a_static_pod_that_has_ended_is_started_again_by_its_node(
+    service: Service, space: Space, phase: str
+) -> None:
+    place = Place(space)
+    static = {"metadata": {"annotations": {"kubernetes.io/config.mirror": "x"}}}
+    spec = {"nodeName": f"node-{place.name}", "containers": [container("main")]}
+    path = f"/api/v1/namespaces/{place.name}/pods"
+    place.post(path, {"metadata": {"name": "web"} | static["metadata"], "spec": spec})
+    place.post(path, {"metadata": {"name": "job"}, "spec": spec | {"restartPolicy": "Never"}})
+    for name in ("web", "job"):
+        place.patch(f"{path}/{name}/status", {"status": {"phase": phase}})
+
+    check = judged(service, namespaces=[place.name])
+
+    row = found(check, "P_NODE")
+    assert (row["name"], row["severity"], row["doubt"]) == ("web", "blocking", True)
+    assert "has ended" in row["explanation"]
+    assert check["verdict"] == "unknown"
+    assert not [row for row in check["findings"] if row["name"] == "job"]

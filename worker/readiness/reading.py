@@ -51,6 +51,10 @@ _PATHS = {
     "CronJob": "/apis/batch/v1/cronjobs",
 }
 _ALIVE = "status.phase!=Succeeded,status.phase!=Failed"
+# A static pod can name no ServiceAccount, and admission gives it none.
+_ENDED_STATIC = (
+    "spec.serviceAccountName=,status.phase!=Running,status.phase!=Pending,status.phase!=Unknown"
+)
 _MOST_SECRETS = 5000
 _BEYOND = f"was not read: one check reads {_MOST_SECRETS} Secrets of other names, and this one comes after them"
 _AT_ONCE = 16
@@ -114,6 +118,7 @@ class Reading:
         await self._workloads()
         await self._custom_resources()
         await self._policies()
+        await self._ended_static_pods()
         await self._pods()
         await self._other_secrets()
         for judge in self._judges:
@@ -301,6 +306,15 @@ class Reading:
             for verifier in of_webhooks(kind, configuration):
                 for judge in self._judges:
                     judge.add_verifier(verifier)
+
+    async def _ended_static_pods(self) -> None:
+        """Read static pods that have ended: their nodes keep the manifests, and start them again."""
+        pages = self._lists.pages("/api/v1/pods", WirePod, fieldSelector=_ENDED_STATIC)
+        async for pods in pages:
+            for pod in map(WirePod.to_domain, pods):
+                if pod.mirror and pod.ended:
+                    for judge in self._judges:
+                        judge.add_pod(pod)
 
     async def _pods(self) -> None:
         self._found.pods_at = datetime.now(UTC)

@@ -42,6 +42,7 @@ class WireRestartRule(msgspec.Struct, gc=False):
 
 
 _NOTHING = msgspec.Raw(b"null")
+_ENDED = ("Succeeded", "Failed")
 
 
 class WireContainer(msgspec.Struct, gc=False):
@@ -185,6 +186,7 @@ class WirePod(msgspec.Struct, gc=False):
             unseen=0 < self.status.observedGeneration < meta.generation,
             labels=meta.labels or {},
             created_at=meta.created_at,
+            ended=self.status.phase in _ENDED,
         )
 
 

@@ -1,12 +1,16 @@
 """Workloads with their pod templates, decoded straight from JSON into small structs."""
 
+from collections.abc import Iterator
+
 import msgspec
 
+from remediation.readiness.manifests import Applier, switch_of, waker_by_manifest
 from remediation.readiness.observation import Rollout, Waker, Workload
 from remediation.readiness.old_templates import CONTROLLER_REVISION, REVISION_KINDS
-from remediation.readiness.wakers import waker_by_marks
+from remediation.readiness.wakers import likelier, waker_by_marks
 from worker.readiness.wire_meta import WireMeta
 from worker.readiness.wire_pod import WirePodSpec, containers
+from worker.signals import WireManager
 
 
 class WireTemplate(msgspec.Struct, gc=False):
@@ -68,10 +72,27 @@ class WireWorkloadStatus(msgspec.Struct, gc=False):
     updateRevision: str = ""
 
 
+class WireWorkloadMeta(WireMeta, gc=False):
+    """Metadata of a workload; who manages it stays text: only of what wants no pods is that asked."""
+
+    managedFields: msgspec.Raw = msgspec.field(default_factory=lambda: msgspec.Raw(b"null"))
+
+    def appliers(self, kind: str) -> Iterator[Applier]:
+        """Yield its managers by what of the spec they own. The scale subresource writes the main object's field."""
+        template = "f:jobTemplate" if kind == "CronJob" else "f:template"
+        for entry in _MANAGERS.decode(self.managedFields) or ():
+            yield Applier(
+                entry.manager,
+                entry.operation == "Apply",
+                entry.owns("f:spec", template),
+                entry.owns("f:spec", f"f:{switch_of(kind)}"),
+            )
+
+
 class WireWorkload(msgspec.Struct, gc=False):
     """A Deployment, StatefulSet, DaemonSet, ReplicaSet, ReplicationController, Job or CronJob."""
 
-    metadata: WireMeta
+    metadata: WireWorkloadMeta
     spec: WireWorkloadSpec = msgspec.field(default_factory=WireWorkloadSpec)
     status: WireWorkloadStatus = msgspec.field(default_factory=WireWorkloadStatus)
 
@@ -125,8 +146,12 @@ class WireWorkload(msgspec.Struct, gc=False):
 
     def _waker(self, kind: str) -> Waker | None:
         meta = self.metadata
-        marks = (meta.labels or {}) | (meta.annotations or {})
-        return waker_by_marks(kind, marks, meta.controller, self.spec.managedBy)
+        annotations = meta.annotations or {}
+        marks = (meta.labels or {}) | annotations
+        return likelier(
+            waker_by_marks(kind, marks, meta.maker, self.spec.managedBy),
+            waker_by_manifest(kind, annotations, meta.appliers(kind)),
+        )
 
     def _has_finished(self) -> bool:
         return any(
@@ -201,5 +226,6 @@ def pod_spec(template: msgspec.Raw) -> WirePodSpec:
     return _TEMPLATE.decode(template).spec
 
 
+_MANAGERS = msgspec.json.Decoder(list[WireManager] | None)
 _DATA = msgspec.json.Decoder(WireRevisionData)
 _TEMPLATE = msgspec.json.Decoder(WireTemplate)

@@ -387,6 +387,19 @@ def test_a_static_pod_needs_a_login_on_its_node(
     assert found.name == "static-n"
 
 
+def test_a_static_pod_that_has_ended_is_told_apart() -> None:
+    cluster = Cluster()
+    for name, ended in (("static-a", False), ("static-b", True)):
+        cluster.pod(controller=Owner("Node", "n"), name=name, mirror=True, ended=ended)
+
+    told = {row.name: row for row in cluster.found() if row.finding_class is FindingClass.P_NODE}
+
+    assert all(row.doubt for row in told.values())
+    assert "has ended" in told["static-b"].explanation
+    assert "remove the manifest" in told["static-b"].fix
+    assert "has ended" not in told["static-a"].explanation
+
+
 @pytest.mark.parametrize(
     ("policy", "version", "container", "expected"),
     [

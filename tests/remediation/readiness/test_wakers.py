@@ -138,7 +138,10 @@ def test_nothing_is_asked_about_where_nothing_sleeps() -> None:
         ("Deployment", {"autoscaling.example.com/minReplicas": "1"}, None, "", None),
         ("ReplicaSet", {"deployment.kubernetes.io/desired-replicas": "3"}, None, "", None),
         ("Deployment", {"example.com/replicas-note": "3"}, None, "", None),
-        ("Deployment", {}, Owner("Kafka", "k", "kafka.strimzi.io"), "", None),
+        ("Deployment", {}, Owner("Kafka", "k", "kafka.strimzi.io"), "", Wakes.MAYBE),
+        ("StatefulSet", {}, Owner("Redis", "r", "redis.example.com"), "", Wakes.MAYBE),
+        ("ReplicaSet", {}, ROLLOUT, "", None),
+        ("CronJob", {}, Owner("Backup", "b", "db.example.com"), "", Wakes.MAYBE),
     ],
 )
 def test_what_an_object_says_of_its_waking(
