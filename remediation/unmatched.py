@@ -59,6 +59,18 @@ def unmatched_namespaces(
     return tuple(found)
 
 
+def slips_in_ignore(request: RemediationRequest) -> tuple[Unmatched, ...]:
+    """Return the names in `ignore` that leave none of the named namespaces out, and look like one of them.
+
+    For a request that names its namespaces, where no others are read: a standing list of names to ignore is no slip.
+    """
+    named = frozenset(request.namespaces)
+    found = _unmatched(
+        Part.IGNORE, filter(is_literal, request.ignore), named, most=len(request.ignore)
+    )
+    return tuple(slip for slip in found if slip.nearest)
+
+
 def unmatched_accounts(
     request: RemediationRequest, accounts: Collection[tuple[str, str]]
 ) -> tuple[Unmatched, ...]:
@@ -88,6 +100,7 @@ def _unmatched(
     patterns: Iterable[str],
     names: Collection[str],
     qualified: Collection[str] = frozenset(),
+    most: int = _MOST_SUGGESTED,
 ) -> Iterable[Unmatched]:
     suggested = 0
     for pattern in dict.fromkeys(patterns):
@@ -97,7 +110,7 @@ def _unmatched(
         if not is_literal(pattern) and any(map(_test_of(pattern), known)):
             continue
         suggested += 1
-        near = _nearest(pattern, known) if suggested <= _MOST_SUGGESTED else None
+        near = _nearest(pattern, known) if suggested <= most else None
         yield Unmatched(part, pattern, near)
 
 

@@ -28,8 +28,11 @@ def leaves_something(run: Run) -> bool:
 
 
 def parents_for_retry(run: Run) -> tuple[str, ...]:
-    """Return the parents of a run that retries this one: without those that left all as they found it."""
-    idle = not complete(run) and not run.summary.done
+    """Return the parents of a run that retries this one: without those that left all as they found it.
+
+    What a dry run foretold is not done: one that failed is done again as a whole.
+    """
+    idle = not complete(run) and (run.line is None or not run.summary.done)
     return run.parents if idle else (*run.parents, run.id)
 
 

@@ -12,6 +12,7 @@ import msgspec
 from remediation.patterns import is_literal
 from remediation.request import RemediationRequest
 from remediation.state import NamespaceState, Secret, ServiceAccount
+from remediation.unmatched import Unmatched, slips_in_ignore
 from worker.answers import Pages, check_object, unbelievable
 from worker.faults import Call, Fault, Gone
 from worker.pace import Stopped
@@ -37,13 +38,15 @@ class Observation:
     """The namespaces of a cluster, and the names that are known to exist there.
 
     `known` are the names of all namespaces, as far as they were read, of which `complete` says that all were; `present`
-    are those of the request that need no word about them.
+    are those of the request that need no word about them. `slips` are names in `ignore` that no namespace has, where
+    only the named ones were read.
     """
 
     states: tuple[NamespaceState, ...]
     present: frozenset[str]
     known: frozenset[str] = frozenset()
     complete: bool = True
+    slips: tuple[Unmatched, ...] = ()
 
 
 async def observe(session: Session, request: RemediationRequest) -> Observation:
@@ -105,9 +108,12 @@ async def _observe_named(session: Session, request: RemediationRequest) -> Obser
     known = frozenset(state.namespace.name for state in states)
     # Other namespaces were not looked at, so nothing is said about names to ignore there.
     present = known.union(request.ignore)
-    if not known.issuperset(request.namespaces):
-        known |= await names_of_namespaces(session)  # one of them may have been meant
-    return Observation(states, present, known, complete=False)
+    slips = slips_in_ignore(request)
+    if slips or not known.issuperset(request.namespaces):
+        every = await names_of_namespaces(session)  # one of them may have been meant
+        known |= every
+        slips = tuple(slip for slip in slips if every and slip.pattern not in every)
+    return Observation(states, present, known, complete=False, slips=slips)
 
 
 async def names_of_namespaces(session: Session) -> frozenset[str]:

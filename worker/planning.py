@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from remediation.outcome import Error, ErrorCode, Outcome, SecretAction
@@ -10,6 +11,7 @@ from remediation.registry.check import refusal
 from remediation.request import RegistryCheck
 from remediation.selection import NamespaceSelection, missing_names
 from remediation.short_lived import short_lived
+from remediation.status import RunStatus
 from remediation.undo import UndoTask
 from remediation.unmatched import Part, Unmatched, unmatched_accounts, unmatched_namespaces
 from remediation.usage import Usage, warned
@@ -25,10 +27,18 @@ _Answer = TypeVar("_Answer")
 _LEFT_ALONE = (Outcome.IGNORED, Outcome.SKIPPED)
 
 
-async def plans_for(execution: Execution, session: Session, recall: Recall) -> list[NamespacePlan]:
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What is about to be done; `refusal` says why nothing of it is written, though the cluster was read."""
+
+    plans: list[NamespacePlan]
+    refusal: RunFailed | None = None
+
+
+async def plans_for(execution: Execution, session: Session, recall: Recall) -> Prepared:
     """Observe the cluster, decide, have the credential proven, and note what is intended.
 
-    Raises RunFailed and LeaseLost.
+    Raises LeaseLost, and RunFailed where the cluster cannot be read.
     """
     claim, task, store = execution.claim, execution.task, execution.store
     try:
@@ -58,11 +68,6 @@ async def plans_for(execution: Execution, session: Session, recall: Recall) -> l
             if plan.namespace not in done
         ]
         names |= done
-    usage = await look(execution, session, [plan for plan in plans if not plan.settled])
-    name = task.request.secret_name
-    plans = [plan if plan.settled else warned(plan, usage, name) for plan in plans]
-    # Before the journal, which tells what may have been written.
-    await prove(execution, [plan for plan in plans if not plan.settled], usage)
     unmatched = _unmatched(task, observation)
     endings = (
         [each.text for each in short_lived(task.credential.config.logins)]
@@ -70,13 +75,38 @@ async def plans_for(execution: Execution, session: Session, recall: Recall) -> l
         else []
     )
     await asyncio.to_thread(store.claims.observed, claim, len(names), missing, unmatched, endings)
-    if not task.request.dry_run:
+    plans, refusal = await _proven(execution, session, plans)
+    if refusal is None and not task.request.dry_run:
         intents_now = [
             (plan.namespace, recall.foretold(plan)) for plan in plans if not plan.settled
         ]
         await asyncio.to_thread(store.journal.note, claim, intents_now)
         await recall.forget(session, observation)
-    return plans
+    return Prepared(plans, refusal)
+
+
+async def _proven(
+    execution: Execution, session: Session, plans: Sequence[NamespacePlan]
+) -> tuple[list[NamespacePlan], RunFailed | None]:
+    """Return the plans with what uses their objects, and why nothing of them may be written, if so.
+
+    It comes before the journal, which tells what may have been written. A dry run keeps what it knows also where the
+    pods cannot be listed. Raises RunFailed and LeaseLost.
+    """
+    open_plans = [plan for plan in plans if not plan.settled]
+    usage, refusal = Usage(), None
+    try:
+        usage = await look(execution, session, open_plans)
+    except RunFailed as failed:
+        if not execution.task.request.dry_run or failed.status is RunStatus.CANCELLED:
+            raise
+        refusal = failed
+    try:
+        await prove(execution, open_plans, usage)
+    except RunFailed as failed:
+        refusal = refusal or failed
+    name = execution.task.request.secret_name
+    return [plan if plan.settled else warned(plan, usage, name) for plan in plans], refusal
 
 
 def _unmatched(task: Task | UndoTask, observation: Observation) -> tuple[Unmatched, ...]:
@@ -96,9 +126,8 @@ def _unmatched(task: Task | UndoTask, observation: Observation) -> tuple[Unmatch
         if selection.selector.matches(state.namespace.labels)
     ]
     found = unmatched_namespaces(request, observation.known, selected)
-    # Where only some namespaces were read, nothing is said about names to ignore.
     told = [each for each in found if each.part is not Part.IGNORE or observation.complete]
-    return (*told, *unmatched_accounts(request, accounts))
+    return (*told, *observation.slips, *unmatched_accounts(request, accounts))
 
 
 def _check_number(execution: Execution, plans: Sequence[NamespacePlan]) -> None:

@@ -39,7 +39,7 @@ async def carry_out(execution: Execution) -> None:
 
 async def _in_session(execution: Execution, session: Session) -> None:
     recall = await Recall.of(execution)
-    plans = await plans_for(execution, session, recall)
+    prepared = await plans_for(execution, session, recall)
     current = asyncio.current_task()
     assert current  # noqa: S101 -- this is a coroutine
     reporter = Reporter(
@@ -50,14 +50,43 @@ async def _in_session(execution: Execution, session: Session) -> None:
         recall.changes,
     )
     try:
-        if not execution.task.request.dry_run:
-            await asyncio.to_thread(execution.witness.began)
-        await _carry_out_all(execution, session, plans, reporter, recall)
+        if prepared.refusal:
+            _report_refused(execution, prepared.plans, prepared.refusal, reporter, recall)
+        else:
+            if not execution.task.request.dry_run:
+                await asyncio.to_thread(execution.witness.began)
+            await _carry_out_all(execution, session, prepared.plans, reporter, recall)
     finally:
         try:
             await reporter.close()
         finally:
             execution.witness.publish_rest()
+    if prepared.refusal:
+        raise prepared.refusal
+
+
+def _report_refused(
+    execution: Execution,
+    plans: Sequence[NamespacePlan],
+    refusal: RunFailed,
+    reporter: Reporter,
+    recall: Recall,
+) -> None:
+    """Report what was seen of a cluster that nothing is written to; a dry run says what would be."""
+    for plan in plans:
+        if plan.settled or execution.task.request.dry_run:
+            _report_known(plan, reporter, recall)
+        else:
+            row = unfinished_result(plan, Outcome.FAILED, refusal.error, begun=False)
+            reporter.add(recall.warned(plan, row))
+
+
+def _report_known(plan: NamespacePlan, reporter: Reporter, recall: Recall) -> None:
+    """Report a plan that is settled, or what a dry run foretells."""
+    if plan.settled:
+        reporter.add(replace(plan.settled, cautions=bounded(plan.settled.cautions)))
+    else:
+        reporter.add(recall.warned(plan, would_result(plan)))
 
 
 async def _carry_out_all(
@@ -69,10 +98,8 @@ async def _carry_out_all(
 ) -> None:
     open_plans = []
     for plan in plans:
-        if plan.settled:
-            reporter.add(replace(plan.settled, cautions=bounded(plan.settled.cautions)))
-        elif execution.task.request.dry_run:
-            reporter.add(recall.warned(plan, would_result(plan)))
+        if plan.settled or execution.task.request.dry_run:
+            _report_known(plan, reporter, recall)
         else:
             open_plans.append(plan)
     waiting = iter(open_plans)

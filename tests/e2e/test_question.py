@@ -306,6 +306,19 @@ def test_a_remediation_whose_accounts_match_nothing_warns(
     assert "the Secret is written all the same" in warning["detail"]
 
 
+def test_a_slip_in_ignore_beside_named_namespaces_is_told(service: Service, space: Space) -> None:
+    name, other = Place(space).name, space.namespace("main2")
+    asked = {"clusters": ["alpha"], "namespaces": [name], "dry_run": True}
+
+    wrong = service.remediate(**asked, ignore=[f"{name}x", "kube-system"])
+    right = service.remediate(**asked, ignore=[other, "kube-system"])
+
+    (warning,) = slips(wrong.body)
+    assert (warning["code"], warning["name"]) == ("namespace_not_found", f"{name}x")
+    assert warning["detail"].endswith(f"did you mean '{name}'?")
+    assert slips(right.body) == []
+
+
 def test_a_remediation_whose_selector_matches_nothing_warns(service: Service, place: Place) -> None:
     outcome = service.remediate(
         clusters=["alpha"], namespaces=[place.name], namespace_selector="team=nowhere"

@@ -152,6 +152,29 @@ def test_a_wrong_login_is_not_written(place: Place, space: Space, dry_run: bool)
     assert not space.exists(f"namespaces/{name}/secrets/docker")
 
 
+@pytest.mark.parametrize(("dry_run", "open_row"), [(True, "would_change"), (False, "failed")])
+def test_a_wrong_login_hides_nothing_of_what_was_seen(
+    place: Place, space: Space, dry_run: bool, open_row: str
+) -> None:
+    name = namespace_with_pod(space, place.private)
+    taken = space.namespace("taken")
+    space.secret(taken, "a", kind="Opaque", key="a")
+    left = space.namespace("left")
+    asked = [space.pattern, f"{name}x"]
+
+    outcome = place.run(space, "private-wrong", dry_run=dry_run, namespaces=asked, ignore=[left])
+
+    assert outcome.status == "failed"
+    assert outcome.outcomes() == {name: open_row, taken: "failed", left: "ignored"}
+    assert outcome.row(taken)["error"]["code"] == "secret_type_mismatch"
+    assert outcome.body["summary"]["namespaces"]["total"] == 3
+    (slip,) = [w for w in outcome.body["warnings"] if w["code"] == "namespace_not_found"]
+    assert "not looked at" not in slip["detail"]
+    retry = f"/remediations/{outcome.body['id']}/retry"
+    again = place.service.wait(place.service.http.post(retry).json()["id"])
+    assert (again.status, again.row(name)["outcome"]) == ("failed", open_row)
+
+
 def test_a_right_login_is_written_once_it_is_proven(place: Place, space: Space) -> None:
     name = namespace_with_pod(space, place.private)
 

@@ -4,6 +4,7 @@ from remediation.request import RemediationRequest
 from remediation.unmatched import (
     Part,
     Unmatched,
+    slips_in_ignore,
     unmatched_accounts,
     unmatched_everywhere,
     unmatched_namespaces,
@@ -87,3 +88,16 @@ def test_what_one_cluster_has_is_no_slip() -> None:
     assert unmatched_everywhere([[a, b], [near]]) == (near,)
     assert unmatched_everywhere([[a, b], []]) == ()
     assert unmatched_everywhere([]) == ()
+
+
+@pytest.mark.parametrize(
+    ("ignore", "told"),
+    [
+        (("shpo",), (Unmatched(Part.IGNORE, "shpo", "shop"),)),
+        (("kube-system", "shop", "shpo-*"), ()),
+    ],
+)
+def test_of_named_namespaces_only_a_likely_slip_in_ignore_is_told(
+    ignore: tuple[str, ...], told: tuple[Unmatched, ...]
+) -> None:
+    assert slips_in_ignore(request(namespaces=("shop", "web"), ignore=ignore)) == told

@@ -91,6 +91,14 @@ def test_a_parent_that_came_to_nothing_is_passed_over(store: Store) -> None:
     assert lineage.parents_for_retry(first) == ()
 
 
+def test_a_dry_run_that_failed_is_done_again_as_a_whole(store: Store) -> None:
+    store.intake.remediation(ID, replace(REQUEST, dry_run=True), "alice", [("eu-1", "main")])
+    first = carried_out(store, f"{ID}-0", [a_row("a", Outcome.WOULD_CHANGE)], error=LOST)
+
+    assert lineage.leaves_something(first)
+    assert lineage.parents_for_retry(first) == ()
+
+
 def test_a_run_without_failures_leaves_nothing(store: Store) -> None:
     a_remediation(store)
 
