@@ -1,7 +1,6 @@
 """The public keys of a token issuer: of a file, or of an address that may be away for a while."""
 
 import logging
-import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from jwt.exceptions import PyJWTError
 
 from api.fetch import SECONDS, FetchError, fetch
 from api.identity import IdentityUnavailable
+from network import trust
 
 PAUSE_SECONDS = 10.0  # between two looks at the address, whatever tokens come
 _FRESH_SECONDS = 600.0
@@ -164,8 +164,9 @@ class KeyAddress:
             self._lock.release()
 
     def _fetched(self) -> bytes:
-        trust = ssl.create_default_context(cafile=str(self._ca_file) if self._ca_file else None)
+        own = self._ca_file
+        tls = trust.context(trust.usable(own.read_bytes())) if own else trust.system_context()
         # A proxy of the surroundings is fine where TLS proves who answers.
         secure = urlsplit(self._url).scheme == "https"
-        with httpx.Client(verify=trust, timeout=SECONDS, trust_env=secure) as client:
+        with httpx.Client(verify=tls, timeout=SECONDS, trust_env=secure) as client:
             return fetch(client, "GET", self._url, headers={"Accept": "application/json"})

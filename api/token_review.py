@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-import ssl
 import threading
 import time
 from collections import OrderedDict
@@ -16,6 +15,7 @@ from api.access_file import Kubernetes
 from api.fetch import SECONDS, FetchError, fetch
 from api.identity import Identity, IdentityUnavailable, Method
 from api.oidc import TokenRefused, read_claims
+from network import trust
 from remediation.permission import Requester
 
 KEPT_SECONDS = 10.0
@@ -96,8 +96,8 @@ class TokenReviewer:
         try:
             # Both files are replaced from time to time.
             own = settings.token_file.read_text("ascii").strip()
-            trust = ssl.create_default_context(cafile=str(settings.ca_file))
-            with httpx.Client(verify=trust, timeout=SECONDS, trust_env=False) as client:
+            tls = trust.context(trust.usable(settings.ca_file.read_bytes()))
+            with httpx.Client(verify=tls, timeout=SECONDS, trust_env=False) as client:
                 answer = fetch(
                     client,
                     "POST",

@@ -1,13 +1,13 @@
 """The operator's rules for registries, read again when the file has changed."""
 
 import logging
-import ssl
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
 import yaml
 
+from network.trust import NoCertificates, usable
 from remediation.registry.rules import InvalidRules, Registries, RegistryRules, parse_rules
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -74,8 +74,8 @@ def _with_certificates(folder: Path, host: str, rules: RegistryRules) -> Registr
     path = folder / rules.ca_file
     place = f"registries.{host}.ca_file"
     try:
-        ssl.create_default_context(cafile=path)
-    except ssl.SSLError:
+        usable(path.read_bytes())
+    except NoCertificates:
         raise InvalidRules(f"{place}: {path} holds no PEM certificates") from None
     except OSError as error:
         raise InvalidRules(f"{place}: {path} cannot be read ({error.strerror})") from None

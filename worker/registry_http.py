@@ -5,6 +5,7 @@ import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -13,6 +14,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from multidict import CIMultiDictProxy
 from yarl import URL
 
+from network import trust
 from remediation.registry.address import is_address, is_loopback_host, is_number, refused_address
 from remediation.registry.endpoint import Endpoint, Refused, check_redirect, shown
 from remediation.registry.rules import RegistryRules
@@ -201,17 +203,13 @@ def refused_by_rules(refused: Refused) -> Stopped:
 
 
 def _trust(ca_file: str | None) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    if ca_file:
-        try:
-            context.load_verify_locations(ca_file)
-        except (OSError, ValueError) as error:  # it was there when the file of rules was read
-            raise Stopped(
-                judgement(
-                    Verdict.UNREACHABLE, f"its ca_file cannot be used ({type(error).__name__})"
-                )
-            ) from None
-    return context
+    try:
+        more = trust.usable(Path(ca_file).read_bytes()) if ca_file else ()
+    except (OSError, ValueError) as error:  # it was there when the file of rules was read
+        raise Stopped(
+            judgement(Verdict.UNREACHABLE, f"its ca_file cannot be used ({type(error).__name__})")
+        ) from None
+    return trust.system_context(more)
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:
