@@ -5,37 +5,65 @@ stderr, and takes an empty token for a credential.
 """
 
 import asyncio
+import errno
 import json
+import logging
 import os
 import signal
-from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
+from remediation.redaction import is_secret_name, last_words, redacted
+from worker.exec_answer import credential_of, strings_in
 from worker.kubeconfig_rules import Unusable
 
 SECONDS = 20.0
+_MOST_OUTPUT = 1 << 20  # a credential is a few kilobytes
+_TAIL = 1 << 15
+_CHUNK = 1 << 16
+_MOST_HINT = 400
+_NO_TERMINAL = (
+    "not a terminal",
+    "not a tty",
+    "inappropriate ioctl",
+    "non-interactive",
+    "eof when reading",
+)
+
+log = logging.getLogger(__name__)
 
 
 async def run(plugin: Mapping[str, Any]) -> dict[str, str]:
     """Return what the plugin answers, as the user entry of a kubeconfig.
 
-    Raises Unusable, without any of the plugin's words: they may hold a token.
+    Raises Unusable with the name of its command and the last words of its standard error, as far as they may be told.
     """
     process = await _start(plugin)
+    output, said = bytearray(), bytearray()
     try:
-        async with asyncio.timeout(SECONDS):
-            output, _ = await process.communicate()
+        await _finish(process, output, said)
+        return _judged(process.returncode, bytes(output), plugin)
     except TimeoutError:
-        await _end(process)
-        raise Unusable(f"its exec plugin did not finish within {SECONDS:.0f} s") from None
-    except asyncio.CancelledError:
-        await _end(process)
-        raise
-    if process.returncode:
-        raise Unusable(f"its exec plugin ended with code {process.returncode}")
-    return _credential(output, plugin.get("apiVersion"))
+        why = f"did not finish within {SECONDS:.0f} s; it cannot ask for anything here"
+    except Unusable as error:
+        why = str(error)
+    words = last_words(bytes(said), _secrets(plugin, bytes(output)))
+    problem = f"its exec plugin {_name(plugin)} {why}"
+    if words:
+        problem += f": {words}"
+    if any(sign in words.lower() for sign in _NO_TERMINAL):
+        problem += "; a worker has no terminal: log in beforehand, or use a login for machines"
+    log.warning("%s", problem)
+    raise Unusable(problem)
+
+
+def _judged(code: int | None, output: bytes, plugin: Mapping[str, Any]) -> dict[str, str]:
+    if len(output) > _MOST_OUTPUT:
+        raise Unusable(f"writes more than {_MOST_OUTPUT >> 20} MiB to its standard output")
+    if code:
+        raise Unusable(_ended(code))
+    return credential_of(output, plugin.get("apiVersion"))
 
 
 async def _start(plugin: Mapping[str, Any]) -> asyncio.subprocess.Process:
@@ -53,37 +81,90 @@ async def _start(plugin: Mapping[str, Any]) -> asyncio.subprocess.Process:
             start_new_session=True,  # so that it can be ended with all that it started
         )
     except OSError as error:
-        raise Unusable(f"its exec plugin cannot be started ({error.strerror})") from None
+        raise Unusable(_not_started(plugin, error)) from None
     except (TypeError, KeyError, ValueError):
-        raise Unusable("the args or env of its exec plugin are not as they should be") from None
+        detail = f"the args or env of its exec plugin {_name(plugin)} are not as they should be"
+        raise Unusable(detail) from None
+
+
+async def _finish(process: asyncio.subprocess.Process, output: bytearray, said: bytearray) -> None:
+    """Read what the process writes until it ends; one that writes too much is ended. Raises TimeoutError."""
+    try:
+        async with asyncio.timeout(SECONDS):
+            await asyncio.gather(_read_output(process, output), _read_tail(process, said))
+            await process.wait()
+    except BaseException:
+        await _end(process)
+        raise
+
+
+async def _read_output(process: asyncio.subprocess.Process, into: bytearray) -> None:
+    assert process.stdout  # noqa: S101 -- it is a pipe
+    while chunk := await process.stdout.read(_CHUNK):
+        into += chunk
+        if len(into) > _MOST_OUTPUT:
+            _kill(process)
+            return
+
+
+async def _read_tail(process: asyncio.subprocess.Process, into: bytearray) -> None:
+    assert process.stderr  # noqa: S101 -- it is a pipe
+    while chunk := await process.stderr.read(_CHUNK):
+        into += chunk
+        del into[:-_TAIL]
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
+    _kill(process)
     with suppress(TimeoutError):  # of a child in another session that holds the pipes open
         async with asyncio.timeout(1):
             await process.communicate()
 
 
-def _credential(output: bytes, version: object) -> dict[str, str]:
+def _kill(process: asyncio.subprocess.Process) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _ended(code: int) -> str:
+    if code > 0:
+        return f"ended with code {code}"
     try:
-        answer = json.loads(output)
+        return f"was ended by {signal.Signals(-code).name}"
     except ValueError:
-        answer = None
-    status = answer.get("status") if isinstance(answer, dict) else None
-    if not isinstance(answer, dict) or not isinstance(status, dict):
-        raise Unusable("its exec plugin does not answer with an ExecCredential")
-    if answer.get("apiVersion") != version:
-        raise Unusable("its exec plugin answers with another apiVersion than the kubeconfig names")
-    token = str(status.get("token") or "").strip()
-    if not (token.isascii() and token.isprintable()):
-        raise Unusable("its exec plugin answers with a token that has characters no token has")
-    user = {"token": token} if token else {}
-    certificate, key = status.get("clientCertificateData"), status.get("clientKeyData")
-    if certificate and key:  # both may come with a token: the server then takes the certificate
-        user["client-certificate-data"] = b64encode(str(certificate).encode()).decode()
-        user["client-key-data"] = b64encode(str(key).encode()).decode()
-    if not user:
-        raise Unusable("its exec plugin answers without a token or certificate")
-    return user
+        return f"was ended by signal {-code}"
+
+
+def _not_started(plugin: Mapping[str, Any], error: OSError) -> str:
+    """Return why there is no process, and what the kubeconfig says of how to get the plugin."""
+    text = f"its exec plugin {_name(plugin)} cannot be started ({error.strerror})"
+    if error.errno == errno.ENOENT:
+        text += "; install it where the worker runs, or put it on the worker's PATH"
+    hint = plugin.get("installHint")
+    if isinstance(hint, str) and (words := " ".join(redacted(hint).split())):
+        shown = "".join(char if char.isprintable() else " " for char in words)
+        text += f"; its hint: {shown[:_MOST_HINT]}"
+    log.warning("%s", text)
+    return text
+
+
+def _name(plugin: Mapping[str, Any]) -> str:
+    command = str(plugin.get("command"))
+    return repr(command if "/" not in command else os.path.normpath(command))
+
+
+def _secrets(plugin: Mapping[str, Any], output: bytes) -> Iterator[str]:
+    """Yield what the plugin may have repeated: values it was given, and the credential that it printed."""
+    yield from strings_in(output)
+    before = ""
+    for argument in map(str, plugin.get("args") or ()):
+        name, _, value = argument.partition("=")
+        if is_secret_name(before):
+            yield argument
+        if value and is_secret_name(name):
+            yield value
+        before = argument
+    own = ((str(item["name"]), str(item["value"])) for item in plugin.get("env") or ())
+    for name, value in (*own, *os.environ.items()):
+        if is_secret_name(name) or name.endswith("_URL"):
+            yield value

@@ -58,6 +58,7 @@ class Connection:
         self._renewing = asyncio.Lock()
         self._next_renewal = 0.0
         self.generation = 0  # of the credential
+        self.renewal_problem: str | None = None  # why the last renewal came to nothing
         self._config: Any = None
         self._http: aiohttp.ClientSession
         self._folder: str | None = None
@@ -112,22 +113,28 @@ class Connection:
         async with self._renewing:
             if self.generation != generation or time.monotonic() < self._next_renewal:
                 return
-            with suppress(Unusable):
-                fresh = await self._load()
-                if fresh.cert_file or self._config.cert_file:
-                    # A certificate belongs to the connections that were made with it.
-                    before, self._config = self._config, fresh
-                    try:
-                        self._connect()
-                    except Unusable:
-                        self._config = before
-                        raise
-                else:
-                    self._config.api_key = fresh.api_key
-                    self._config.refresh_api_key_hook = fresh.refresh_api_key_hook
+            self.renewal_problem = None
+            try:
+                self._take_over(await self._load())
+            except Unusable as error:
+                self.renewal_problem = str(error)
             self._forget_files()
             self.generation += 1
             self._next_renewal = time.monotonic() + _RENEWAL_SECONDS
+
+    def _take_over(self, fresh: Any) -> None:
+        """Use a credential that was loaded again. Raises Unusable."""
+        if fresh.cert_file or self._config.cert_file:
+            # A certificate belongs to the connections that were made with it.
+            before, self._config = self._config, fresh
+            try:
+                self._connect()
+            except Unusable:
+                self._config = before
+                raise
+        else:
+            self._config.api_key = fresh.api_key
+            self._config.refresh_api_key_hook = fresh.refresh_api_key_hook
 
     def _connect(self) -> None:
         """Make a connection pool with the present certificates. Raises Unusable."""

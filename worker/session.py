@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from remediation.audit import Verdict
 from remediation.docker_config import SECRET_KEY
@@ -120,7 +120,14 @@ class Session:
                 raise
         await self._connection.renew(generation)
         await self._clearance(writes=writes)  # a plugin may have taken its time
-        return await self._attempt(request)
+        try:
+            return await self._attempt(request)
+        except Fault as fault:
+            why = self._connection.renewal_problem
+            if fault.retry is not Retry.NEW_TOKEN or not why:
+                raise
+            detail = f"{fault.error.detail}, and it could not be renewed: {why}"
+            raise Fault(replace(fault.error, detail=detail), fault.retry) from None
 
     async def _clearance(self, *, writes: bool) -> None:
         """Return once a request may be sent. Raises Fault, and Stopped for a write of a run that is cancelled."""

@@ -168,35 +168,92 @@ def test_an_exec_plugin_that_says_much_does_not_block(tmp_path: Path, cluster: C
     assert used(a_context(tmp_path, cluster, {"exec": plugin})).states
 
 
+SECRETS = ("tok-5f0e1d99c3", "hunter2")
+JWT = f"eyJhbGciOiJSUzI1NiJ9.{base64.b64encode(b'{}').decode()}.c2lnbmF0dXJl"
+EXPIRED = "Error: token expired, run: company-login --cluster eu"
+
+
 @pytest.mark.parametrize(
     ("script", "says"),
     [
-        ("echo a-token-in-clear >&2; exit 3", "ended with code 3"),
-        ("echo a-token-in-clear", "does not answer with an ExecCredential"),
+        (f"echo '{EXPIRED}' >&2; exit 3", f"'{{}}' ended with code 3: {EXPIRED}"),
+        (
+            "echo one >&2; printf 'two\n\n\033[31mthree\033[0m\nfour\n' >&2; exit 1",
+            "code 1: two; three; four$",
+        ),
+        ("echo bye >&2; kill -TERM $$", "was ended by SIGTERM: bye"),
+        ("echo why >&2; echo hunter2", "its output is not JSON: why"),
+        ("echo hunter2; echo saw hunter2 >&2; exit 1", r"ended with code 1: saw \[redacted\]"),
+        (
+            "echo nothing to say >&2",
+            "prints nothing where an ExecCredential is expected: nothing to say",
+        ),
+        ("echo '[]'", "it has another kind"),
+        (answers().replace("ExecCredential", "Pod"), "it has another kind"),
         (answers(token=""), "without a token or certificate"),
         (answers(token=None), "without a token or certificate"),
-        (answers(clientCertificateData="x"), "without a token or certificate"),
+        (answers(token=7), "a token that is not a text"),
+        (answers(clientCertificateData="x"), "a certificate without its key"),
+        (answers(token="x", clientKeyData="x"), "a certificate without its key"),
         (answers(token="a\nb"), "characters no token has"),
-        (answers("client.authentication.k8s.io/v1beta1", token="x"), "another apiVersion"),
+        (
+            answers("client.authentication.k8s.io/v1beta1", token="x"),
+            r"another apiVersion \(client.authentication.k8s.io/v1beta1\) than the kubeconfig names "
+            rf"\({VERSION}\): set apiVersion",
+        ),
+        (answers("hunter2/v1", token="x"), r"\(an unknown one\) than"),
+        (
+            "echo 'cannot prompt during non-interactive execution' >&2; exit 1",
+            "a worker has no terminal: log in beforehand",
+        ),
+        ("exec yes hunter2hunter2", "writes more than 1 MiB"),
+        (
+            f"echo 'login with {JWT} and password: {SECRETS[1]}' >&2; exit 1",
+            r"with \[redacted\] and password: \[",
+        ),
+        (f"{answers(token=SECRETS[0])}; echo 'got {SECRETS[0]}' >&2; exit 1", r"got \[redacted\]"),
+        (
+            'echo "tried $COMPANY_PASSWORD with $2" >&2; exit 1',
+            r"tried \[redacted\] with \[redacted\]",
+        ),
     ],
-    ids=["fails", "no json", "empty", "null", "no key", "line break", "version"],
 )
-def test_an_exec_plugin_without_a_credential_is_never_a_way_in_as_anonymous(
+def test_a_failing_exec_plugin_is_named_with_its_last_words_and_no_secret(
     tmp_path: Path, cluster: Cluster, script: str, says: str, caplog: pytest.LogCaptureFixture
 ):
-    context = a_context(tmp_path, cluster, {"exec": a_plugin(tmp_path, script)})
+    """It is never a way in as anonymous either."""
+    plugin = a_plugin(tmp_path, script) | {
+        "args": ["--client-secret", "hunter2"],
+        "env": [{"name": "COMPANY_PASSWORD", "value": "hunter2"}],
+    }
+    context = a_context(tmp_path, cluster, {"exec": plugin})
 
-    with pytest.raises(Unusable, match=says) as refused:
+    with pytest.raises(Unusable, match=says.replace("{}", str(tmp_path / "plugin"))) as refused:
         used(context)
 
-    assert "a-token-in-clear" not in f"{refused.value} {caplog.text}"
+    assert f"its exec plugin '{tmp_path / 'plugin'}' " in str(refused.value)
+    assert str(refused.value) in caplog.text
+    told = f"{refused.value} {caplog.text}"
+    assert not [secret for secret in (*SECRETS, JWT) if secret in told]
 
 
-def test_a_missing_exec_plugin_is_named(tmp_path: Path, cluster: Cluster):
-    plugin = {"apiVersion": VERSION, "command": "no-such-plugin-anywhere"}
+def test_a_missing_exec_plugin_is_named_with_the_hint_to_install_it(
+    tmp_path: Path, cluster: Cluster, caplog: pytest.LogCaptureFixture
+):
+    plugin = {
+        "apiVersion": VERSION,
+        "command": "no-such-plugin-anywhere",
+        "installHint": "Install it:\n  https://x:hunter2@example.com/plugin",
+    }
 
-    with pytest.raises(Unusable, match="No such file"):
+    with pytest.raises(Unusable) as refused:
         used(a_context(tmp_path, cluster, {"exec": plugin}))
+
+    assert str(refused.value) == (
+        "its exec plugin 'no-such-plugin-anywhere' cannot be started (No such file or directory); install it where "
+        "the worker runs, or put it on the worker's PATH; its hint: Install it: https://[redacted]@example.com/plugin"
+    )
+    assert str(refused.value) in caplog.text
 
 
 @pytest.mark.parametrize("told_to_stop", [False, True])
@@ -206,7 +263,7 @@ def test_an_exec_plugin_that_hangs_is_ended_with_all_that_it_started(
     monkeypatch.setattr(exec_plugin, "SECONDS", 3600 if told_to_stop else 3)
     # The file appears as a whole.
     told = f"echo $! > '{tmp_path}/new'; mv '{tmp_path}/new' '{tmp_path}/pid'"
-    plugin = a_plugin(tmp_path, f"sleep 300 & {told}; wait")
+    plugin = a_plugin(tmp_path, f"echo begun >&2; sleep 300 & {told}; wait")
     context = a_context(tmp_path, cluster, {"exec": plugin})
 
     async def main() -> None:
@@ -217,7 +274,8 @@ def test_an_exec_plugin_that_hangs_is_ended_with_all_that_it_started(
             opening.cancel()
         await opening
 
-    with pytest.raises(asyncio.CancelledError if told_to_stop else Unusable):
+    says = None if told_to_stop else "did not finish within 3 s; it cannot ask for .* here: begun"
+    with pytest.raises(asyncio.CancelledError if told_to_stop else Unusable, match=says):
         asyncio.run(main())
 
     assert ended(int((tmp_path / "pid").read_text()))
@@ -233,6 +291,19 @@ def test_an_exec_plugin_is_asked_again_for_a_token_that_has_run_out(
 
     assert used(context).states
     assert (tmp_path / "runs").read_text() == "x\nx\n"  # for three lists that were refused at once
+
+
+def test_a_plugin_that_fails_when_it_is_asked_again_is_named_in_what_fails_for_it(
+    tmp_path: Path, cluster: Cluster
+):
+    first = (
+        f"if ! test -e '{tmp_path}/first'; then touch '{tmp_path}/first'; {answers(token='old')}"
+    )
+    script = f"{first}; else echo '{EXPIRED}' >&2; exit 1; fi"
+    context = a_context(tmp_path, cluster, {"exec": a_plugin(tmp_path, script)})
+
+    with pytest.raises(Fault, match=f"401.*could not be renewed: its exec plugin .*{EXPIRED}"):
+        used(context)
 
 
 @pytest.mark.parametrize("meanwhile", ["cancelled", "taken over"])
