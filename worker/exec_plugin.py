@@ -14,15 +14,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
-from remediation.redaction import is_secret_name, last_words, redacted
+from remediation.redaction import is_secret_name, last_words
 from worker.exec_answer import credential_of, strings_in
+from worker.kubeconfig_plugin import install_hint
 from worker.kubeconfig_rules import Unusable
 
 SECONDS = 20.0
 _MOST_OUTPUT = 1 << 20  # a credential is a few kilobytes
 _TAIL = 1 << 15
 _CHUNK = 1 << 16
-_MOST_HINT = 400
 _NO_TERMINAL = (
     "not a terminal",
     "not a tty",
@@ -34,12 +34,12 @@ _NO_TERMINAL = (
 log = logging.getLogger(__name__)
 
 
-async def run(plugin: Mapping[str, Any]) -> dict[str, str]:
-    """Return what the plugin answers, as the user entry of a kubeconfig.
+async def run(plugin: Mapping[str, Any], cluster: Mapping[str, Any]) -> dict[str, str]:
+    """Return what the plugin answers, as the user entry of a kubeconfig; with provideClusterInfo it is told `cluster`.
 
     Raises Unusable with the name of its command and the last words of its standard error, as far as they may be told.
     """
-    process = await _start(plugin)
+    process = await _start(plugin, cluster)
     output, said = bytearray(), bytearray()
     try:
         await _finish(process, output, said)
@@ -66,15 +66,19 @@ def _judged(code: int | None, output: bytes, plugin: Mapping[str, Any]) -> dict[
     return credential_of(output, plugin.get("apiVersion"))
 
 
-async def _start(plugin: Mapping[str, Any]) -> asyncio.subprocess.Process:
-    version = plugin.get("apiVersion")
-    told = {"apiVersion": version, "kind": "ExecCredential", "spec": {"interactive": False}}
+async def _start(
+    plugin: Mapping[str, Any], cluster: Mapping[str, Any]
+) -> asyncio.subprocess.Process:
+    spec = {"interactive": False} | (
+        {"cluster": cluster} if plugin.get("provideClusterInfo") else {}
+    )
+    told = {"apiVersion": plugin.get("apiVersion"), "kind": "ExecCredential", "spec": spec}
     try:
         own = {str(item["name"]): str(item["value"]) for item in plugin.get("env") or ()}
         return await asyncio.create_subprocess_exec(
             plugin["command"],
             *(str(argument) for argument in plugin.get("args") or ()),
-            env=os.environ | own | {"KUBERNETES_EXEC_INFO": json.dumps(told)},
+            env=os.environ | own | {"KUBERNETES_EXEC_INFO": json.dumps(told, default=str)},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
@@ -140,10 +144,7 @@ def _not_started(plugin: Mapping[str, Any], error: OSError) -> str:
     text = f"its exec plugin {_name(plugin)} cannot be started ({error.strerror})"
     if error.errno == errno.ENOENT:
         text += "; install it where the worker runs, or put it on the worker's PATH"
-    hint = plugin.get("installHint")
-    if isinstance(hint, str) and (words := " ".join(redacted(hint).split())):
-        shown = "".join(char if char.isprintable() else " " for char in words)
-        text += f"; its hint: {shown[:_MOST_HINT]}"
+    text += install_hint(plugin)
     log.warning("%s", text)
     return text
 

@@ -56,6 +56,25 @@ class Call:
         return self.kind == "secrets"
 
 
+_LOGIN_WANTED = 407
+_PROXY_CANNOT = (502, 503, 504)
+_PROXY = "check proxy-url in the kubeconfig, and HTTPS_PROXY and NO_PROXY of the worker"
+
+
+def _proxy_fault(status: int, call: Call) -> Fault:
+    """Judge the answer of a proxy that does not connect."""
+    detail, hint, retry = f"the proxy refuses to connect ({status})", _PROXY, Retry.NO
+    if status == _LOGIN_WANTED:
+        detail = "the proxy wants a login (407)"
+        hint = (
+            "give it a user name and password that it takes, percent-encoded: http://USER:PASSWORD@HOST:PORT in "
+            "proxy-url, or in HTTPS_PROXY of the worker"
+        )
+    elif status in _PROXY_CANNOT:
+        detail, retry = f"the proxy cannot reach the server ({status})", Retry.SAFE
+    return Fault(Error(ErrorCode.UNREACHABLE, detail, hint, None, call.object), retry)
+
+
 def transport_fault(error: Exception, call: Call) -> Fault:
     """Judge an exception of the HTTP client."""
 
@@ -78,6 +97,13 @@ def transport_fault(error: Exception, call: Call) -> Fault:
                 "the server's certificate is not trusted",
                 Retry.NO,
                 "check the certificate authority and the server name in the kubeconfig",
+            )
+        case aiohttp.ClientHttpProxyError():
+            return _proxy_fault(error.status, call)
+        case aiohttp.ClientProxyConnectionError():
+            reason = error.strerror or "no connection"
+            return fault(
+                ErrorCode.UNREACHABLE, f"cannot connect to the proxy ({reason})", Retry.SAFE, _PROXY
             )
         case aiohttp.ConnectionTimeoutError():
             return fault(ErrorCode.TIMEOUT, "no connection in time", Retry.SAFE)

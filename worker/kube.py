@@ -10,6 +10,7 @@ import shutil
 import ssl
 import tempfile
 import time
+from base64 import b64encode
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,10 +20,12 @@ from typing import Any
 import aiohttp
 from kubernetes.aio import client, config
 from kubernetes.aio.config import kube_config
+from yarl import URL
 
+from network.trust import as_go, system_roots
 from worker import exec_plugin
 from worker.faults import Call, transport_fault
-from worker.kubeconfig_rules import Unusable, read_token
+from worker.kubeconfig_rules import Unusable, authority, client_identity, read_token
 from worker.kubeconfigs import Context
 
 _CONNECT_SECONDS = 3
@@ -31,6 +34,8 @@ _TOTAL_SECONDS = 40
 # A server that refuses every token must not have a plugin run for every namespace.
 _RENEWAL_SECONDS = 10
 _SPARE_CONNECTIONS = 4
+# Where a cluster entry keeps what its exec plugins are told.
+_PLUGIN_EXTENSION = "client.authentication.k8s.io/exec"
 
 # What the client logs of a kubeconfig may hold a token.
 logging.getLogger("kubernetes").setLevel(logging.CRITICAL)
@@ -53,6 +58,7 @@ class Connection:
 
     def __init__(self, context: Context, user_agent: str, concurrency: int) -> None:
         self._context = context
+        self._proxy, self._proxy_login = _proxy(context.proxy)
         self._user_agent = user_agent
         self._concurrency = concurrency
         self._renewing = asyncio.Lock()
@@ -98,8 +104,9 @@ class Connection:
                         total=_TOTAL_SECONDS, sock_connect=_CONNECT_SECONDS
                     ),
                     allow_redirects=False,  # a redirect would carry the Secret in the body somewhere else
-                    server_hostname=configuration.tls_server_name,
-                    proxy=configuration.proxy,
+                    server_hostname=configuration.tls_server_name or None,
+                    proxy=self._proxy,
+                    proxy_auth=self._proxy_login,
                 ) as response
             ):
                 return response.status, response.headers, await response.read()
@@ -144,6 +151,7 @@ class Connection:
             raise Unusable("the certificates in the kubeconfig do not fit together") from None
         finally:
             self._forget_files()
+        as_go(api.rest_client.ssl_context)
         self._http = api.rest_client._create_pool_manager()
         api.rest_client.pool_manager = self._http
         # An earlier one stays until the end: calls may be under way on it.
@@ -153,8 +161,6 @@ class Connection:
         configuration = client.Configuration()
         configuration.client_session_kwargs = {"trust_env": False}
         configuration.connection_pool_maxsize = self._concurrency + _SPARE_CONNECTIONS
-        # Python 3.13 refuses CAs without the key usage extension, which many clusters have.
-        configuration.disable_strict_ssl_verification = True
         try:
             if self._context.in_cluster:
                 config.load_incluster_config(client_configuration=configuration)
@@ -184,15 +190,73 @@ class Connection:
             shutil.rmtree(self._folder, ignore_errors=True)
 
 
+def _proxy(proxy: str | None) -> tuple[URL | None, aiohttp.BasicAuth | None]:
+    """Return where the proxy is, and its login apart."""
+    if proxy is None:
+        return None, None
+    url = URL(proxy)
+    if url.user is None:
+        return url, None
+    login = aiohttp.BasicAuth(url.user, url.password or "", encoding="utf-8")
+    return url.with_user(None), login
+
+
 async def _document(context: Context) -> dict[str, Any]:
+    """Return the context as a kubeconfig that the client cannot misread. Raises Unusable."""
+    cluster = {"server": context.server}
+    if name := context.cluster.get("tls-server-name"):
+        cluster["tls-server-name"] = name.removesuffix(".")
+    vouched = authority(context.cluster, Path())
+    if trusted := vouched or _machine_authorities():
+        cluster["certificate-authority-data"] = _base64(trusted)
     user = dict(context.user)
     if plugin := user.pop("exec", None):
-        user = dict(await exec_plugin.run(plugin))
+        user = dict(await exec_plugin.run(plugin, _told(context, vouched)))
     if path := user.pop("tokenFile", None):
-        user["token"] = read_token(Path(path))
+        user["token"] = _token(Path(path), user.get("token"))
+    if found := client_identity(user, Path()):
+        certificate, key = map(_base64, found)
+        user = {"client-certificate-data": certificate, "client-key-data": key} | {
+            key: value for key, value in user.items() if key == "token"
+        }
     name = context.name
     return {
-        "clusters": [{"name": name, "cluster": dict(context.cluster)}],
+        "clusters": [{"name": name, "cluster": cluster}],
         "users": [{"name": name, "user": user}],
         "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
     }
+
+
+def _told(context: Context, vouched: str | None) -> dict[str, Any]:
+    """Return what a plugin with provideClusterInfo is told of the cluster, as kubectl tells it."""
+    told: dict[str, Any] = {"server": context.server}
+    for name in ("tls-server-name", "proxy-url"):
+        if value := context.cluster.get(name):
+            told[name] = value
+    if vouched is not None:
+        told["certificate-authority-data"] = _base64(vouched)
+    if context.cluster.get("disable-compression"):
+        told["disable-compression"] = True
+    extensions = context.cluster.get("extensions")
+    for item in extensions if isinstance(extensions, list) else ():
+        if isinstance(item, dict) and item.get("name") == _PLUGIN_EXTENSION:
+            told["config"] = item.get("extension")
+    return told
+
+
+def _token(path: Path, otherwise: str | None) -> str:
+    """Return the token in the file; one that stands beside it counts while the file cannot be read, as with kubectl."""
+    try:
+        return read_token(path)
+    except Unusable:
+        if not otherwise:
+            raise
+        return otherwise
+
+
+def _machine_authorities() -> str:
+    return "".join(ssl.DER_cert_to_PEM_cert(der) for der in system_roots())
+
+
+def _base64(text: str) -> str:
+    return b64encode(text.encode()).decode()

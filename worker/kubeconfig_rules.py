@@ -4,58 +4,87 @@ The Python client ignores some settings silently, goes on anonymously after othe
 user entry in an exception. So they are judged here first, with sentences that never hold a value of the file.
 """
 
-import ssl
-from base64 import b64decode
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-from remediation.patterns import matcher
+from network.pem import base64_as_go
+from worker.kubeconfig_addresses import check_server, check_server_name, proxy_of
+from worker.kubeconfig_certificates import BadMaterial, authorities, identity
+from worker.kubeconfig_plugin import check_plugin
+from worker.kubeconfig_unusable import Unusable
+
+__all__ = [
+    "Unusable",
+    "absolute",
+    "authority",
+    "check_cluster",
+    "check_user",
+    "client_identity",
+    "depends_on",
+    "read_token",
+]
 
 _IMPERSONATION = ("as", "as-uid", "as-groups", "as-user-extra")
+_FILES = ("certificate-authority", "client-certificate", "client-key")
+_CLUSTER_TEXTS = (
+    *("server", "tls-server-name", "proxy-url"),
+    *("certificate-authority", "certificate-authority-data"),
+)
+_USER_TEXTS = (
+    *("token", "tokenFile", "username", "password"),
+    *("client-certificate", "client-certificate-data", "client-key", "client-key-data"),
+)
 
 
-class Unusable(Exception):
-    """A file or a context cannot be used; the message is safe to show."""
-
-
-def check_cluster(cluster: Mapping[str, Any], folder: Path) -> str:
-    """Return the server of a cluster entry. Raises Unusable."""
-    server = cluster.get("server")
-    if not isinstance(server, str) or not server.startswith("https://") or not _host(server):
-        raise Unusable("the server must be an https:// URL")
-    if any(sign in server for sign in "@?#"):
-        raise Unusable("the server must be a URL without user name, password, query and fragment")
-    insecure = cluster.get("insecure-skip-tls-verify", False)
-    if not isinstance(insecure, bool):
+def check_cluster(cluster: Mapping[str, Any], folder: Path) -> tuple[str, str | None]:
+    """Return the server of a cluster entry and the proxy on the way there. Raises Unusable."""
+    _check_texts(cluster, _CLUSTER_TEXTS)
+    server = check_server(cluster.get("server"))
+    insecure = cluster.get("insecure-skip-tls-verify")
+    if insecure is not None and not isinstance(insecure, bool):
         raise Unusable("insecure-skip-tls-verify must be true or false, without quotes")
     if insecure:
         raise Unusable(
             "insecure-skip-tls-verify is refused: put the server's CA into certificate-authority-data"
         )
-    proxy = cluster.get("proxy-url")
-    if proxy is not None and not str(proxy).startswith(("http://", "https://")):
-        raise Unusable("proxy-url must be http:// or https://")
-    _check_ca(cluster, folder)
-    return server.rstrip("/")
+    check_server_name(cluster.get("tls-server-name"))
+    authority(cluster, folder)
+    return server, proxy_of(cluster, server, os.environ)
 
 
-def _host(url: str) -> str | None:
-    try:
-        return urlsplit(url).hostname
-    except ValueError:
-        return None
-
-
-def _check_ca(cluster: Mapping[str, Any], folder: Path) -> None:
+def authority(cluster: Mapping[str, Any], folder: Path) -> str | None:
+    """Return the certificates, as PEM, that vouch for the server; None: those the machine trusts. Raises Unusable."""
     data = _material(cluster, "certificate-authority", folder)
     if data is None:
-        return
+        return None
     try:
-        ssl.create_default_context(cadata=data.decode("ascii"))
-    except (ssl.SSLError, UnicodeDecodeError):
-        raise Unusable("the certificate authority is not a PEM certificate") from None
+        return authorities(data)
+    except BadMaterial as error:
+        raise Unusable(f"the certificate authority {error}") from None
+
+
+def client_identity(user: Mapping[str, Any], folder: Path) -> tuple[str, str] | None:
+    """Return certificate and key of a client as PEM, None if the user has neither. Raises Unusable."""
+    certificate = _material(user, "client-certificate", folder)
+    key = _material(user, "client-key", folder)
+    if certificate is None and key is None:
+        return None
+    if certificate is None or key is None:
+        raise Unusable("a client certificate needs its client key, and the other way round")
+    try:
+        return identity(certificate, key)
+    except BadMaterial as error:
+        raise Unusable(str(error)) from None
+
+
+def _check_texts(entry: Mapping[str, Any], names: tuple[str, ...]) -> None:
+    """Raise Unusable for what YAML reads as a number or the like: it may be another value than is written there."""
+    for name in names:
+        value = entry.get(name)
+        if value is not None and not isinstance(value, str):
+            raise Unusable(f"{name} must be text: put it in quotes")
 
 
 def check_user(
@@ -67,43 +96,52 @@ def check_user(
     """
     if named := [key for key in _IMPERSONATION if user.get(key)]:
         raise Unusable(f"impersonation ('{named[0]}') is not supported")
-    if user.get("auth-provider"):
+    _check_texts(user, _USER_TEXTS)
+    if user.get("auth-provider") is not None:
         raise Unusable(
             "auth-provider is not supported: use an exec plugin, a token or a certificate"
         )
-    if "username" in user or "password" in user:
+    if user.get("username") or user.get("password"):
         raise Unusable(
             "user name and password are not accepted by Kubernetes: use a token or a certificate"
         )
     token = _token(user, folder)
-    certificate = _check_certificate(user, folder)
+    certificate = client_identity(user, folder) is not None
     plugin = user.get("exec")
     if plugin is not None:
         if token or certificate:
             raise Unusable("exec together with a token or a certificate is ambiguous: keep one")
-        return {"exec": _check_exec(plugin, folder, plugins)}
+        return {"exec": check_plugin(plugin, folder, plugins)}
     if not token and not certificate:
         raise Unusable("the user has no credential: no token, no certificate, no exec plugin")
     settled = absolute(user, folder)
     if user.get("tokenFile"):
-        settled.pop("token", None)  # as kubectl: the file wins
-        settled["tokenFile"] = str(folder / str(user["tokenFile"]))
+        settled["tokenFile"] = str(folder / user["tokenFile"])
+        if _readable(folder / user["tokenFile"]):
+            settled.pop("token", None)  # as kubectl: the file wins
     elif token:
         settled["token"] = token
     return settled
 
 
 def _token(user: Mapping[str, Any], folder: Path) -> str | None:
-    path = user.get("tokenFile")
-    if path:
-        return read_token(folder / str(path))
-    token = user.get("token")
-    if token is None:
+    path, token = user.get("tokenFile"), user.get("token")
+    if path and (not token or _readable(folder / path)):
+        return read_token(folder / path)
+    if not token:
         return None
     text = str(token).strip()
     if not text or not text.isprintable() or not text.isascii():
         raise Unusable("the token is empty or has characters that no token has")
     return text
+
+
+def _readable(path: Path) -> bool:
+    try:
+        read_token(path)
+    except Unusable:
+        return False
+    return True
 
 
 def read_token(path: Path) -> str:
@@ -117,40 +155,16 @@ def read_token(path: Path) -> str:
     return token
 
 
-def _check_certificate(user: Mapping[str, Any], folder: Path) -> bool:
-    certificate = _material(user, "client-certificate", folder)
-    key = _material(user, "client-key", folder)
-    if (certificate is None) != (key is None):
-        raise Unusable("a client certificate needs its client key, and the other way round")
-    return certificate is not None
-
-
-def _check_exec(plugin: object, folder: Path, plugins: tuple[str, ...]) -> Mapping[str, Any]:
-    if not isinstance(plugin, dict) or not isinstance(plugin.get("command"), str):
-        raise Unusable("exec names no command")
-    if plugin.get("provideClusterInfo"):
-        raise Unusable("exec with provideClusterInfo is not supported")
-    if plugin.get("interactiveMode") == "Always":
-        raise Unusable("exec with interactiveMode Always cannot run in a service")
-    command = plugin["command"]
-    if not matcher(plugins)(command):
-        raise Unusable(
-            "exec runs a command that this worker does not allow: name it in REMEDIATOR_EXEC_PLUGINS, or use a token "
-            "or a certificate"
-        )
-    # As kubectl: a command with a slash is relative to its kubeconfig, a bare one is looked up on PATH.
-    return plugin | {"command": str(folder / command) if "/" in command else command}
-
-
 def _material(entry: Mapping[str, Any], name: str, folder: Path) -> bytes | None:
     """Return what `NAME-data` (base64) or the file `NAME` holds, None if there is neither."""
-    data = entry.get(f"{name}-data")
+    data, path = entry.get(f"{name}-data"), entry.get(name)
+    if data and path:
+        raise Unusable(f"{name} and {name}-data are both there: keep one")
     if data:
         try:
-            return b64decode(str(data), validate=True)
+            return base64_as_go(str(data).encode())
         except ValueError:
             raise Unusable(f"{name}-data is not base64") from None
-    path = entry.get(name)
     if not path:
         return None
     try:
@@ -163,8 +177,18 @@ def _material(entry: Mapping[str, Any], name: str, folder: Path) -> bytes | None
 
 def absolute(entry: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Return the entry with the paths in it made absolute; `folder` is where they start."""
-    names = ("certificate-authority", "client-certificate", "client-key")
     return {
-        key: str(folder / str(value)) if key in names and value else value
+        key: str(folder / value) if key in _FILES and value and isinstance(value, str) else value
         for key, value in entry.items()
     }
+
+
+def depends_on(entry: Mapping[str, Any], folder: Path) -> set[str]:
+    """Return the files, and the commands on PATH, that decide whether an entry can be used."""
+    plugin = entry.get("exec")
+    command = plugin.get("command") if isinstance(plugin, dict) else None
+    files = [entry.get(key) for key in (*_FILES, "tokenFile")]
+    found = {str(folder / name) for name in files if isinstance(name, str) and name}
+    if isinstance(command, str) and command:
+        found.add(str(folder / command) if "/" in command else command)
+    return found

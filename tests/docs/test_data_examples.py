@@ -162,7 +162,12 @@ def test_the_docker_config_is_a_credential() -> None:
     assert credential.usernames == ("robot", "team-a")
 
 
-def test_the_served_kubeconfig_is_served(tmp_path: Path) -> None:
+def test_the_served_kubeconfig_is_served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "bin").mkdir()
+    plugin = tmp_path / "bin" / "get-token"
+    plugin.write_text("#!/bin/sh\n")
+    plugin.chmod(0o755)
+    monkeypatch.setenv("PATH", str(plugin.parent))
     file = tmp_path / "fleet.yaml"
     file.write_text(the("kubeconfig served").text)
 

@@ -26,6 +26,8 @@ from worker.pace import Stopped
 from worker.session import MERGE_PATCH, Session, open_session
 from worker.vigil import Vigil
 
+# Lays aside the file that a context otherwise has.
+DATA = {"certificate-authority": None}
 VERSION = "client.authentication.k8s.io/v1"
 REQUEST = RemediationRequest(clusters=("*",), credential="harbor")
 
@@ -104,7 +106,7 @@ def test_no_file_is_left_while_a_session_is_open(tmp_path: Path, cluster: Cluste
     """A process that is killed then leaves nothing behind, least of all a private key."""
     inline = base64.b64encode(cluster.ca_file.read_bytes()).decode()
     context = a_context(
-        tmp_path, cluster, {"token": token}, **{"certificate-authority-data": inline}
+        tmp_path, cluster, {"token": token}, **DATA | {"certificate-authority-data": inline}
     )
 
     async def use(session: Session) -> list[Path]:
@@ -237,21 +239,19 @@ def test_a_failing_exec_plugin_is_named_with_its_last_words_and_no_secret(
     assert not [secret for secret in (*SECRETS, JWT) if secret in told]
 
 
-def test_a_missing_exec_plugin_is_named_with_the_hint_to_install_it(
+def test_an_exec_plugin_that_went_missing_is_named_with_the_hint_to_install_it(
     tmp_path: Path, cluster: Cluster, caplog: pytest.LogCaptureFixture
 ):
-    plugin = {
-        "apiVersion": VERSION,
-        "command": "no-such-plugin-anywhere",
-        "installHint": "Install it:\n  https://x:hunter2@example.com/plugin",
-    }
+    hint = {"installHint": "Install it:\n  https://x:hunter2@example.com/plugin"}
+    context = a_context(tmp_path, cluster, {"exec": a_plugin(tmp_path, "exit") | hint})
+    (tmp_path / "plugin").unlink()
 
     with pytest.raises(Unusable) as refused:
-        used(a_context(tmp_path, cluster, {"exec": plugin}))
+        used(context)
 
     assert str(refused.value) == (
-        "its exec plugin 'no-such-plugin-anywhere' cannot be started (No such file or directory); install it where "
-        "the worker runs, or put it on the worker's PATH; its hint: Install it: https://[redacted]@example.com/plugin"
+        f"its exec plugin '{tmp_path}/plugin' cannot be started (No such file or directory); install it where the "
+        "worker runs, or put it on the worker's PATH; its hint: Install it: https://[redacted]@example.com/plugin"
     )
     assert str(refused.value) in caplog.text
 

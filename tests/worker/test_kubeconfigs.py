@@ -11,6 +11,11 @@ import yaml
 from worker.kubeconfigs import Contexts, Kubeconfigs, load
 
 TOKEN = "tok-5f0e1d"
+EXEC = {
+    "apiVersion": "client.authentication.k8s.io/v1",
+    "command": "sh",
+    "interactiveMode": "Never",
+}
 SECRETS = (TOKEN, "hunter2", "refresh-me")
 
 
@@ -32,6 +37,14 @@ def a_kubeconfig(
         "users": [{"name": "u", "user": good_user}],
         "contexts": [{"name": name, "context": {"cluster": "c", "user": "u"}}],
     }
+
+
+def a_program(path: Path) -> Path:
+    """Make a file that can be run."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("#!/bin/sh\n")
+    path.chmod(0o755)
+    return path
 
 
 def loaded(tmp_path: Path, document: object, patterns: tuple[str, ...] = ("*",)) -> Contexts:
@@ -64,7 +77,8 @@ def test_the_token_file_wins_over_the_token_as_in_kubectl(tmp_path):
 
 
 def test_an_exec_plugin_with_a_slash_is_relative_to_its_file(tmp_path):
-    plugin = {"apiVersion": "client.authentication.k8s.io/v1", "command": "./bin/login"}
+    a_program(tmp_path / "bin" / "login")
+    plugin = EXEC | {"command": "./bin/login"}
 
     contexts = loaded(tmp_path, a_kubeconfig(user={"exec": plugin}))
 
@@ -88,6 +102,7 @@ BAD_USERS = {
         "auth-provider",
     ),
     "basic": ({"username": "admin", "password": "hunter2"}, "user name and password"),
+    "token of no text": ({"token": 83}, "token must be text: put it in quotes"),
     "token file missing": ({"tokenFile": "nowhere"}, "tokenFile cannot be read"),
     "impossible token file": ({"tokenFile": "a\0b"}, "tokenFile cannot be read"),
     "certificate without key": ({"client-certificate-data": a_ca()}, "needs its client key"),
@@ -95,10 +110,22 @@ BAD_USERS = {
     "certificate not base64": ({"client-certificate-data": "%%%"}, "not base64"),
     "exec without command": ({"exec": {}}, "names no command"),
     "exec with token": ({"exec": {"command": "x"}, "token": TOKEN}, "ambiguous"),
-    "exec with cluster info": (
-        {"exec": {"command": "x", "provideClusterInfo": True}},
-        "provideClusterInfo",
+    "exec without version": ({"exec": {"command": "sh"}}, "the apiVersion of exec must be"),
+    "exec of an old version": (
+        {"exec": EXEC | {"apiVersion": "client.authentication.k8s.io/v1alpha1"}},
+        "the apiVersion of exec must be",
     ),
+    "exec v1 without mode": ({"exec": EXEC | {"interactiveMode": ""}}, "Never or IfAvailable"),
+    "exec that is not installed": (
+        {"exec": EXEC | {"command": "no-such-plugin"}},
+        "exec plugin 'no-such-plugin' is not on the worker's PATH",
+    ),
+    "exec that is not where it should be": (
+        {"exec": EXEC | {"command": "./no-such-plugin"}},
+        "exec plugin 'no-such-plugin' is not where the kubeconfig says",
+    ),
+    "exec with env of no kind": ({"exec": EXEC | {"env": ["hunter2"]}}, "env of exec"),
+    "auth-provider without anything": ({"token": TOKEN, "auth-provider": {}}, "auth-provider"),
     "interactive exec": (
         {"exec": {"command": "x", "interactiveMode": "Always"}},
         "interactiveMode",
@@ -123,7 +150,29 @@ BAD_CLUSTERS = {
     "impossible path": ({"certificate-authority": "a\0b"}, "none that a file can have"),
     "insecure": ({"insecure-skip-tls-verify": True}, "refused"),
     "insecure as text": ({"insecure-skip-tls-verify": "false"}, "without quotes"),
-    "socks proxy": ({"proxy-url": "socks5://x"}, "proxy-url"),
+    "socks proxy": ({"proxy-url": "socks5://x"}, "SOCKS"),
+    "proxy of no kind": ({"proxy-url": "proxy:3128"}, "proxy-url must be http:// or https://"),
+    "proxy password as it is": ({"proxy-url": "http://u:hunter2#@x:1"}, "percent-encoded"),
+    "proxy password with an at": ({"proxy-url": "http://u:hunter2@2@x:1"}, "percent-encoded"),
+    "no URL": ({"server": "10.0.0.1:6443"}, "no URL: write https://HOST:PORT"),
+    "no server": ({"server": ""}, "names no server: write https://HOST:PORT"),
+    "no port": ({"server": "https://10.0.0.1:65536"}, "write https://HOST:PORT"),
+    "port zero": ({"server": "https://10.0.0.1:0"}, "write https://HOST:PORT"),
+    "blank in the URL": ({"server": "https://10.0.0.1 :6443"}, "write https://HOST:PORT"),
+    "server of no text": ({"server": 10}, "server must be text: put it in quotes"),
+    "server name with a scheme": ({"tls-server-name": "https://x"}, "tls-server-name must be"),
+    "server name with a dot before": ({"tls-server-name": ".x"}, "tls-server-name must be"),
+    "CA twice": (
+        {"certificate-authority": "x", "certificate-authority-data": "eA=="},
+        "certificate-authority and certificate-authority-data are both there: keep one",
+    ),
+    "CA twice in base64": (
+        {"certificate-authority-data": base64.b64encode(a_ca().encode()).decode()},
+        "base64 twice over",
+    ),
+    "CA in DER": ({"certificate-authority-data": "MIIBCg=="}, "it is DER"),
+    "CA without padding": ({"certificate-authority-data": "aGVsbG8"}, "not base64"),
+    "CA with something behind": ({"certificate-authority-data": "aGVsbG8=eA=="}, "not base64"),
     "CA not base64": ({"certificate-authority-data": "%%%"}, "not base64"),
     "CA not PEM": ({"certificate-authority-data": "aGVsbG8="}, "not a PEM certificate"),
     "CA file missing": ({"certificate-authority": "nowhere.pem"}, "cannot be read"),
@@ -136,6 +185,7 @@ def test_refuses_a_cluster_that_the_client_would_misread(tmp_path, cluster, why)
 
     assert not contexts.usable
     assert why in contexts.broken["prod"]
+    assert not any(secret in contexts.broken["prod"] for secret in SECRETS)
 
 
 def test_one_bad_context_leaves_the_good_ones(tmp_path):
@@ -206,14 +256,91 @@ def test_names_used_in_two_files_keep_their_own_meaning(tmp_path):
     assert contexts.usable["two"].user == {"token": "of-two"}
 
 
-def test_a_hidden_context_of_the_same_name_is_said(tmp_path):
-    for name in ("one", "two"):
-        (tmp_path / name).write_text(yaml.safe_dump(a_kubeconfig("same")))
+def same_names(folder: Path, *files: str, name: str = "default") -> None:
+    """Write files of installers, which call everything `default`."""
+    for file in files:
+        cluster = {"server": f"https://{file[0]}.example.com:6443"}
+        (folder / file).write_text(yaml.safe_dump(a_kubeconfig(name, cluster)))
+
+
+def test_contexts_of_one_name_in_several_files_get_names_of_their_own(tmp_path):
+    same_names(tmp_path, "a.yaml", "b.yaml", "c d.yml")
 
     contexts = load((tmp_path,), ("*",))
 
-    assert list(contexts.usable) == ["same"]
-    assert contexts.problems == (f"{tmp_path / 'two'}: context 'same' is hidden by an earlier one",)
+    assert {name: it.server for name, it in contexts.usable.items()} == {
+        "default": "https://a.example.com:6443",
+        "default@b": "https://b.example.com:6443",
+        "default@c-d": "https://c.example.com:6443",
+    }
+    assert "served as 'default@b'" in contexts.problems[0]
+    assert str(tmp_path / "a.yaml") in contexts.problems[0]
+
+
+def test_a_name_that_is_taken_is_not_given_again(tmp_path):
+    (tmp_path / "x").mkdir()
+    same_names(tmp_path / "x", "b.yaml")
+    same_names(tmp_path, "a.yaml", "b.yaml")
+    same_names(tmp_path, "c.yaml", name="default@b")
+    (tmp_path / "b.yaml").write_text((tmp_path / "b.yaml").read_text().replace("b.ex", "b2.ex"))
+
+    contexts = load((tmp_path, tmp_path / "x"), ("*",))
+
+    assert {name: it.server.split(".")[0][8:] for name, it in contexts.usable.items()} == {
+        "default": "a",
+        "default@b": "c",
+        "default@b-2": "b2",
+        "default@b-3": "b",
+    }
+
+
+def test_a_file_that_is_named_twice_or_copied_is_no_second_cluster(tmp_path):
+    same_names(tmp_path, "a.yaml")
+    (tmp_path / "a.yaml.bak").write_bytes((tmp_path / "a.yaml").read_bytes())
+    (tmp_path / "link").symlink_to(tmp_path / "a.yaml")
+
+    contexts = load((tmp_path, tmp_path / "a.yaml"), ("*",))
+
+    assert list(contexts.usable) == ["default"]
+    assert [line.partition(": ")[2].split(" in ")[0] for line in contexts.problems] == [
+        "context 'default' is the same as"
+    ]
+
+
+@pytest.mark.parametrize("pattern", ["default", "default@*", "*"])
+def test_a_context_is_chosen_by_either_of_its_names(tmp_path, pattern):
+    same_names(tmp_path, "a.yaml", "b.yaml")
+
+    assert "default@b" in load((tmp_path,), (pattern,)).usable
+
+
+def test_what_a_file_defines_twice_is_said_and_not_guessed(tmp_path):
+    document = a_kubeconfig()
+    document["contexts"] *= 2
+    document["clusters"].append({"name": "two", "cluster": {"server": "https://10.0.0.2"}})
+    document["clusters"] += [{"name": "two", "cluster": {"server": "https://10.0.0.3"}}]
+    document["contexts"].append({"name": "other", "context": {"cluster": "two", "user": "u"}})
+
+    contexts = loaded(tmp_path, document)
+
+    assert contexts.broken == {
+        "prod": "its file has two contexts of this name: rename one",
+        "other": "its cluster 'two' is defined twice in one file: rename one",
+    }
+
+
+def test_a_filter_that_matches_nothing_names_what_there_is(tmp_path):
+    contexts = loaded(tmp_path, a_kubeconfig("eu-prod"), ("eu-prdo", "eu-prod", "us-*"))
+
+    assert list(contexts.usable) == ["eu-prod"]
+    assert contexts.problems == ("REMEDIATOR_CONTEXTS 'eu-prdo,us-*' matches none of: eu-prod",)
+
+
+def test_of_several_documents_in_a_file_the_first_counts_as_in_kubectl(tmp_path):
+    file = tmp_path / "config"
+    file.write_text(yaml.safe_dump_all([a_kubeconfig("first"), a_kubeconfig("second")]))
+
+    assert list(load((file,), ("*",)).usable) == ["first"]
 
 
 def test_only_contexts_that_match_are_served(tmp_path):
@@ -256,14 +383,17 @@ def test_without_files_the_pods_own_cluster_is_served():
         ("gke-gcloud-auth-plugin", ("gke-*",), True),
         ("./aws", ("aws",), False),  # a file beside the kubeconfig is another program
         ("/tmp/aws", ("aws",), False),
-        ("/usr/bin/aws", ("/usr/bin/*",), True),
+        ("/bin/sh", ("/bin/*",), True),
         ("aws2", ("aws",), False),
         ("anything", ("*",), True),
     ],
 )
-def test_exec_runs_only_what_the_operator_allows(tmp_path, command, allowed, served):
+def test_exec_runs_only_what_the_operator_allows(tmp_path, monkeypatch, command, allowed, served):
+    if "/" not in command:
+        a_program(tmp_path / "bin" / command)
+        monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     file = tmp_path / "config"
-    file.write_text(yaml.safe_dump(a_kubeconfig(user={"exec": {"command": command}})))
+    file.write_text(yaml.safe_dump(a_kubeconfig(user={"exec": EXEC | {"command": command}})))
 
     contexts = load((file,), ("*",), allowed)
 
