@@ -1,6 +1,6 @@
 # Every target does its own set-up. Variables: PYTHON (which Python makes .venv), ARGS (for the command that runs), UV;
-# for chaos also ROUNDS, for oracle CASES, for safety CLUSTERS, and SEED to repeat a run; for test also
-# LARGE_NAMESPACES and REDIS_AWAY_SECONDS (tests/e2e).
+# for chaos also ROUNDS, for oracle CASES, for safety CLUSTERS, and SEED to repeat a run; for test also JOBS (how many
+# files of tests run at once, 0 for all in one process), LARGE_NAMESPACES and REDIS_AWAY_SECONDS (tests/e2e).
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 BIN := .venv/bin
@@ -11,6 +11,7 @@ CASES ?= 50000
 CLUSTERS ?= 200
 SEED ?=
 NODE ?=
+JOBS ?= 2
 
 # What the tests and the demo start; anything else of controlplane/ is built when it is first asked for.
 BINARIES := etcd kube-apiserver kube-controller-manager kube-scheduler kwok registry keyring ctrpull
@@ -29,7 +30,7 @@ up: setup ## Start Redis, worker and API on this machine; ARGS go to `remediator
 
 test: setup control-plane ## Run the tests; ARGS go to pytest
 	@echo "test: pytest $(ARGS)"
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses=$(JOBS) --dist=loadfile --no-loadscope-reorder $(ARGS)
 
 bench: setup control-plane ## Run the benchmarks in tests/bench; ARGS go to pytest
 	@echo "bench: pytest tests/bench $(ARGS)"
