@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import httpx
@@ -18,6 +17,7 @@ from controlplane import components, objects, readiness
 from controlplane.build import binaries
 from controlplane.keys import signing_key
 from controlplane.kubeconfig import ContextSpec, write_kubeconfig, write_private
+from controlplane.part import Part
 from controlplane.populate import populate
 from controlplane.process import Process, StartError, stop_all, wait_for
 
@@ -32,7 +32,7 @@ class ApiError(Exception):
         self.status = status
 
 
-class Cluster:
+class Cluster(Part):
     """A running control plane; a context manager that stops it at the end."""
 
     def __init__(self, name: str, directory: Path) -> None:
@@ -74,17 +74,6 @@ class Cluster:
             cluster.stop()
             raise
         return cluster
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()
 
     def stop(self) -> None:
         """End all processes; the directory stays. Harmless when already stopped."""

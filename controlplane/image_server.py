@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Self
 
 from controlplane.image import Image, digest
+from controlplane.part import Part
 
 _BLOB_TYPE = "application/octet-stream"
 
 
-class ImageServer:
+class ImageServer(Part):
     """It runs in threads of this process; a context manager that stops it at the end."""
 
     def __init__(self, image: Image) -> None:
@@ -26,17 +25,6 @@ class ImageServer:
         threading.Thread(
             target=self._server.serve_forever, name="image-server", daemon=True
         ).start()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()
 
     def stop(self) -> None:
         """End it."""

@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Any, Self
 
+from controlplane.part import Part
 from controlplane.process import Process, StartError
 
 
-class Answerer:
+class Answerer(Part):
     """A running child; a context manager that stops it at the end. Threads may share it."""
 
     def __init__(self, process: Process) -> None:
@@ -27,17 +27,6 @@ class Answerer:
         """Start it in `directory` (created if missing), where its log is."""
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         return cls(Process.start(name, command, directory.absolute(), spoken_to=True))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()
 
     @property
     def pid(self) -> int:

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from controlplane import node_files
@@ -23,6 +22,7 @@ from controlplane.cluster import Cluster
 from controlplane.image import program_image
 from controlplane.image_server import ImageServer
 from controlplane.kubeconfig import write_kubeconfig
+from controlplane.part import Part
 from controlplane.process import Process, StartError, wait_for
 from controlplane.readiness import node_is_ready
 
@@ -66,7 +66,7 @@ def _command(name: str, directory: Path, programs: Iterable[Path]) -> list[str]:
     return [*walled, *map(str, programs)]
 
 
-class RealNode:
+class RealNode(Part):
     """A running node of a cluster; a context manager that ends it and everything on it."""
 
     def __init__(
@@ -108,17 +108,6 @@ class RealNode:
             stack.callback(process.stop, grace=_STOP_SECONDS)
             _wait(process, partial(node_is_ready, cluster.http, name), directory)
             return cls(name, server.reference, process.pid, directory, stack.pop_all())
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()
 
     def stop(self) -> None:
         """End it with everything that runs on it. Harmless when already stopped."""

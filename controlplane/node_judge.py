@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from controlplane import node_copies, node_told
@@ -16,6 +15,7 @@ from controlplane.node import RealNode
 from controlplane.node_copies import Asked, Copy, key
 from controlplane.node_place import Place
 from controlplane.node_pull import PodPull, images
+from controlplane.part import Part
 from controlplane.process import StartError
 from controlplane.pull import Pull
 
@@ -26,7 +26,7 @@ _Question = tuple[int, str]
 _AT_ONCE = 40
 
 
-class JudgeNode:
+class JudgeNode(Part):
     """A real node in a cluster of its own; a context manager that ends both.
 
     What it is asked about is copied there: the cluster that is judged knows nothing of it.
@@ -62,17 +62,6 @@ class JudgeNode:
                 RealNode.start(directory / "node", cluster, progress=progress)
             )
             return cls(directory, cluster, node, plain_http, stack.pop_all())
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()
 
     def stop(self) -> None:
         """End them. Harmless when already stopped."""

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from controlplane.build import binaries
 from controlplane.lines import Answerer
+from controlplane.part import Part
 from controlplane.pull import Login, Pull, Puller, PullOutcome, PullRequest
 
 Manifest = Mapping[str, Any]
@@ -36,7 +36,7 @@ class PodPull:
         return f"{self.namespace}/{self.pod} {self.pull.image} {told}"
 
 
-class Node:
+class Node(Part):
     """The two programs, running; a context manager that stops them at the end.
 
     It has no credentials of its own and keeps no image, so every pull counts.
@@ -65,17 +65,6 @@ class Node:
             puller = stack.enter_context(Puller.start(directory))
             stack.pop_all()
         return cls(keyring, puller, plain_http, ca_file)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()
 
     @property
     def pids(self) -> tuple[int, int]:

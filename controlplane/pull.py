@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from controlplane.build import binaries
 from controlplane.lines import Answerer
+from controlplane.part import Part
 
 
 class PullOutcome(StrEnum):
@@ -63,7 +63,7 @@ class Pull:
         return self.outcome is PullOutcome.OK
 
 
-class Puller:
+class Puller(Part):
     """A running puller; a context manager that stops it at the end. Threads may share it."""
 
     def __init__(self, answerer: Answerer) -> None:
@@ -75,17 +75,6 @@ class Puller:
         """Start it with its log in `directory`. Raises BuildError."""
         command = [str(binaries("ctrpull")["ctrpull"])]
         return cls(Answerer.start("ctrpull", command, directory))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()
 
     @property
     def pid(self) -> int:

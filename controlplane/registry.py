@@ -7,13 +7,13 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import httpx
 
 from controlplane.build import binaries
 from controlplane.kubeconfig import write_private
+from controlplane.part import Part
 from controlplane.process import Process, StartError, wait_for
 
 _CONFIG = "registry.json"
@@ -21,7 +21,7 @@ _HTPASSWD = "htpasswd"
 _IMAGES = "images"
 
 
-class Registry:
+class Registry(Part):
     """A running registry; a context manager that stops it at the end."""
 
     def __init__(
@@ -87,17 +87,6 @@ class Registry:
         as `start`.
         """
         return self.start(directory, htpasswd=htpasswd, shadow_of=self._directory)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()
 
     @property
     def pid(self) -> int:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from controlplane.cluster import Cluster
+from tests.e2e.custom import DEEP
 from tests.e2e.fleet import PASSWORD, REGISTRY, USERNAME, Space, write_least_privileged
 from tests.e2e.registry import known_registry
 from tests.e2e.service import Service
@@ -38,6 +39,19 @@ def service(
     """The service on the two clusters, with no more rights than the documented ones."""
     directory = tmp_path_factory.mktemp("service")
     kubeconfig = write_least_privileged(directory / "kubeconfig", clusters)
+    with known_registry(directory / "known") as environment:
+        running = Service(directory, [kubeconfig], credentials, environment)
+        yield running
+        running.stop()
+
+
+@pytest.fixture(scope="session")
+def deep(
+    tmp_path_factory: pytest.TempPathFactory, clusters: tuple[Cluster, ...], credentials: Path
+) -> Iterator[Service]:
+    """A service that may read other Secrets and ask for admission."""
+    directory = tmp_path_factory.mktemp("deep")
+    kubeconfig = write_least_privileged(directory / "kubeconfig", clusters, *DEEP)
     with known_registry(directory / "known") as environment:
         running = Service(directory, [kubeconfig], credentials, environment)
         yield running

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from controlplane.cluster import Cluster
-from tests.e2e.custom import DEEP, kinds, resource
-from tests.e2e.fleet import Space, docker_config, write_least_privileged
+from tests.e2e.custom import kinds, resource
+from tests.e2e.fleet import Space, docker_config
 from tests.e2e.readiness import IMAGE, Place, judged
-from tests.e2e.registry import known_registry
 from tests.e2e.service import Service
 
 DIGEST = f"registry.example.com/team/app@sha256:{'1' * 64}"
@@ -34,19 +32,6 @@ KINDS = {
 def custom_kinds(clusters: tuple[Cluster, ...]) -> Iterator[None]:
     with kinds(clusters[0], KINDS):
         yield
-
-
-@pytest.fixture(scope="module")
-def deep(
-    tmp_path_factory: pytest.TempPathFactory, clusters: tuple[Cluster, ...], credentials: Path
-) -> Iterator[Service]:
-    """A service that may read other Secrets."""
-    directory = tmp_path_factory.mktemp("deep")
-    kubeconfig = write_least_privileged(directory / "kubeconfig", clusters, *DEEP)
-    with known_registry(directory / "known") as environment:
-        running = Service(directory, [kubeconfig], credentials, environment)
-        yield running
-        running.stop()
 
 
 def place_with(space: Space, *names: str) -> Place:
