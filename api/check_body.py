@@ -14,6 +14,7 @@ from remediation.readiness.finding import FindingClass
 from remediation.readiness.proof import Level
 from remediation.readiness.verdict import Verdict
 from remediation.status import RemediationStatus, RunStatus
+from store import clock
 from store.records import Check, Run
 
 COUNTS = ("blocking", "warning", "info", "waived")
@@ -60,12 +61,13 @@ def check_body(check: Check, link: Link) -> dict[str, Any]:
     }
 
 
-def valid_until(check: Check) -> str | None:
-    """Return the time after which the verdict counts no more, None as long as there is none."""
-    if not check.status.terminal:
+def valid_until(*checks: Check) -> str | None:
+    """Return when a verdict that rests on all of these counts no more, None as long as there is none."""
+    if not all(check.status.terminal for check in checks):
         return None
-    judged = [run.judged.certificate["valid_until"] for run in check.runs if run.judged]
-    return min(judged, default=None)
+    runs = (run for check in checks for run in check.runs)
+    judged = [run.judged.certificate["valid_until"] for run in runs if run.judged]
+    return min(judged, key=clock.parse, default=None)
 
 
 def unproven(check: Check) -> int:

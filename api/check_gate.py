@@ -1,7 +1,6 @@
 """The gate of a readiness check: open only for a verdict that is safe, in time, and found again at this moment."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from flask import Response
@@ -93,7 +92,7 @@ def gate(query: dict[str, Any], check_id: str) -> Response:
         raise _closed(check, reasons)
     headers = take_gate_quota()
     confirmation = _confirmed(check, query["wait"])
-    if reasons := [*_standing(check), *_changes(check, confirmation)]:
+    if reasons := [*_standing(check, confirmation), *_changes(check, confirmation)]:
         raise _closed(check, reasons, headers)
     assert confirmation  # noqa: S101 -- or there would be a reason
     decided(check_id=check.id, digest=digest(check), confirmed_by=confirmation.id)
@@ -102,7 +101,7 @@ def gate(query: dict[str, Any], check_id: str) -> Response:
             "id": check.id,
             "verdict": Verdict.SAFE,
             "registries": list(check.runs[0].judged.registries if check.runs[0].judged else ()),
-            "valid_until": valid_until(check),
+            "valid_until": valid_until(check, confirmation),
             "evidence": check.request.required,
             "unproven": unproven(confirmation),
             "digest": digest(check),
@@ -135,8 +134,8 @@ def restart_plan(check_id: str) -> Response:
     )
 
 
-def _standing(check: Check) -> Iterator[Finding]:
-    """Yield why the check, as it is recorded, cannot open the gate."""
+def _standing(check: Check, confirmation: Check | None = None) -> Iterator[Finding]:
+    """Yield why the check, as it is recorded, cannot open the gate; nor what confirms it, if that has run out."""
     if not check.status.terminal:
         yield _reason("status", f"the check has not ended: it is {check.status}", "not_ended")
         return
@@ -150,8 +149,8 @@ def _standing(check: Check) -> Iterator[Finding]:
             f"{what}. Start a new check with a worker for it, or without it",
             "not_judged",
         )
-    until = valid_until(check)
-    if until is not None and clock.parse(until) <= datetime.now(UTC):
+    until = valid_until(*(each for each in (check, confirmation) if each and each.status.terminal))
+    if until is not None and clock.parse(until) <= clock.latest(services().store.redis):
         yield _reason("valid_until", f"the verdict counted until {until}", "expired")
 
 

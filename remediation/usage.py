@@ -7,6 +7,8 @@ from remediation.caution import Caution, CautionCode
 from remediation.outcome import SecretAction
 from remediation.plan import NamespacePlan
 
+# Enough to know the images of a cluster by; a list of all pods of a large one takes long.
+MOST_OBJECTS = 10_000
 _MOST_NAMES = 3
 
 
@@ -16,7 +18,8 @@ class Usage:
 
     `images` are those of the pods. `naming` counts the pods that name the Secret, by namespace; `templates` are the
     workloads whose template does, as kind and name. `operated` counts, by namespace and ServiceAccount, the pods of
-    each custom kind that list no pull Secrets. `partly` tells that there is more than was read.
+    each custom kind that list no pull Secrets. `partly` tells that there is more than was read, `unfinished` are the
+    namespaces not all of whose pods were read.
     """
 
     images: tuple[str, ...] = ()
@@ -25,6 +28,7 @@ class Usage:
     operated: Mapping[tuple[str, str], Mapping[str, int]] = field(default_factory=dict)
     unread: tuple[str, ...] = ()
     partly: bool = False
+    unfinished: frozenset[str] = frozenset()
 
 
 def warned(plan: NamespacePlan, usage: Usage, secret_name: str) -> NamespacePlan:
@@ -80,6 +84,34 @@ def _of_operators(plan: NamespacePlan, usage: Usage) -> Iterator[Caution]:
                 f"leave it out with ignore_service_accounts '{plan.namespace}/{account.name}', and have the operator"
                 " set imagePullSecrets itself",
             )
+    if plan.accounts and plan.namespace in usage.unfinished:
+        yield _unknown_operators(plan, usage)
+
+
+def _unknown_operators(plan: NamespacePlan, usage: Usage) -> Caution:
+    """Say that an operator's pods may use the ServiceAccounts that change."""
+    first, number = plan.accounts[0].name, len(plan.accounts)
+    more = f" and {number - 1} more ServiceAccounts" if number > 1 else ""
+    refused = "pods" in usage.unread
+    why = (
+        "the worker could not list pods"
+        if refused
+        else f"there are more than the {MOST_OBJECTS} pods that one run reads"
+    )
+    hint = (
+        "grant the rules of docs/kubernetes-access.yaml"
+        if refused
+        else "remediate fewer namespaces at once"
+    )
+    return Caution(
+        CautionCode.USE_UNKNOWN,
+        "pods" if refused else "so many pods",
+        f"serviceaccounts/{plan.namespace}/{first}",
+        f"it is not known whether pods of an operator use '{first}'{more}, which may take the new entry for drift and"
+        f" recreate them: {why}",
+        f"{hint}, or look for pods of custom resources in namespace {plan.namespace}",
+        number,
+    )
 
 
 def _count(number: int, what: str) -> str:

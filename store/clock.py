@@ -15,6 +15,11 @@ def common(redis: Any) -> datetime:
     return datetime.fromtimestamp(seconds, UTC) + timedelta(microseconds=microseconds)
 
 
+def latest(redis: Any) -> datetime:
+    """Return the later of this machine's time and that of Redis: what ends by a clock has ended once one says so."""
+    return max(datetime.now(UTC), common(redis))
+
+
 def later(before: str, seconds: float) -> str:
     """Return the time so many seconds after another."""
     return text(parse(before) + timedelta(seconds=seconds))

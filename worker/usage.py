@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 
 from remediation.outcome import ErrorCode
-from remediation.usage import Usage
+from remediation.usage import MOST_OBJECTS, Usage
 from worker.faults import Fault, Gone
 from worker.observe import items_of
 from worker.session import Session
@@ -15,8 +15,6 @@ from worker.wire_template import WireNamer
 
 # Up to here lists of single namespaces are cheaper than one of the whole cluster.
 _MOST_NAMED = 20
-# Enough to know the images of a cluster by; a list of all pods of a large one takes long.
-_MOST_OBJECTS = 10_000
 _EXPIRED = 410
 # A list that nothing but warnings depends on holds no write up for longer.
 _PATIENCE_SECONDS = 20
@@ -49,12 +47,20 @@ class _Reading:
         self.operated: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
         self.unread: list[str] = []
         self.partly = False
+        self.unfinished: frozenset[str] = frozenset()
+        self._at = ""
 
     async def pods(self) -> None:
         """Read pods that have not ended. Raises Fault."""
+        complete = False
         with self._tolerated("pods"):
             async with asyncio.timeout(None if self._needed else _PATIENCE_SECONDS):
-                await self._pods()
+                complete = await self._pods()
+        if not complete:
+            # Lists are in the order of their keys, where a name ends with a slash.
+            self.unfinished = frozenset(
+                name for name in self._namespaces if f"{name}/" >= f"{self._at}/"
+            )
 
     async def workloads(self, kind: str, api: str, resource: str) -> None:
         """Read the workloads of a kind that no other object controls. Raises Fault."""
@@ -63,7 +69,7 @@ class _Reading:
                 await self._workloads(kind, api, resource)
 
     async def _workloads(self, kind: str, api: str, resource: str) -> None:
-        left = _MOST_OBJECTS
+        left = MOST_OBJECTS
         for path in self._paths(api, resource):
             with suppress(Gone):
                 async for found in items_of(self._session, path, resource, WireNamer, {}):
@@ -75,17 +81,20 @@ class _Reading:
                         self.partly = True
                         return
 
-    async def _pods(self) -> None:
-        left = _MOST_OBJECTS
+    async def _pods(self) -> bool:
+        """Return whether all were read."""
+        left = MOST_OBJECTS
         for path in self._paths("/api/v1", "pods"):
             with suppress(Gone):
                 async for pod in items_of(self._session, path, "pods", WirePod, _ALIVE):
                     left -= 1
+                    self._at = pod.metadata.namespace
                     if pod.metadata.namespace in self._namespaces:
                         self._take(pod)
                     if left <= 0:
                         self.partly = True
-                        return
+                        return False
+        return True
 
     def _take(self, pod: WirePod) -> None:
         space, names = pod.metadata.namespace, pod.spec.pull_secrets
@@ -98,7 +107,10 @@ class _Reading:
 
     def _paths(self, api: str, resource: str) -> list[str]:
         if len(self._namespaces) <= _MOST_NAMED:
-            return [f"{api}/namespaces/{name}/{resource}" for name in sorted(self._namespaces)]
+            return [
+                f"{api}/namespaces/{name}/{resource}"
+                for name in sorted(self._namespaces, key=lambda name: f"{name}/")
+            ]
         return [f"{api}/{resource}"]
 
     @contextmanager
@@ -145,4 +157,5 @@ async def read_usage(
         reading.operated,
         tuple(sorted(reading.unread)),
         reading.partly,
+        reading.unfinished,
     )

@@ -3,35 +3,65 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from remediation.readiness import fixes
-from remediation.readiness.call import Call
+from remediation.readiness.call import Call, why
+from remediation.readiness.coverage import Cover
 from remediation.readiness.finding import Finding, FindingClass, Severity
 from remediation.readiness.observation import Account, Owner, Scope
 from remediation.readiness.reduction import Reduction
-from remediation.readiness.rows import Decision, rows
+from remediation.readiness.rows import NO_COVER, Decision, rows
 
 _EXAMPLES = 3
 
 
-def renewing(kept: Reduction, badly: Mapping[tuple[str, str], Sequence[str]]) -> Iterator[Finding]:
-    """Yield the ServiceAccounts of pods that are well and would not be if somebody made them anew.
+def renewing(
+    kept: Reduction, badly: Mapping[tuple[str, str, Cover | None], Sequence[str]]
+) -> Iterator[Finding]:
+    """Yield the ServiceAccounts of pods that are well and would not be, or may not be, once they are created again.
 
-    `badly` has those pods, which no controller makes again, by (namespace, name) of their ServiceAccount.
+    `badly` has those pods, which no controller makes again, by (namespace, name) of their ServiceAccount and the Secret
+    that is not known, None where it is known that they could not pull.
     """
-    for (namespace, name), pods in sorted(badly.items()):
+    for (namespace, name, unread), pods in sorted(badly.items(), key=lambda each: each[0][:2]):
         if (namespace, name) not in kept.accounts:
             continue
-        call = Call(
-            FindingClass.SA_UNUSED_UNPATCHED,
-            Severity.WARNING,
-            f"{len(pods)} pods that no controller makes again use this ServiceAccount ({', '.join(pods[:_EXAMPLES])})."
-            " They are well, but made anew, with what it names now, they could not pull: unless their own manifests"
-            " name the Secret.",
-            fixes.remediate(kept.options.cluster, namespace, kept.options.wanted),
-        )
         owner = Owner("ServiceAccount", name)
-        yield from rows(
-            kept.options.cluster, namespace, owner, [Decision("", call)], examples=[name]
+        said = (
+            f"{len(pods)} pods that no controller makes again use this ServiceAccount ({', '.join(pods[:_EXAMPLES])})."
+            " They are well"
         )
+        call = (
+            _created_in_doubt(namespace, said, unread)
+            if unread
+            else _created(kept, namespace, said)
+        )
+        yield from rows(
+            kept.options.cluster,
+            namespace,
+            owner,
+            [Decision("", call, unread or NO_COVER)],
+            examples=[name],
+        )
+
+
+def _created(kept: Reduction, namespace: str, said: str) -> Call:
+    return Call(
+        FindingClass.SA_UNUSED_UNPATCHED,
+        Severity.WARNING,
+        f"{said}, but once they are created again, with what it names now, they cannot pull: unless their own manifests"
+        " name the Secret.",
+        fixes.remediate(kept.options.cluster, namespace, kept.options.wanted),
+    )
+
+
+def _created_in_doubt(namespace: str, said: str, unread: Cover) -> Call:
+    return Call(
+        FindingClass.SA_UNUSED_UNPATCHED,
+        Severity.WARNING,
+        f"{said}. Whether they can pull once they are created again, with what it names now, is not known:"
+        f" {why(unread)}.",
+        fixes.read_secret(namespace, unread.secret, unread.detail),
+        doubt=True,
+    )
 
 
 def unused(kept: Reduction, used: set[tuple[str, str]]) -> Iterator[Finding]:

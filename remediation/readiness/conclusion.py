@@ -15,8 +15,9 @@ from remediation.readiness import (
     rollbacks,
 )
 from remediation.readiness.call import Call
+from remediation.readiness.coverage import Cover
 from remediation.readiness.coverer import Coverer
-from remediation.readiness.finding import Finding, FindingClass, Severity
+from remediation.readiness.finding import Coverage, Finding, FindingClass, Severity
 from remediation.readiness.futures import Maker, accounts_in_use, makers
 from remediation.readiness.judgement import Judgement, Renewal, count, in_order
 from remediation.readiness.mentioned import Explanations
@@ -69,7 +70,7 @@ class Conclusion:
         self._left_out: dict[str, list[int]] = {}
         self._uncovered: dict[str, list[str]] = {}
         self._renewals: list[Renewal] = []
-        self._renewed_badly: dict[tuple[str, str], list[str]] = {}
+        self._renewed_badly: dict[tuple[str, str, Cover | None], list[str]] = {}
         self._pods = self._workloads = 0
 
     def judgement(self, now: datetime) -> Judgement:
@@ -188,8 +189,8 @@ class Conclusion:
                 self._relied[place] += len(tally.names)
             worse = [decision for decision in decisions if not _good(decision)]
             if group.bare and not (key.mirror or worse or group.recreated_well):
-                place = (key.namespace, key.account or DEFAULT_ACCOUNT)
-                self._renewed_badly.setdefault(place, []).extend(tally.names)
+                by_hand = (key.namespace, key.account or DEFAULT_ACCOUNT, self._unread(key))
+                self._renewed_badly.setdefault(by_hand, []).extend(tally.names)
             yield from rows(
                 group.cluster,
                 key.namespace,
@@ -221,13 +222,24 @@ class Conclusion:
         if key.owner:
             return self._well.get((key.namespace, owner), False)
         name = key.account or DEFAULT_ACCOUNT
-        account = self._kept.accounts.get((key.namespace, name))
         if self._kept.account_going(key.namespace, name):
             return False
-        return account is not None and all(
-            self._coverer.cover(key.namespace, account.pull_secrets, use.repository).covers
-            for use in key.uses
-        )
+        known = (key.namespace, name) in self._kept.accounts
+        return known and all(cover.covers for cover in self._made_by_hand(key))
+
+    def _made_by_hand(self, key: PodKey) -> list[Cover]:
+        """Return what covers the images of a pod that somebody creates again with its ServiceAccount's list."""
+        account = self._kept.accounts.get((key.namespace, key.account or DEFAULT_ACCOUNT))
+        listed = account.pull_secrets if account else ()
+        return [self._coverer.cover(key.namespace, listed, use.repository) for use in key.uses]
+
+    def _unread(self, key: PodKey) -> Cover | None:
+        """Return the Secret that is not known if nothing else is against a pod that is created again, else None."""
+        if self._kept.account_going(key.namespace, key.account or DEFAULT_ACCOUNT):
+            return None
+        lacking = [cover for cover in self._made_by_hand(key) if not cover.covers]
+        unread = [cover for cover in lacking if cover.code is Coverage.UNKNOWN_SECRET]
+        return unread[0] if lacking and len(unread) == len(lacking) else None
 
     def _note_renewal(
         self, group: PodGroup, tally: PodTally, decisions: Sequence[Decision]

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from flask.testing import FlaskClient
 from api.terms import GATES_PER_MINUTE
 from remediation.api_key import ApiKey
 from remediation.readiness.finding import Finding, FindingClass, Severity
+from store import clock
 from store.ids import new_check_id
 from store.intake import AlreadyConfirming
 from store.store import Store
@@ -73,6 +74,38 @@ def test_it_opens_when_the_same_is_found_again(
     assert listed == [safe], "the second look is in no list"
     (noted,) = client.get(f"{API}/audit-events?action=readiness.gate").get_json()["items"]
     assert (noted["outcome"], noted["details"]["check_id"]) == ("done", safe)
+
+
+def test_it_counts_no_longer_than_what_confirmed_it(
+    client: FlaskClient, safe: str, store: Store, work: Work
+) -> None:
+    """A waiver that the second look rests on may end before those of the check."""
+    with somebody_looks(store, work, valid_for=timedelta(minutes=1)):
+        answer = client.get(f"{CHECKS}/{safe}/gate")
+
+    body = answer.get_json()
+    confirmed = client.get(f"{CHECKS}/{body['confirmed_by']}").get_json()
+    assert body["valid_until"] == confirmed["valid_until"]
+    assert body["valid_until"] < client.get(f"{CHECKS}/{safe}").get_json()["valid_until"]
+
+
+def test_what_confirmed_it_may_have_run_out(
+    client: FlaskClient, safe: str, store: Store, work: Work
+) -> None:
+    with somebody_looks(store, work, valid_for=timedelta(seconds=-1)):
+        answer = client.get(f"{CHECKS}/{safe}/gate")
+
+    assert codes(answer) == ["expired"]
+
+
+def test_the_clock_of_redis_ends_a_verdict_too(
+    client: FlaskClient, safe: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """This machine's clock may be behind."""
+    ahead = datetime.now(UTC) + timedelta(hours=1)
+    monkeypatch.setattr(clock, "common", lambda _: ahead)
+
+    assert codes(client.get(f"{CHECKS}/{safe}/gate")) == ["expired"]
 
 
 def test_it_says_what_it_takes_for_granted(

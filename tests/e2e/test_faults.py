@@ -14,6 +14,7 @@ from controlplane.cluster import Cluster, ContextSpec, write_kubeconfig
 from tests.e2e.conftest import write_login
 from tests.e2e.fleet import Space, grant_least_privilege
 from tests.e2e.proxy import Plan, Proxy
+from tests.e2e.readiness import Place, judged
 from tests.e2e.service import Service
 
 
@@ -248,6 +249,45 @@ def test_a_server_that_refuses_everybody_for_a_moment_is_asked_again(
 
     assert bad_way.proxy.did("403") >= 2
     assert done.outcomes() == {name: "changed"}
+
+
+def test_pods_that_may_not_be_listed_leave_it_unknown_which_operators_have_some(
+    service: Service, bad_way: BadWay, space: Space
+):
+    name = space.namespace("n", ("default", "web"))
+    bad_way.behaves(lambda method, path, before: "403" if path.endswith("/pods") else "pass")
+
+    done = service.remediate(clusters=["badly-reached"], namespaces=[name])
+    again = service.remediate(clusters=["badly-reached"], namespaces=[name])
+
+    (warning,) = done.row(name)["warnings"]
+    assert (warning["code"], warning["object"]) == (
+        "use_unknown",
+        f"serviceaccounts/{name}/default",
+    )
+    assert "could not list pods" in warning["detail"]
+    assert {each["code"] for each in done.body["warnings"]} == {"use_unknown"}
+    assert not again.row(name)["warnings"], "nothing is written, and nothing is said of it"
+
+
+def test_a_cluster_that_goes_away_closes_the_gate_of_two_and_not_that_of_the_other(
+    service: Service, bad_way: BadWay, space: Space
+):
+    place = Place(space, ("docker",)).secret().workload()
+    bad_way.behaves(lambda method, path, before: "pass")
+    two = judged(service, clusters=["good", "badly-reached"], namespaces=[place.name])
+    one = judged(service, clusters=["good"], namespaces=[place.name])
+    bad_way.behaves(lambda method, path, before: "reset")
+
+    of_two, of_one = (
+        service.http.get(f"/readiness-checks/{check['id']}/gate", params={"wait": "60"})
+        for check in (two, one)
+    )
+
+    assert (two["verdict"], one["verdict"]) == ("safe", "safe")
+    assert of_two.status_code == 412
+    assert "badly-reached" in of_two.text
+    assert of_one.status_code == 200, of_one.text
 
 
 def test_what_cannot_be_done_fails_with_its_reason_and_the_rest_goes_on(

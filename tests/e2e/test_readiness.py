@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -229,6 +230,7 @@ def test_a_cluster_that_does_not_answer_is_unknown_and_holds_up_nobody(
     try:
         place = Place(space, ("docker",)).secret().workload()
         check = judged(other, clusters=["*"], namespaces=[place.name])
+        gate = other.http.get(f"/readiness-checks/{check['id']}/gate")
     finally:
         other.stop()
 
@@ -238,6 +240,8 @@ def test_a_cluster_that_does_not_answer_is_unknown_and_holds_up_nobody(
     assert by_name["beta"]["status"] == "unreachable"
     assert by_name["beta"]["error"]["code"] == "unreachable"
     assert found(check, "C_UNREADABLE")["cluster"] == "beta"
+    assert gate.status_code == 412
+    assert "C_UNREADABLE beta" in gate.text
 
 
 def test_lists_that_may_not_be_read_are_never_left_out_in_silence(
@@ -421,6 +425,39 @@ def test_a_waiver_is_shown_and_opens_the_verdict(deep: Service, space: Space) ->
     assert check["verdict"] == "safe"
     assert found(check, "W_SA_UNPATCHED")["waiver"]["owner"] == "sre"
     assert (check["summary"]["blocking"], check["summary"]["waived"]) == (0, 1)
+
+
+def waive(deep: Service, name: str, until: datetime) -> None:
+    """Add a waiver for an unpatched ServiceAccount of a namespace, with its end in the time of Tokyo."""
+    facts = deep.directory / "facts.yaml"
+    declared = json.loads(facts.read_text())
+    end = until.astimezone(timezone(timedelta(hours=9))).isoformat()
+    waiver = {"classes": ["W_SA_UNPATCHED"], "namespaces": [name], "owner": "sre", "reason": "soon"}
+    others = [each for each in declared["waivers"] if each["namespaces"] != [name]]
+    facts.write_text(json.dumps(declared | {"waivers": [*others, waiver | {"expires_at": end}]}))
+
+
+def test_a_verdict_ends_with_the_waiver_that_ends_first_whatever_its_time_zone(
+    deep: Service, space: Space
+) -> None:
+    """Of two clusters; and a gate that rests on a waiver that was shortened meanwhile tells the new end."""
+    place = Place(space).workload()
+    end = datetime.now(UTC).replace(microsecond=0) + timedelta(minutes=4)
+    waive(deep, place.name, end)
+
+    check = judged(deep, clusters=["alpha", "beta"], namespaces=[place.name])
+    waive(deep, place.name, end - timedelta(minutes=2))
+    shortened = deep.http.get(f"/readiness-checks/{check['id']}/gate", params={"wait": "60"})
+    waive(deep, place.name, datetime.now(UTC) - timedelta(minutes=1))
+    over = deep.http.get(f"/readiness-checks/{check['id']}/gate", params={"wait": "60"})
+
+    assert check["verdict"] == "safe", check["findings"]
+    assert datetime.fromisoformat(check["valid_until"]) == end
+    assert check["valid_until"].endswith("Z")
+    assert shortened.status_code == 200, shortened.text
+    told = datetime.fromisoformat(shortened.json()["valid_until"])
+    assert told == end - timedelta(minutes=2)
+    assert over.status_code == 412
 
 
 def test_admission_is_proven_and_refusals_are_told(deep: Service, space: Space) -> None:

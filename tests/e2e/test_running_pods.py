@@ -285,3 +285,14 @@ def test_a_static_pod_that_has_ended_is_started_again_by_its_node(
     assert "has ended" in row["explanation"]
     assert check["verdict"] == "unknown"
     assert not [row for row in check["findings"] if row["name"] == "job"]
+
+
+def test_a_secret_that_is_merely_unread_leaves_open_whether_a_pod_could_be_created_again(
+    service: Service, space: Space
+) -> None:
+    place = Place(space, ("theirs",)).secret().secret(name="theirs").pod("docker")
+
+    row = found(judged(service, namespaces=[place.name]), "SA_UNUSED_UNPATCHED")
+
+    assert (row["severity"], row["doubt"], row["coverage"]) == ("warning", True, "UNKNOWN_SECRET")
+    assert "'theirs'" in row["explanation"]

@@ -71,6 +71,25 @@ def test_only_pods_of_the_accounts_that_change_are_named():
     assert "ignore_service_accounts 'team/app'" in caution.hint
 
 
+def test_pods_that_were_not_listed_leave_operators_unknown():
+    plan = NamespacePlan("team", accounts=ATTACHES.accounts)
+    refused = Usage(unread=("pods",), unfinished=frozenset({"team"}))
+    many = Usage(partly=True, unfinished=frozenset({"team"}))
+    read = Usage(partly=True, unfinished=frozenset({"other"}))
+
+    (first,) = warned(plan, refused, "docker").cautions
+    (second,) = warned(plan, many, "docker").cautions
+
+    assert (first.code, first.by, first.number) == (CautionCode.USE_UNKNOWN, "pods", 2)
+    assert first.object == "serviceaccounts/team/default"
+    assert "could not list pods" in first.detail
+    assert "grant" in first.hint
+    assert "more than the 10000 pods" in second.detail
+    assert "fewer namespaces" in second.hint
+    assert warned(plan, read, "docker") == plan
+    assert warned(NamespacePlan("team"), refused, "docker") == NamespacePlan("team"), "no entry"
+
+
 def test_the_warnings_of_a_row_are_bounded():
     plan = NamespacePlan("team", accounts=tuple(an_account(f"a{n}") for n in range(50)))
     usage = Usage(operated={("team", f"a{n}"): {"Shard": 1} for n in range(50)})

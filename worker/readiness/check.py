@@ -27,6 +27,7 @@ from remediation.readiness.target import Target
 from remediation.registry.rules import Registries
 from remediation.request import RemediationRequest
 from remediation.status import RunStatus
+from store import clock
 from store.claims import Claim
 from store.records import Judged, Slip
 from store.store import Store
@@ -199,7 +200,7 @@ async def _conclude(
     proofs: Sequence[RegistryProof] = (),
 ) -> None:
     """Store the findings of all judges. Raises LeaseLost."""
-    now = datetime.now(UTC)
+    now = await asyncio.to_thread(clock.latest, execution.store.redis)
     judgement = together(judge.conclude(now, proofs) for judge in judges)
     run = execution.claim.run
     snapshot = Snapshot(run.cluster, found.cluster_uid, found.versions)
@@ -212,8 +213,8 @@ async def _conclude(
         {
             "cluster_uid": found.cluster_uid,
             "kubernetes_version": found.version,
-            "judged_at": _text(certificate.issued_at),
-            "valid_until": _text(certificate.valid_until),
+            "judged_at": clock.text(certificate.issued_at),
+            "valid_until": clock.text(certificate.valid_until),
             "resource_versions": dict(sorted(found.versions.items())),
             "digest": certificate.digest,
             "basis": basis_of(judges, found.secret_versions, judgement.findings),
@@ -254,7 +255,3 @@ def _slips(findings: Sequence[Finding]) -> tuple[Slip, ...]:
 def _counted_as(finding: Finding) -> str:
     accepted = finding.severity is Severity.BLOCKING and finding.waiver
     return "waived" if accepted else finding.severity.value
-
-
-def _text(moment: datetime) -> str:
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

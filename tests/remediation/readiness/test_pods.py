@@ -626,3 +626,21 @@ def test_pods_that_others_make_by_hand_do_not_hide_their_account() -> None:
     found = only(cluster.found(), "SA_")
 
     assert (found.name, found.severity) == ("ci", Severity.WARNING)
+
+
+@pytest.mark.parametrize(
+    ("other", "doubt"), [(None, True), ("elsewhere", False), ("absent", False)]
+)
+def test_only_an_unread_secret_leaves_open_whether_a_pod_made_by_hand_could_pull(
+    other: str | None, doubt: bool
+) -> None:
+    cluster = Cluster().secrets(docker="ours").account("theirs", name="ci")
+    if other:
+        cluster.secrets(theirs=other)
+    cluster.pod("docker", name="debug", controller=None, account="ci")
+
+    found = only(cluster.found(), "SA_")
+
+    assert (found.name, found.severity, found.doubt) == ("ci", Severity.WARNING, doubt)
+    assert ("is not known" in found.explanation) is doubt
+    assert (found.coverage is Coverage.UNKNOWN_SECRET) is doubt
