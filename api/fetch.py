@@ -27,6 +27,13 @@ def fetch(client: httpx.Client, method: str, url: str, **request: Any) -> bytes:
                     raise FetchError(f"its answer is larger than {_MOST_BYTES} bytes")
                 if time.monotonic() > deadline:
                     raise FetchError(f"its answer takes longer than {SECONDS:.0f} s")
+    except httpx.ProxyError as error:
+        wants_login = str(error).startswith("407")
+        raise FetchError(
+            "the proxy wants a login (407): set HTTPS_PROXY to http://USER:PASSWORD@HOST:PORT"
+            if wants_login
+            else "the proxy of HTTPS_PROXY does not connect to it"
+        ) from None
     except httpx.HTTPError as error:
         # No text of the exception: it may quote headers.
         raise FetchError(f"it does not answer ({type(error).__name__})") from None

@@ -1,6 +1,7 @@
 """The public keys of a token issuer: of a file, or of an address that may be away for a while."""
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -8,7 +9,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 
 import httpx
 import orjson
@@ -18,6 +18,8 @@ from jwt.exceptions import PyJWTError
 from api.fetch import SECONDS, FetchError, fetch
 from api.identity import IdentityUnavailable
 from network import trust
+from network.proxy import proxy_for
+from remediation.registry.proxy import InvalidProxy
 
 PAUSE_SECONDS = 10.0  # between two looks at the address, whatever tokens come
 _FRESH_SECONDS = 600.0
@@ -166,7 +168,18 @@ class KeyAddress:
     def _fetched(self) -> bytes:
         own = self._ca_file
         tls = trust.context(trust.usable(own.read_bytes())) if own else trust.system_context()
-        # A proxy of the surroundings is fine where TLS proves who answers.
-        secure = urlsplit(self._url).scheme == "https"
-        with httpx.Client(verify=tls, timeout=SECONDS, trust_env=secure) as client:
+        proxy = _proxy(self._url)
+        with httpx.Client(verify=tls, timeout=SECONDS, trust_env=False, proxy=proxy) as client:
             return fetch(client, "GET", self._url, headers={"Accept": "application/json"})
+
+
+def _proxy(url: str) -> httpx.Proxy | None:
+    """Return the proxy of the surroundings, which is fine where TLS proves who answers. Raises FetchError."""
+    try:
+        proxy = proxy_for(url, None, os.environ, process="the API")
+    except InvalidProxy as error:
+        raise FetchError(str(error)) from None
+    if proxy is None:
+        return None
+    login = None if proxy.username is None else (proxy.username, proxy.password)
+    return httpx.Proxy(proxy.url, auth=login)

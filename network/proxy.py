@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from urllib.parse import urlsplit
 
+from remediation.registry.proxy import Proxy, parse_proxy
+
 _HTTPS_PORT = 443
 
 _Address = IPv4Address | IPv6Address | None
@@ -26,6 +28,22 @@ def environment_proxy(environment: Mapping[str, str], server: str) -> str | None
     if "*" in entries or any(_spares(entry, host, port, address) for entry in entries if entry):
         return None
     return proxy if _complete(proxy) else f"http://{proxy}"
+
+
+def proxy_for(
+    url: str, named: str | None, environment: Mapping[str, str], *, process: str = "the worker"
+) -> Proxy | None:
+    """Return the proxy on the way to an address, None if there is none. Raises InvalidProxy.
+
+    Without TLS a proxy would read the password, so there is none. `named` is the operator's word for the registry,
+    `process` has the environment.
+    """
+    if not url.startswith("https://"):
+        return None
+    if named:
+        return parse_proxy(named, "'proxy' in the registries file")
+    found = environment_proxy(environment, url)
+    return parse_proxy(found, f"HTTPS_PROXY of {process}") if found else None
 
 
 def _variable(environment: Mapping[str, str], name: str) -> str:

@@ -40,6 +40,7 @@ from worker.registry_http import CONCURRENCY, Answer, RegistryHttp, Stopped, ref
 _FOR_ALL = (
     Verdict.WRONG_CREDENTIAL,
     Verdict.UNREACHABLE,
+    Verdict.PROXY_REFUSED,
     Verdict.BUSY,
     Verdict.NOT_A_REGISTRY,
     Verdict.REFUSED_BY_RULES,

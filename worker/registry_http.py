@@ -1,9 +1,10 @@
 """HTTP with a registry and its token endpoint, under the rules that keep a password where it belongs."""
 
 import asyncio
+import os
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -15,10 +16,13 @@ from multidict import CIMultiDictProxy
 from yarl import URL
 
 from network import trust
+from network.proxy import proxy_for
 from remediation.registry.address import is_address, is_loopback_host, is_number, refused_address
 from remediation.registry.endpoint import Endpoint, Refused, check_redirect, shown
+from remediation.registry.proxy import InvalidProxy, Proxy
 from remediation.registry.rules import RegistryRules
 from remediation.registry.verdict import Judgement, Verdict, judgement
+from worker.registry_proxy import proxy_options, through_proxy
 
 TOTAL_SECONDS = 10
 MOST_BYTES = 64 * 1024
@@ -54,8 +58,10 @@ class Answer:
 class CheckedResolver(AbstractResolver):
     """Resolves names and refuses addresses; what it returned is kept, so that nobody resolves a name again."""
 
-    def __init__(self, *, loopback: bool) -> None:
+    def __init__(self, *, loopback: bool, proxies: Collection[str] = ()) -> None:
+        """Refuse also this machine's own addresses, unless `loopback`; `proxies` may be anywhere."""
         self._loopback = loopback
+        self._proxies = proxies
         self._inner = aiohttp.ThreadedResolver()
 
     async def resolve(
@@ -63,7 +69,7 @@ class CheckedResolver(AbstractResolver):
     ) -> list[ResolveResult]:
         """Return the addresses of a host. Raises AddressRefused if one of them is not spoken to."""
         found = await self._inner.resolve(host, port, family)
-        for each in found:
+        for each in () if host in self._proxies else found:
             if wrong := refused_address(each["host"], loopback=self._loopback):
                 raise AddressRefused(f"'{shown(host)}' leads to {wrong}")
         return found
@@ -74,7 +80,7 @@ class CheckedResolver(AbstractResolver):
 
 
 class RegistryHttp:
-    """A session with one registry: no redirects but those of manifests, no cookies, nothing from the environment."""
+    """A session with one registry: no redirects but those of manifests, no cookies, no environment but its proxy."""
 
     def __init__(self, own: Endpoint, rules: RegistryRules, user_agent: str) -> None:
         self.own = own
@@ -82,12 +88,13 @@ class RegistryHttp:
         self._user_agent = user_agent
         self._loopback = is_loopback_host(own.host)
         self._slots = asyncio.Semaphore(CONCURRENCY)
+        self._proxies: set[str] = set()
         self._http: aiohttp.ClientSession
 
     async def __aenter__(self) -> Self:
         # Never forgotten: a second look at the name could lead elsewhere.
         connector = aiohttp.TCPConnector(
-            resolver=CheckedResolver(loopback=self._loopback),
+            resolver=CheckedResolver(loopback=self._loopback, proxies=self._proxies),
             use_dns_cache=True,
             ttl_dns_cache=None,
             limit=CONCURRENCY,
@@ -174,15 +181,29 @@ class RegistryHttp:
         self._check_literal(address.host or "")
         if params:
             address = address.update_query(params)
+        proxy = self._proxy(url)
+        through = proxy_options(proxy)
         async with self._slots:
             try:
                 async with self._http.request(
-                    method, address, headers=headers, data=form, allow_redirects=False
+                    method, address, headers=headers, data=form, allow_redirects=False, **through
                 ) as response:
                     body = await _read(response)
                     return Answer(response.status, response.headers, body)
             except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-                raise Stopped(_no_answer(error, _place(url))) from None
+                raise Stopped(
+                    through_proxy(error, proxy) or _no_answer(error, _place(url))
+                ) from None
+
+    def _proxy(self, url: str) -> Proxy | None:
+        """Return the proxy on the way to an address. Raises Stopped if what names it cannot be used."""
+        try:
+            proxy = proxy_for(url, self._rules.proxy, os.environ)
+        except InvalidProxy as error:
+            raise Stopped(Judgement(Verdict.PROXY_REFUSED, str(error))) from None
+        if proxy:
+            self._proxies.add(proxy.host)
+        return proxy
 
     def _check_literal(self, host: str) -> None:
         """The resolver never sees an address that is written as one."""

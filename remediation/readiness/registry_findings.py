@@ -23,6 +23,7 @@ _WHAT_IT_MEANS = {
     " is not shown",
     RegistryVerdict.NOT_PROVEN_PUBLIC: "the registry gives it to anyone now, which shows nothing about afterwards",
     RegistryVerdict.UNREACHABLE: "the registry could not be reached",
+    RegistryVerdict.PROXY_REFUSED: "the proxy on the way to the registry does not let the worker through",
     RegistryVerdict.BUSY: "the registry was too busy to answer",
     RegistryVerdict.NOT_A_REGISTRY: "what answers there is no registry",
     RegistryVerdict.REFUSED_BY_RULES: "our rules forbid to send the password where the registry wants it",
@@ -36,6 +37,8 @@ _FIXES = {
     " evidence L2",
     RegistryVerdict.NOT_PROVEN_PUBLIC: "serve the same storage with the authentication of after the flip at a"
     " second address, name it as the registry's shadow, and judge again with evidence L2",
+    RegistryVerdict.PROXY_REFUSED: "give the proxy's user name and password in 'proxy' of the registry in the"
+    " registries file or in HTTPS_PROXY of the worker, or allow the registry there, and judge again",
     RegistryVerdict.REFUSED_BY_RULES: "name the token server's host in the rules for this registry, if it is right",
 }
 _ASK_AGAIN = "let a worker reach the registry, and judge again with evidence L2"

@@ -15,6 +15,7 @@ _ORDER = (
     Verdict.ACCEPTED_NO_RIGHT,
     Verdict.REFUSED_BY_RULES,
     Verdict.NOT_A_REGISTRY,
+    Verdict.PROXY_REFUSED,
     Verdict.UNREACHABLE,
     Verdict.BUSY,
     Verdict.NOT_PROVEN_PUBLIC,

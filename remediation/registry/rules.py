@@ -2,17 +2,18 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
 from remediation.image import DOCKER_HUB
 from remediation.registry.endpoint import Endpoint
+from remediation.registry.proxy import InvalidProxy, parse_proxy
 from remediation.registry_host import dialled
 
 _BUILT_IN_REALMS = {DOCKER_HUB: ("auth.docker.io",), "registry.gitlab.com": ("gitlab.com",)}
 _HOST = re.compile(r"(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]+\])(?::[0-9]{1,5})?")
-_FIELDS = ("plain_http", "ca_file", "realm_hosts", "shadow")
+_FIELDS = ("plain_http", "ca_file", "realm_hosts", "shadow", "proxy")
 
 
 class InvalidRules(ValueError):
@@ -25,13 +26,14 @@ class RegistryRules:
 
     `plain_http` allows HTTP without TLS, `ca_file` holds certificates that are trusted besides the system's,
     `realm_hosts` (`host[:port]`) may get its passwords besides itself, `shadow` is the address of the same images
-    behind the login that will be asked for.
+    behind the login that will be asked for, `proxy` is the one on the way there.
     """
 
     plain_http: bool = False
     ca_file: str | None = None
     realm_hosts: tuple[str, ...] = ()
     shadow: str | None = None
+    proxy: str | None = field(default=None, repr=False)  # may hold a login
 
 
 NO_RULES = RegistryRules()
@@ -48,7 +50,7 @@ class Registries:
         name = canonical_host(host)
         own = self.rules.get(name, NO_RULES)
         built_in = _BUILT_IN_REALMS.get(name, ())
-        return RegistryRules(own.plain_http, own.ca_file, (*own.realm_hosts, *built_in), own.shadow)
+        return replace(own, realm_hosts=(*own.realm_hosts, *built_in))
 
 
 def canonical_host(host: str) -> str:
@@ -90,7 +92,22 @@ def _rules(place: str, entry: object) -> RegistryRules:
     shadow = given.get("shadow")
     if shadow is not None:
         check_shadow(shadow, f"{place}.shadow", plain_http=plain_http)
-    return RegistryRules(plain_http, ca_file, tuple(hosts), shadow)
+    proxy = _proxy(given.get("proxy"), f"{place}.proxy", plain_http=plain_http)
+    return RegistryRules(plain_http, ca_file, tuple(hosts), shadow, proxy)
+
+
+def _proxy(proxy: object, place: str, *, plain_http: bool) -> str | None:
+    if proxy is None:
+        return None
+    try:
+        parse_proxy(proxy if isinstance(proxy, str) else "", place)
+    except InvalidProxy as error:
+        raise InvalidRules(str(error)) from None
+    if plain_http:
+        raise InvalidRules(
+            f"{place} does not go with plain_http: without TLS the proxy would read the password"
+        )
+    return str(proxy)
 
 
 def check_shadow(shadow: object, place: str, *, plain_http: bool) -> Endpoint:

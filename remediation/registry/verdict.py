@@ -18,6 +18,7 @@ class Verdict(StrEnum):
     ACCEPTED_NO_SUCH_IMAGE = "accepted_no_such_image"
     NOT_PROVEN_PUBLIC = "not_proven_public"
     UNREACHABLE = "unreachable"
+    PROXY_REFUSED = "proxy_refused"  # the proxy on the way does not let through
     BUSY = "busy"
     NOT_A_REGISTRY = "not_a_registry"
     REFUSED_BY_RULES = "refused_by_rules"  # ours: the password was not sent
@@ -164,7 +165,7 @@ _HINTS = {
     "credential",
     Verdict.DENIED: "try the login by hand; the registry's log says why it refuses",
     Verdict.NOT_PROVEN_PUBLIC: "set up a shadow of the registry for a real proof before it becomes private",
-    Verdict.UNREACHABLE: "the worker must reach the registry: check name, network, certificate; then retry",
+    Verdict.UNREACHABLE: "the worker must reach the registry: check name, network, proxy, certificate; then retry",
     Verdict.BUSY: "retry later",
     Verdict.NOT_A_REGISTRY: "check the registry in the credential, and whether it is plain_http in the registries file",
 }

@@ -66,6 +66,12 @@ def test_gitlab_has_its_token_endpoint() -> None:
         ({"registries": {"a.example": {"shadow": "shadow.example"}}}, "no address of a registry"),
         ({"registries": {"a.example": {"shadow": "https://x/y"}}}, "no address of a registry"),
         ({"registries": {"a.example": {"shadow": "http://x"}}}, "without TLS"),
+        ({"registries": {"a.example": {"proxy": 1}}}, "a.example.proxy is no address of a proxy"),
+        ({"registries": {"a.example": {"proxy": "proxy.example"}}}, "no address of a proxy"),
+        (
+            {"registries": {"a.example": {"proxy": "http://p:1", "plain_http": True}}},
+            "does not go with plain_http",
+        ),
     ],
 )
 def test_what_is_wrong_is_named(document: Any, message: str | None) -> None:
