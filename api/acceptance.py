@@ -1,6 +1,6 @@
 """Taking a remediation in: recorded once for each idempotency key, then its workers are woken."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,7 @@ from store import clock
 from store.idempotency import RequestKey
 from store.ids import new_remediation_id
 from store.intake import TooManyActive
-from store.records import NEW, Origin, Remediation, Run
+from store.records import NEW, ClusterFacts, Origin, Remediation, Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +97,21 @@ def _note(remediation_id: str, plan: Plan, admission: Admission) -> None:
         reason=plan.request.reason,
         **summary(plan.request),
         resolved_clusters=len(plan.places),
+        **_told(admission.terms.facts),
         **({"retry_of": plan.origin.retry_of} if plan.origin.retry_of else {}),
         **({"undo_of": plan.origin.undo_of} if plan.origin.undo_of else {}),
         **({"needs_approval": approval.digest} if approval else {}),
     )
+
+
+def _told(facts: Mapping[str, ClusterFacts]) -> dict[str, Any]:
+    """Return what the audit trail says of the clusters."""
+    insecure = sorted(name for name, fact in facts.items() if fact.insecure)
+    stands_for = {name: list(fact.stands_for) for name, fact in facts.items() if fact.stands_for}
+    return {
+        **({"insecure_clusters": insecure} if insecure else {}),
+        **({"same_api_server": stands_for} if stands_for else {}),
+    }
 
 
 def _as_recorded(

@@ -21,6 +21,7 @@ from api.services import services
 from api.spec import Blueprint
 from api.terms import take_gate_quota
 from remediation.audit import Action
+from remediation.inventory import known_clusters
 from remediation.readiness.proof import Level
 from remediation.readiness.verdict import Verdict
 from remediation.selection import select_clusters
@@ -160,8 +161,16 @@ def _passed_over(check: Check) -> Sequence[str]:
     They came since, or their workers were away at that moment: then they are not among those that a glob finds.
     """
     visible_to_caller = caller().rights.clusters(Permission.READ_INVENTORY)
+    store = services().store
     judged = {run.cluster for run in check.runs}
-    others = [name for name in services().store.inventory.lately() if name not in judged]
+    # Another name of an API server that was judged is no other cluster.
+    uids = {run.judged.certificate["cluster_uid"] for run in check.runs if run.judged} - {None, ""}
+    now = {name: known.uid for name, known in known_clusters(store.inventory.workers()).items()}
+    others = [
+        name
+        for name in store.inventory.lately()
+        if name not in judged and now.get(name) not in uids
+    ]
     return select_clusters(check.request.clusters, list(filter(visible_to_caller, others)))[0]
 
 

@@ -33,7 +33,6 @@ from api.spec import Blueprint
 from api.terms import admitted_check
 from remediation.audit import Action
 from remediation.readiness.request import CheckRequest
-from remediation.selection import select_clusters
 from remediation.status import RemediationStatus
 from store import clock
 from store.due_checks import begin_due_checks
@@ -177,7 +176,7 @@ def _made(key: RequestKey | None, body: Body) -> tuple[Check, dict[str, str]]:
     if findings:
         raise invalid(findings)
     wanted = to_check(body.fields)
-    names, _ = select_clusters(wanted.clusters, fleet.clusters)
+    names = scope.selected(wanted.clusters, fleet).names
     places = scope.serving(names, wanted.credential, fleet)
     if findings := list(login_findings(wanted, places, fleet)):
         raise invalid(findings)

@@ -21,6 +21,7 @@ from remediation.inventory import (
     known_clusters,
     known_credentials,
 )
+from remediation.same_server import same_server
 from remediation.short_lived import short_lived_names
 
 blueprint = Blueprint("announced")
@@ -43,6 +44,20 @@ class ClusterSchema(Answer):
     pools = texts("The pools whose workers serve it.")
     status = one_of((_READY, _INVALID), "`invalid`: the context is there but cannot be used.")
     reason = maybe_text("Why it cannot be used.")
+    insecure = fields.Boolean(
+        required=True,
+        metadata={
+            "description": "Its certificate is not verified, as `REMEDIATOR_INSECURE_CONTEXTS` allows."
+        },
+    )
+    uid = maybe_text(
+        "The uid of its namespace kube-system. Null until its workers have read it, and where they read different ones."
+    )
+    same_as = texts("Other names of the same API server.")
+    warning = maybe_text(
+        "What to look at: it is insecure, a worker cannot read it, its workers reach different API servers, or it is "
+        "the same API server as others."
+    )
 
 
 class WorkerProblemSchema(Answer):
@@ -117,8 +132,12 @@ def clusters(_: dict[str, Any]) -> Response:
     rights = caller().rights
     visible = rights.clusters(Permission.READ_INVENTORY)
     found = known_clusters(workers)
-    items = [_cluster(known) for name, known in found.items() if visible(name)]
+    seen = {name: known for name, known in found.items() if visible(name)}
+    same = same_server(seen)
+    items = [_cluster(known, same.get(name, ())) for name, known in seen.items()]
     if wanted() is Format.TABLE:
+        for item in items:
+            item["reason"] = item["reason"] or item["warning"]
         return _table(items, ("name", "status", "pools", "server", "reason"))
     problems = [
         {"pool": worker.pool, "host": worker.host, "detail": problem}
@@ -149,7 +168,7 @@ def credentials(_: dict[str, Any]) -> Response:
     return json_answer({"items": items})
 
 
-def _cluster(known: KnownCluster) -> dict[str, Any]:
+def _cluster(known: KnownCluster, same_as: tuple[str, ...]) -> dict[str, Any]:
     cluster = known.cluster
     return {
         "name": cluster.name,
@@ -157,7 +176,24 @@ def _cluster(known: KnownCluster) -> dict[str, Any]:
         "pools": known.pools,
         "status": _INVALID if cluster.problem else _READY,
         "reason": cluster.problem,
+        "insecure": known.insecure,
+        "uid": known.uid,
+        "same_as": same_as,
+        "warning": _cluster_warning(known, same_as),
     }
+
+
+def _cluster_warning(known: KnownCluster, same_as: tuple[str, ...]) -> str | None:
+    parts = []
+    if known.insecure:
+        parts.append("insecure: the certificate of its API server is not verified")
+    if known.trouble:
+        parts.append(f"a worker could not read it: {known.trouble}")
+    if len(known.uids) > 1:
+        parts.append("its workers reach different API servers under this name")
+    if same_as:
+        parts.append(f"the same API server as {', '.join(same_as)}; '*' counts it once")
+    return "; ".join(parts) or None
 
 
 def _credential(known: KnownCredential) -> dict[str, Any]:

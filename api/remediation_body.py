@@ -204,10 +204,30 @@ _SLIPS = {
 
 def _warnings(remediation: Remediation) -> Iterable[dict[str, str]]:
     """Yield what is probably not meant."""
+    yield from _clusters(remediation)
     yield from _kept_secrets(remediation)
     yield from _nowhere(remediation)
     yield from _short_lived(remediation)
     yield from _cautions(remediation)
+
+
+def _clusters(remediation: Remediation) -> Iterable[dict[str, str]]:
+    """Yield which clusters are not verified, and which names were left out for being another one's API server."""
+    for run in remediation.runs:
+        if run.insecure:
+            yield {
+                "code": "insecure_cluster",
+                "name": run.cluster,
+                "detail": f"the certificate of the API server of {run.cluster} is not verified: whoever sits in "
+                "between can read the worker's token and the Secret, and answer in its place",
+            }
+        if run.stands_for:
+            yield {
+                "code": "same_api_server",
+                "name": run.cluster,
+                "detail": f"{', '.join(run.stands_for)} is the same API server as {run.cluster} and gets no run of its "
+                "own; name it to have one",
+            }
 
 
 def _kept_secrets(remediation: Remediation) -> Iterable[dict[str, str]]:

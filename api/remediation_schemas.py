@@ -171,11 +171,14 @@ class WarningSchema(Answer):
         "`namespace_selector_not_matched`: no namespace of the request has such labels. "
         "`service_account_not_found`: a pattern of ServiceAccounts matches none in the selected namespaces. "
         "`credential_short_lived`: a login of the credential ends by itself. "
+        "`insecure_cluster`: the certificate of the API server is not verified. "
+        "`same_api_server`: other names that a glob matched are the same API server, and got no run of their own. "
         "`secrets_kept`: Secrets that the undone remediation updated stay as they are. "
         "Others sum up the warnings of the rows: see there."
     )
     name = text(
-        "The entry of the request, the credential, the remediation that is undone, or who the warning is about."
+        "The entry of the request, the cluster, the credential, the remediation that is undone, or who the warning is "
+        "about."
     )
     detail = text()
 

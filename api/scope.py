@@ -15,7 +15,9 @@ from remediation.inventory import (
     pools_that_open,
 )
 from remediation.request import RemediationRequest
+from remediation.same_server import Selected, each_server_once
 from remediation.selection import UnknownCluster, nearest, select_clusters
+from store.records import ClusterFacts
 
 _MAX_LISTED = 20
 _NO_WORKER = (
@@ -110,8 +112,23 @@ def placements(
     A broken context that a glob matches is among them: its run ends at once and says why, so that `*` never passes over
     a cluster in silence.
     """
+    return places(selected(clusters, fleet).names, holders, fleet)
+
+
+def selected(clusters: Sequence[str], fleet: Fleet) -> Selected:
+    """Return the known clusters that are meant, an API server of several names once unless each is named."""
     names, _ = select_clusters(clusters, fleet.clusters)
-    return places(names, holders, fleet)
+    return each_server_once(clusters, names, fleet.clusters)
+
+
+def facts(clusters: Sequence[str], names: Iterable[str], fleet: Fleet) -> dict[str, ClusterFacts]:
+    """Return what there is to say of selected clusters; `clusters` are the entries of the request."""
+    stands_for = selected(clusters, fleet).stands_for
+    return {
+        name: ClusterFacts(known.insecure, stands_for.get(name, ()))
+        for name in names
+        if (known := fleet.clusters.get(name)) and (known.insecure or name in stands_for)
+    }
 
 
 def places(names: Sequence[str], holders: Sequence[str], fleet: Fleet) -> list[tuple[str, str]]:

@@ -13,6 +13,7 @@ from remediation.approval import Approval, digest_of, protected
 from remediation.inventory import KnownCredential
 from remediation.patterns import is_literal
 from remediation.request import RemediationRequest
+from remediation.same_server import with_other_names
 from store import clock
 from store.intake import TooManyActive
 from store.quotas import CHECKS, GATES, REMEDIATIONS
@@ -39,11 +40,14 @@ def admitted(request: RemediationRequest, clusters: Sequence[str], origin: Origi
     limits = rails.limits_of(caller().rights.roles_giving(Permission.CREATE_REMEDIATIONS))
     _check_size(limits, request, clusters)
     headers = _quota(limits, REMEDIATIONS, "remediations")
+    fleet = scope.Fleet.of(services().store.inventory.workers())
     terms = Terms(
         request_id=request_id(),
         most_namespaces=limits.namespaces,
         most_active=limits.active,
-        approval=_approval(rails, request, clusters, origin),
+        approval=_approval(rails, request, clusters, origin, fleet),
+        # Only those that the caller may see are named to them.
+        facts=scope.facts(request.clusters, clusters, fleet.seen()),
     )
     return Admission(terms, headers)
 
@@ -149,12 +153,21 @@ def _take(per_minute: int, what: str, named: str) -> Mapping[str, str]:
 
 
 def _approval(
-    rails: GuardRails, request: RemediationRequest, clusters: Sequence[str], origin: Origin
+    rails: GuardRails,
+    request: RemediationRequest,
+    clusters: Sequence[str],
+    origin: Origin,
+    fleet: scope.Fleet,
 ) -> Approval | None:
-    """Return the approval that is needed first; None for a dry run and where nothing is protected."""
-    if request.dry_run or not protected(clusters, rails.protected_clusters):
+    """Return the approval that is needed first; None for a dry run and where nothing is protected.
+
+    What is protected under one name is so under every other name of the same API server.
+    """
+    if request.dry_run or not rails.protected_clusters:
         return None
-    fleet = scope.Fleet.of(services().store.inventory.workers())
+    names = with_other_names(clusters, fleet.clusters, services().store.inventory.uids())
+    if not protected(names, rails.protected_clusters):
+        return None
     name = None if origin.undo_of else request.credential
     credential = fleet.credentials.get(name) if name else None
     digest = digest_of(

@@ -10,6 +10,9 @@ from cli.render import Column, Output, View, print_one, print_pages, print_table
 from cli.request import JsonObject, get
 from cli.text import clean, readable
 
+# `warning` says of `same_as` and `insecure` what there is to say.
+_FOR_PROGRAMS = ("links", "holders", "uid", "same_as", "insecure")
+
 
 @click.command("clusters")
 @client_command
@@ -57,7 +60,7 @@ def _print_items(call: Call, path: str) -> None:
 
 def _view_of(items: list[JsonObject]) -> View:
     """Return a view with what the service says of the items, its name first; details are for programs."""
-    named = (name for item in items for name in item if name not in ("links", "holders"))
+    named = (name for item in items for name in item if name not in _FOR_PROGRAMS)
     names = dict.fromkeys(["name", *named])
     return View(tuple(map(_field, names)), name=lambda item: str(item.get("name")))
 

@@ -1,6 +1,6 @@
 """May a run begin? Asked again when its turn comes: by then who asked for it may have lost the right to."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from remediation.approval import protected
 from remediation.outcome import Error, ErrorCode
@@ -25,9 +25,11 @@ def refusal(
     request: RemediationRequest,
     *,
     undo: bool,
+    other_names: Iterable[str] = (),
 ) -> Error | None:
     """Return why the request must not be carried out on the cluster, None if it may be.
 
+    `other_names` are those of the same API server: what protects one of them protects it.
     `policy` None: no API has said who may do what, so nobody may do anything.
     """
     credential = credential_needed(request, undo=undo)
@@ -35,8 +37,9 @@ def refusal(
         return error
     # It was taken in before the cluster was protected: nobody was asked.
     alone = warrant is not None and not warrant.approved and not request.dry_run
-    if alone and policy and protected((cluster,), policy.protected):
-        detail = "the cluster is protected by now, and no second person has agreed"
+    if alone and policy and (found := protected((cluster, *other_names), policy.protected)):
+        which = "the cluster" if cluster in found else f"its API server, as '{found[0]}',"
+        detail = f"{which} is protected by now, and no second person has agreed"
         return Error(ErrorCode.NOT_PERMITTED, detail, _HINT_APPROVAL)
     return None
 

@@ -7,11 +7,18 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class AnnouncedCluster:
-    """A kubeconfig context; `problem` says why it cannot be served."""
+    """A kubeconfig context; `problem` says why it cannot be served.
+
+    `insecure`: the server's certificate is not verified, as the operator allows by name. `uid` is that of its namespace
+    kube-system, None before the worker has read it; `trouble` says why the worker could not.
+    """
 
     name: str
     server: str | None = None
     problem: str | None = None
+    insecure: bool = False
+    uid: str | None = None
+    trouble: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +59,32 @@ class Announcement:
 
 @dataclass(frozen=True, slots=True)
 class KnownCluster:
-    """A cluster and the pools whose workers serve it."""
+    """A cluster and the pools whose workers serve it; `announced` is what each of these workers says of it."""
 
     cluster: AnnouncedCluster
     pools: tuple[str, ...]
+    announced: tuple[AnnouncedCluster, ...] = ()
+
+    @property
+    def insecure(self) -> bool:
+        """Tell whether some worker talks to it without verifying its certificate."""
+        return any(each.insecure for each in self.announced)
+
+    @property
+    def uid(self) -> str | None:
+        """The uid of its API server, None unless all its workers have read one, and the same."""
+        uids = {each.uid for each in self.announced}
+        return uids.pop() if len(uids) == 1 else None
+
+    @property
+    def uids(self) -> frozenset[str]:
+        """All uids that workers have read under this name."""
+        return frozenset(each.uid for each in self.announced if each.uid)
+
+    @property
+    def trouble(self) -> str | None:
+        """Why a worker could not read it the last time, None if all could or none has tried."""
+        return next((each.trouble for each in self.announced if each.trouble), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,16 +129,11 @@ class KnownCredential:
 
 def known_clusters(workers: list[Announcement]) -> dict[str, KnownCluster]:
     """Return the clusters by name in order; one that some worker can serve counts as served, whatever others say."""
-    found: dict[str, KnownCluster] = {}
+    found: dict[str, list[tuple[str, AnnouncedCluster]]] = {}
     for worker in workers:
         for cluster in worker.clusters:
-            known = found.get(cluster.name)
-            if known is None or (known.cluster.problem and not cluster.problem):
-                found[cluster.name] = KnownCluster(cluster, (worker.pool,))
-            elif bool(known.cluster.problem) == bool(cluster.problem):
-                pools = tuple(sorted({*known.pools, worker.pool}))
-                found[cluster.name] = KnownCluster(known.cluster, pools)
-    return dict(sorted(found.items()))
+            found.setdefault(cluster.name, []).append((worker.pool, cluster))
+    return {name: _known_cluster(several) for name, several in sorted(found.items())}
 
 
 def known_credentials(workers: list[Announcement]) -> dict[str, KnownCredential]:
@@ -125,6 +149,13 @@ def known_credentials(workers: list[Announcement]) -> dict[str, KnownCredential]
 def pools_that_open(workers: Iterable[Announcement], sealing_key: str) -> tuple[str, ...]:
     """Return the pools with a worker that can open what is sealed with the key of this id."""
     return tuple(sorted({worker.pool for worker in workers if sealing_key in worker.sealing_keys}))
+
+
+def _known_cluster(several: list[tuple[str, AnnouncedCluster]]) -> KnownCluster:
+    serving = [(pool, cluster) for pool, cluster in several if not cluster.problem] or several
+    pools = tuple(sorted({pool for pool, _ in serving}))
+    announced = tuple(cluster for _, cluster in serving)
+    return KnownCluster(announced[0], pools, announced)
 
 
 def _known_credential(holders: list[Holder]) -> KnownCredential:

@@ -14,7 +14,7 @@ from store.arrival import Arrival
 from store.idempotency import RequestKey
 from store.ids import caller_digest
 from store.lines import in_line, place
-from store.records import FREE, NEW, Origin, Run, Terms
+from store.records import FREE, NEW, ClusterFacts, Origin, Run, Terms
 from store.sealed import life
 
 
@@ -103,7 +103,11 @@ class Intake:
                     **_terms(terms),
                 },
                 {
-                    cluster: {"line": line, **_kinship(origin, cluster)}
+                    cluster: {
+                        "line": line,
+                        **_kinship(origin, cluster),
+                        **_facts(terms.facts.get(cluster)),
+                    }
                     for cluster, line in lines.items()
                 },
             )
@@ -219,6 +223,16 @@ def _terms(terms: Terms) -> dict[str, str | int]:
     if terms.most_namespaces is not None:
         found["most_namespaces"] = terms.most_namespaces
     return {**found, **(codec.encode_approval(terms.approval) if terms.approval else {})}
+
+
+def _facts(facts: ClusterFacts | None) -> dict[str, str]:
+    """Return the fields of a run on a cluster of which there is something to say."""
+    found = {}
+    if facts and facts.insecure:
+        found["insecure"] = "1"
+    if facts and facts.stands_for:
+        found["stands_for"] = codec.dumps(list(facts.stands_for))
+    return found
 
 
 def _kinship(origin: Origin, cluster: str) -> dict[str, str]:

@@ -24,11 +24,14 @@ class Inventory:
         """Say that a worker lives, and with what."""
         worker_id, now = announcement.worker_id, time.time()
         served = {cluster.name: now for cluster in announcement.clusters}
+        uids = {cluster.name: cluster.uid for cluster in announcement.clusters if cluster.uid}
         with self._redis.pipeline(transaction=True) as pipe:
             pipe.set(keys.worker(worker_id), encode(announcement), ex=LIFE_SECONDS)
             pipe.zadd(keys.WORKERS, {worker_id: now})
             if served:
                 pipe.zadd(keys.CLUSTERS, served)
+            if uids:
+                pipe.hset(keys.CLUSTER_UIDS, mapping=uids)
             pipe.zremrangebyscore(keys.CLUSTERS, "-inf", now - REMEMBERED_SECONDS)
             pipe.execute()
 
@@ -36,6 +39,17 @@ class Inventory:
         """Return the names of clusters that a worker announced within the last day, in order."""
         since = time.time() - REMEMBERED_SECONDS
         return sorted(self._redis.zrangebyscore(keys.CLUSTERS, since, "+inf"))
+
+    def uids(self) -> dict[str, str]:
+        """Return the uid of the API server, as read last, of clusters that were announced within the last day."""
+        since = time.time() - REMEMBERED_SECONDS
+        with self._redis.pipeline(transaction=False) as pipe:
+            pipe.hgetall(keys.CLUSTER_UIDS)
+            pipe.zrangebyscore(keys.CLUSTERS, since, "+inf")
+            found, names = pipe.execute()
+        if gone := found.keys() - set(names):
+            self._redis.hdel(keys.CLUSTER_UIDS, *gone)
+        return {name: uid for name, uid in found.items() if name not in gone}
 
     def leave(self, worker_id: str) -> None:
         """Say that a worker is gone."""
@@ -70,7 +84,14 @@ def decode(text: str) -> Announcement:
         started_at=raw["started_at"],
         processes=raw["processes"],
         clusters=tuple(
-            AnnouncedCluster(cluster["name"], cluster["server"], cluster["problem"])
+            AnnouncedCluster(
+                cluster["name"],
+                cluster["server"],
+                cluster["problem"],
+                insecure=cluster.get("insecure", False),
+                uid=cluster.get("uid"),
+                trouble=cluster.get("trouble"),
+            )
             for cluster in raw["clusters"]
         ),
         credentials=tuple(

@@ -11,6 +11,9 @@ WORKERS = PREFIX + "workers"  # zset: worker id by the time of its last heartbea
 CLUSTERS = (
     PREFIX + "clusters"
 )  # zset: names of clusters by the time when a worker last announced them
+CLUSTER_UIDS = (
+    PREFIX + "clusters:uids"
+)  # hash: name of a cluster -> uid of its API server, as read last
 REAPER = PREFIX + "reaper"  # string: who looks for lost runs at this moment
 CHECKS = PREFIX + "checks"  # zset, score 0: ids of readiness checks in order of creation
 CHECKS_DUE = PREFIX + "checks:due"  # set: ended remediations that a check is to follow

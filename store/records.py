@@ -27,7 +27,7 @@ class Run:
     `parents` are the runs whose leftovers it retries, the oldest first; `undoes` is the run it takes back, `undone_by`
     the run that takes it back. `registry_check` is what the registry said of the credential (None: not asked).
     `credential_fingerprint` is that of the credential which its last attempt works with; `judged` is what a readiness
-    check came to; `cautions` counts the warnings of its rows.
+    check came to; `cautions` counts the warnings of its rows. `insecure` and `stands_for` as in `ClusterFacts`.
     """
 
     id: str
@@ -54,6 +54,8 @@ class Run:
     credential_fingerprint: str | None = None
     judged: "Judged | None" = None
     cautions: tuple[CautionCount, ...] = ()
+    insecure: bool = False
+    stands_for: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> Verdict | None:
@@ -136,18 +138,32 @@ class Paused:
 
 
 @dataclass(frozen=True, slots=True)
+class ClusterFacts:
+    """What was known of a cluster when a remediation of it was taken in.
+
+    `insecure`: its server's certificate is not verified; `stands_for` are other names of the same API server that a
+    glob matched as well, and that got no run of their own.
+    """
+
+    insecure: bool = False
+    stands_for: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Terms:
     """On which terms a remediation is taken in.
 
     `request_id` names the HTTP request that asked for it; `most_namespaces` is the most that a run may touch on its
     cluster, `most_active` the most remediations of the caller that may be open with it (None: any number); with an
-    `approval` nothing of it begins before a second person agrees.
+    `approval` nothing of it begins before a second person agrees; `facts` are what there is to say of clusters, by
+    name.
     """
 
     request_id: str = ""
     most_namespaces: int | None = None
     most_active: int | None = None
     approval: Approval | None = None
+    facts: Mapping[str, ClusterFacts] = field(default_factory=dict)
 
 
 FREE = Terms()

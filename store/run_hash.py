@@ -75,4 +75,6 @@ def _decode(run_id: str, raw: Mapping[str, str]) -> Run:
             codec.decode_check(raw["registry_check"]) if "registry_check" in raw else None
         ),
         credential_fingerprint=raw.get("credential_fingerprint"),
+        insecure="insecure" in raw,
+        stands_for=tuple(codec.loads(raw["stands_for"])) if "stands_for" in raw else (),
     )

@@ -55,13 +55,20 @@ def main() -> int:
         return 2
     logs.set_up(settings.log_format, settings.log_level)
     kubeconfigs = Kubeconfigs(
-        settings.kubeconfigs, settings.contexts, settings.cluster_name, settings.exec_plugins
+        settings.kubeconfigs,
+        settings.contexts,
+        settings.cluster_name,
+        settings.exec_plugins,
+        settings.insecure_contexts,
     )
     contexts = kubeconfigs.current()
     for wrong in contexts.problems:
         log.warning("kubeconfig %s", wrong)
     for name, reason in contexts.broken.items():
         log.warning("context '%s' is not served: %s", name, reason)
+    for name, context in contexts.usable.items():
+        if context.insecure:
+            log.warning("context '%s' is insecure: its server's certificate is not verified", name)
     log.info(
         "serving %d clusters from queue '%s' at %s with %d processes",
         len(contexts.usable),

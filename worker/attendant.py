@@ -12,6 +12,7 @@ from store.connection import PROMPT, StoreUnavailable
 from store.inventory import BEAT_SECONDS
 from store.recovery import PERIOD_SECONDS, recover, until_next_turn
 from worker.credentials import CredentialFolder
+from worker.identity import Identities
 from worker.kubeconfigs import Contexts
 from worker.sealing import SealingKeys
 from worker.settings import Settings
@@ -33,6 +34,7 @@ def attend(
     store = settings.store(retries=PROMPT)
     signal.signal(signal.SIGTERM, _stop)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent passes on SIGTERM
+    identities = Identities()
     next_beat = 0.0
     away = False
     try:
@@ -40,7 +42,10 @@ def attend(
             pause = PERIOD_SECONDS
             try:
                 if time.monotonic() >= next_beat:
-                    current = _current(announcement, contexts(), settings, registries_problem())
+                    known = contexts()
+                    identities.look_at(known.usable.values())
+                    problem = registries_problem()
+                    current = _current(announcement, known, settings, problem, identities)
                     store.inventory.announce(current)
                     next_beat = time.monotonic() + BEAT_SECONDS
                 for run in recover(store):
@@ -62,6 +67,7 @@ def attend(
         except StoreUnavailable:
             log.warning("Redis is away: the announcement runs out by itself")
     finally:
+        identities.stop()
         store.close()
 
 
@@ -74,8 +80,12 @@ def _current(
     contexts: Contexts,
     settings: Settings,
     registries_problem: str | None,
+    identities: Identities,
 ) -> Announcement:
-    clusters = [AnnouncedCluster(name, context.server) for name, context in contexts.usable.items()]
+    clusters = [
+        replace(identities.of(context), name=name, server=context.server, insecure=context.insecure)
+        for name, context in contexts.usable.items()
+    ]
     clusters += [AnnouncedCluster(name, None, reason) for name, reason in contexts.broken.items()]
     folder = CredentialFolder(settings.credentials_dir)
     problems = [folder.problem(), registries_problem]

@@ -74,7 +74,7 @@ class Execution:
             deadline_of(store, claim),
             concurrency,
             asyncio.Event(),
-            Witness(store.audit, claim.run, orders, claim.attempt),
+            Witness(store.audit, claim.run, orders, claim.attempt, insecure=context.insecure),
             vigil,
             orders.most_namespaces,
             registries,

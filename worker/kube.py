@@ -203,11 +203,13 @@ def _proxy(proxy: str | None) -> tuple[URL | None, aiohttp.BasicAuth | None]:
 
 async def _document(context: Context) -> dict[str, Any]:
     """Return the context as a kubeconfig that the client cannot misread. Raises Unusable."""
-    cluster = {"server": context.server}
+    cluster: dict[str, Any] = {"server": context.server}
     if name := context.cluster.get("tls-server-name"):
         cluster["tls-server-name"] = name.removesuffix(".")
     vouched = authority(context.cluster, Path())
-    if trusted := vouched or _machine_authorities():
+    if context.insecure:
+        cluster["insecure-skip-tls-verify"] = True
+    elif trusted := vouched or _machine_authorities():
         cluster["certificate-authority-data"] = _base64(trusted)
     user = dict(context.user)
     if plugin := user.pop("exec", None):
@@ -235,6 +237,8 @@ def _told(context: Context, vouched: str | None) -> dict[str, Any]:
             told[name] = value
     if vouched is not None:
         told["certificate-authority-data"] = _base64(vouched)
+    if context.insecure:
+        told["insecure-skip-tls-verify"] = True
     if context.cluster.get("disable-compression"):
         told["disable-compression"] = True
     extensions = context.cluster.get("extensions")

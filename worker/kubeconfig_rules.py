@@ -38,20 +38,36 @@ _USER_TEXTS = (
 )
 
 
-def check_cluster(cluster: Mapping[str, Any], folder: Path) -> tuple[str, str | None]:
-    """Return the server of a cluster entry and the proxy on the way there. Raises Unusable."""
+def check_cluster(
+    cluster: Mapping[str, Any], folder: Path, *, may_be_insecure: bool = False
+) -> tuple[str, str | None]:
+    """Return the server of a cluster entry and the proxy on the way there. Raises Unusable.
+
+    `may_be_insecure`: the operator allows by name that the server's certificate is not verified.
+    """
     _check_texts(cluster, _CLUSTER_TEXTS)
     server = check_server(cluster.get("server"))
     insecure = cluster.get("insecure-skip-tls-verify")
     if insecure is not None and not isinstance(insecure, bool):
         raise Unusable("insecure-skip-tls-verify must be true or false, without quotes")
     if insecure:
-        raise Unusable(
-            "insecure-skip-tls-verify is refused: put the server's CA into certificate-authority-data"
-        )
+        _check_insecure(cluster, may_be_insecure=may_be_insecure)
     check_server_name(cluster.get("tls-server-name"))
     authority(cluster, folder)
     return server, proxy_of(cluster, server, os.environ)
+
+
+def _check_insecure(cluster: Mapping[str, Any], *, may_be_insecure: bool) -> None:
+    if not may_be_insecure:
+        raise Unusable(
+            "insecure-skip-tls-verify is refused: whoever sits in between would get the worker's token and the Secret. "
+            "`remediator kubeconfig pin CONTEXT` has the server's certificate trusted instead; "
+            "REMEDIATOR_INSECURE_CONTEXTS allows the context by name as it is"
+        )
+    if cluster.get("certificate-authority") or cluster.get("certificate-authority-data"):
+        raise Unusable(
+            "insecure-skip-tls-verify together with a certificate authority is refused, as kubectl does: remove one"
+        )
 
 
 def authority(cluster: Mapping[str, Any], folder: Path) -> str | None:

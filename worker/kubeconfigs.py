@@ -26,6 +26,11 @@ class Context:
     in_cluster: bool = False
     proxy: str | None = field(default=None, repr=False)
 
+    @property
+    def insecure(self) -> bool:
+        """Tell whether the server's certificate is not verified, as the operator allows by name."""
+        return self.cluster.get("insecure-skip-tls-verify") is True
+
 
 @dataclass(frozen=True, slots=True)
 class Contexts:
@@ -49,10 +54,12 @@ class Kubeconfigs:
         patterns: tuple[str, ...],
         in_cluster: str,
         plugins: tuple[str, ...] = (),
+        insecure: tuple[str, ...] = (),
     ) -> None:
         self._paths = paths
         self._patterns = patterns
         self._plugins = plugins
+        self._insecure = insecure
         self._in_cluster = in_cluster
         self._signature: object = None
         self._contexts = Contexts({}, {}, ())
@@ -63,7 +70,7 @@ class Kubeconfigs:
             return _own_account(self._in_cluster)
         signature = self._stamps()
         if signature != self._signature:
-            self._contexts = load(self._paths, self._patterns, self._plugins)
+            self._contexts = load(self._paths, self._patterns, self._plugins, self._insecure)
             self._signature = self._stamps()
         return self._contexts
 
@@ -99,11 +106,15 @@ def _presence(name: str) -> object:
 
 
 def load(
-    paths: tuple[Path, ...], patterns: tuple[str, ...], plugins: tuple[str, ...] = ()
+    paths: tuple[Path, ...],
+    patterns: tuple[str, ...],
+    plugins: tuple[str, ...] = (),
+    insecure: tuple[str, ...] = (),
 ) -> Contexts:
     """Read every file (of a folder: every regular file in it) and judge the contexts that match `patterns`.
 
     `plugins` are names or globs of the commands that exec may run: a kubeconfig must not run just anything.
+    `insecure` are names or globs of the contexts, as they are served, whose server's certificate need not be verified.
 
     A context's cluster and user are looked up in its own file first, then in the others in order; of two contexts with
     one name the first keeps it, and the others get names of their own.
@@ -112,6 +123,7 @@ def load(
     files = read_files(paths, problems)
     entries = named_apart(files, problems)
     selected = matcher(patterns)
+    insecure_ones = matcher(insecure)
     usable: dict[str, Context] = {}
     broken: dict[str, str] = {}
     waits_for: set[str] = set()
@@ -119,25 +131,36 @@ def load(
         if not (selected(name) or selected(entry.name)):
             continue
         try:
-            usable[name] = _context(name, entry, plugins, waits_for)
+            usable[name] = _context(
+                name, entry, plugins, waits_for, may_be_insecure=insecure_ones(name)
+            )
         except Unusable as error:
             broken[name] = str(error)
     problems += unmatched(patterns, entries)
     return Contexts(usable, broken, tuple(problems), tuple(sorted(waits_for)))
 
 
-def _context(name: str, entry: Entry, plugins: tuple[str, ...], waits_for: set[str]) -> Context:
+def _context(
+    name: str,
+    entry: Entry,
+    plugins: tuple[str, ...],
+    waits_for: set[str],
+    *,
+    may_be_insecure: bool,
+) -> Context:
     meaning = entry.meaning()
     try:
-        return _judged(name, meaning, plugins)
+        return _judged(name, meaning, plugins, may_be_insecure=may_be_insecure)
     except Unusable:
         waits_for |= depends_on(meaning.cluster, meaning.folder)
         waits_for |= depends_on(meaning.user, meaning.user_folder)
         raise
 
 
-def _judged(name: str, meaning: Meaning, plugins: tuple[str, ...]) -> Context:
-    server, proxy = check_cluster(meaning.cluster, meaning.folder)
+def _judged(
+    name: str, meaning: Meaning, plugins: tuple[str, ...], *, may_be_insecure: bool
+) -> Context:
+    server, proxy = check_cluster(meaning.cluster, meaning.folder, may_be_insecure=may_be_insecure)
     user = check_user(meaning.user, meaning.user_folder, plugins)
     cluster = absolute(meaning.cluster, meaning.folder)
     return Context(name, server, cluster, user, meaning.user_folder, proxy=proxy)

@@ -1,17 +1,19 @@
 """What a claimed run has to do and with what: permission, context, credential, task."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 from remediation.admission import may_name, refusal, refusal_of_check
 from remediation.credential import Credential, credential_from_login
 from remediation.docker_config import InvalidCredential
+from remediation.inventory import known_clusters
 from remediation.outcome import Error, ErrorCode
 from remediation.plan import Task
 from remediation.readiness.facts import Facts
 from remediation.readiness.facts_file import FactsError
 from remediation.registry.rules import Registries
 from remediation.request import InlineCredential, RemediationRequest
+from remediation.same_server import with_other_names
 from remediation.sealing import SealedValueError, SealingKeyError
 from remediation.selection import nearest
 from remediation.status import RunStatus
@@ -137,7 +139,13 @@ class Preparation:
         run, store = self._claim.run, self._store
         warrant = store.remediations.warrant(run.remediation_id)
         policy = store.policies.current()
-        if error := refusal(policy, warrant, run.cluster, request, undo=bool(run.undoes)):
+        names: Iterable[str] = ()
+        if policy and policy.protected:
+            known = known_clusters(store.inventory.workers())
+            names = with_other_names((run.cluster,), known, store.inventory.uids())
+        if error := refusal(
+            policy, warrant, run.cluster, request, undo=bool(run.undoes), other_names=names
+        ):
             raise RunFailed(error)
 
     def _task_of(self, request: RemediationRequest) -> Task | UndoTask:

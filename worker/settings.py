@@ -28,7 +28,8 @@ class Settings:
     """The worker's settings.
 
     `kubeconfigs` are files or folders (empty: the account of the pod it runs in), `concurrency` the writes in
-    flight for each cluster, `exec_plugins` globs of the commands that kubeconfigs may have run, `processes` the runs
+    flight for each cluster, `exec_plugins` globs of the commands that kubeconfigs may have run,
+    `insecure_contexts` globs of the contexts whose server's certificate need not be verified, `processes` the runs
     carried out at the same time, `retention_seconds` how long the records of an ended remediation live.
     """
 
@@ -44,6 +45,7 @@ class Settings:
     processes: int = 4
     concurrency: int = 32
     exec_plugins: tuple[str, ...] = ()
+    insecure_contexts: tuple[str, ...] = ()
     retention_seconds: int = DEFAULT_RETENTION_SECONDS
     log_format: str = "text"
     log_level: str = "INFO"
@@ -72,6 +74,7 @@ class Settings:
             processes=_number(environment, "REMEDIATOR_PROCESSES", 4, _MOST_PROCESSES),
             concurrency=_number(environment, "REMEDIATOR_CONCURRENCY", 32, _MOST_CONCURRENCY),
             exec_plugins=_exec_plugins(environment),
+            insecure_contexts=_insecure_contexts(environment),
             retention_seconds=_number(
                 environment, "REMEDIATOR_RETENTION_DAYS", 30, _MOST_RETENTION_DAYS
             )
@@ -132,6 +135,16 @@ def _exec_plugins(environment: Mapping[str, str]) -> tuple[str, ...]:
             "commands or globs with commas, for example aws,gke-gcloud-auth-plugin"
         )
     return names
+
+
+def _insecure_contexts(environment: Mapping[str, str]) -> tuple[str, ...]:
+    try:
+        names = _names(environment, "REMEDIATOR_INSECURE_CONTEXTS")
+        return tuple(map(check_cluster_pattern, names))
+    except PatternError as error:
+        raise SettingsError(
+            f"REMEDIATOR_INSECURE_CONTEXTS: {error}; use names or globs with commas, for example lab-*,edge-1"
+        ) from None
 
 
 def _names(environment: Mapping[str, str], variable: str) -> tuple[str, ...]:

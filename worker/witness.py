@@ -13,9 +13,12 @@ from worker.faults import Call
 class Witness:
     """Notes the writes of one run. The entries of namespaces go out with their rows, in batches."""
 
-    def __init__(self, audit: Audit, run: Run, orders: Orders, attempt: int) -> None:
+    def __init__(
+        self, audit: Audit, run: Run, orders: Orders, attempt: int, *, insecure: bool = False
+    ) -> None:
         self._audit = audit
         self._attempt = attempt
+        self._insecure = insecure
         self._who: dict[str, Any] = {
             "subject": orders.requested_by or None,
             "request_id": orders.request_id or None,
@@ -26,7 +29,9 @@ class Witness:
 
     def began(self) -> None:
         """Note that the run begins: what follows was done by this attempt."""
-        details = {"attempt": self._attempt}
+        details: dict[str, Any] = {"attempt": self._attempt}
+        if self._insecure:
+            details["insecure"] = True
         begun = entry(Action.RUN, Verdict.DONE, **self._who, details=details)
         self._audit.record(begun, trail=Trail.WRITES)
 

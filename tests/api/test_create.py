@@ -370,6 +370,47 @@ def test_a_broken_context_that_a_glob_matches_is_not_passed_over_in_silence(
     assert [cluster["name"] for cluster in answer.get_json()["clusters"]] == ["eu-1", "old"]
 
 
+@pytest.mark.parametrize(
+    ("clusters", "runs"),
+    [(["*"], ["eu-1", "us"]), (["eu-*"], ["eu-1"]), (["*", "eu-2"], ["eu-2", "us"])],
+)
+def test_a_glob_counts_an_api_server_of_two_names_once_and_says_so(
+    client: FlaskClient, announce: Announce, clusters: list[str], runs: list[str]
+) -> None:
+    announce(*(AnnouncedCluster(name, uid="u1") for name in ("eu-1", "eu-2")), "us")
+
+    body = post(client, GOOD | {"clusters": clusters}).get_json()
+
+    kept, other = (runs[0], "eu-1" if runs[0] == "eu-2" else "eu-2")
+    assert [cluster["name"] for cluster in body["clusters"]] == runs
+    (warning,) = body["warnings"]
+    assert (warning["code"], warning["name"]) == ("same_api_server", kept)
+    assert warning["detail"].startswith(f"{other} is the same API server as {kept}")
+
+
+def test_an_api_server_gets_a_run_by_each_of_its_names_that_is_named(
+    client: FlaskClient, announce: Announce
+) -> None:
+    announce(*(AnnouncedCluster(name, uid="u1") for name in ("eu-1", "eu-2")))
+
+    body = post(client, GOOD | {"clusters": ["eu-1", "eu-2"]}).get_json()
+
+    assert [cluster["name"] for cluster in body["clusters"]] == ["eu-1", "eu-2"]
+    assert body["warnings"] == []
+
+
+def test_a_plan_and_the_audit_trail_say_which_clusters_are_insecure(
+    client: FlaskClient, announce: Announce, capfd: pytest.CaptureFixture[str]
+) -> None:
+    announce("eu-1", AnnouncedCluster("lab", "https://lab", insecure=True))
+
+    body = post(client, GOOD | {"clusters": ["*"], "dry_run": True}).get_json()
+
+    (warning,) = body["warnings"]
+    assert (warning["code"], warning["name"]) == ("insecure_cluster", "lab")
+    assert '"insecure_clusters":["lab"]' in capfd.readouterr().out
+
+
 def test_an_unusable_credential_is_refused_with_its_reason(
     client: FlaskClient, announce: Announce
 ) -> None:

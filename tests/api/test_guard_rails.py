@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 
 from api.guard_rails import GuardRails, GuardRailsError, Limits, guard_rails
 from remediation.api_key import ENTROPY_BYTES, ApiKey, new_api_key
-from remediation.inventory import AnnouncedCredential
+from remediation.inventory import AnnouncedCluster, AnnouncedCredential
 from store import clock, keys
 from store.recovery import recover
 from store.store import Store
@@ -198,6 +198,26 @@ def held(client: FlaskClient, announce: Announce, rails: Rails) -> dict[str, Any
     assert answer.status_code == 202
     body: dict[str, Any] = answer.get_json()
     return body
+
+
+@pytest.mark.parametrize("away", [False, True])
+def test_a_remediation_of_a_protected_api_server_waits_under_each_of_its_names(
+    client: FlaskClient, announce: Announce, rails: Rails, store: Store, away: bool
+) -> None:
+    """Also while the worker of the protected name is away."""
+    rails(protected_clusters=["prod-*"])
+    prod = announce(AnnouncedCluster("prod-eu", uid="u1"), pool="prod")
+    announce(AnnouncedCluster("lab", uid="u1"), AnnouncedCluster("stage", uid="u2"))
+    if away:
+        store.inventory.leave(prod.worker_id)
+
+    def asked(cluster: str) -> Any:
+        answer = client.post(f"{API}/remediations", json={**BODY, "clusters": [cluster]})
+        assert answer.status_code == 202, answer.text
+        return answer.get_json()["approval"]
+
+    assert asked("lab")["state"] == "pending"
+    assert asked("stage") is None
 
 
 def decide(client: FlaskClient, held: dict[str, Any], verb: str, **more: Any) -> Any:

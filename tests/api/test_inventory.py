@@ -8,6 +8,7 @@ from flask.testing import FlaskClient
 from remediation.inventory import AnnouncedCluster, AnnouncedCredential
 from tests.api.conftest import API, CREDENTIAL, Announce
 
+PLAIN: dict[str, Any] = {"insecure": False, "uid": None, "same_as": [], "warning": None}
 BROKEN = AnnouncedCluster("old", problem="its certificate file is missing")
 
 
@@ -39,6 +40,7 @@ def test_clusters(client: FlaskClient, announce: Announce) -> None:
                 "pools": ["default", "other"],
                 "status": "ready",
                 "reason": None,
+                **PLAIN,
             },
             {
                 "name": "old",
@@ -46,12 +48,33 @@ def test_clusters(client: FlaskClient, announce: Announce) -> None:
                 "pools": ["default"],
                 "status": "invalid",
                 "reason": "its certificate file is missing",
+                **PLAIN,
             },
         ],
         "problems": [
             {"pool": "default", "host": "host-1", "detail": "/etc/kube/x.yaml is not YAML"}
         ],
     }
+
+
+def test_clusters_that_are_insecure_or_one_api_server_are_shown_as_such(
+    client: FlaskClient, announce: Announce
+) -> None:
+    announce(
+        AnnouncedCluster("eu", "https://eu", uid="u1"),
+        AnnouncedCluster("eu-2", "https://eu", uid="u1", insecure=True),
+        AnnouncedCluster("us", "https://us", trouble="unreachable: its exec plugin 'aws' ended"),
+    )
+
+    items = {item["name"]: item for item in get(client, "/clusters")["items"]}
+
+    assert (items["eu"]["uid"], items["eu"]["same_as"]) == ("u1", ["eu-2"])
+    assert items["eu-2"]["insecure"] is True
+    assert items["eu-2"]["warning"] == (
+        "insecure: the certificate of its API server is not verified; the same API server as eu; '*' counts it once"
+    )
+    assert items["us"]["warning"].startswith("a worker could not read it: unreachable: its exec")
+    assert "insecure: the cert" in get(client, "/clusters?format=table")
 
 
 def test_credentials(client: FlaskClient, announce: Announce) -> None:

@@ -79,6 +79,17 @@ def test_what_nobody_agreed_to_does_not_begin_on_a_cluster_that_is_protected_by_
     assert refusal(policy, PORTAL, "eu-1", REQUEST, undo=True)
 
 
+def test_what_protects_another_name_of_the_api_server_protects_it() -> None:
+    policy = replace(a_policy(), protected=("prod",))
+
+    assert refusal(policy, PORTAL, "eu-1", REQUEST, undo=False, other_names=("x",)) is None
+    error = refusal(policy, PORTAL, "eu-1", REQUEST, undo=False, other_names=("x", "prod"))
+
+    assert error
+    assert error.code is ErrorCode.NOT_PERMITTED
+    assert "its API server, as 'prod', is protected" in error.detail
+
+
 def test_what_somebody_agreed_to_and_dry_runs_begin_on_a_protected_cluster() -> None:
     policy = replace(a_policy(), protected=("eu-*",))
 

@@ -53,6 +53,19 @@ def test_a_worker_that_falls_silent_is_gone_and_forgotten(store: Store) -> None:
     assert store.redis.zrange(keys.WORKERS, 0, -1) == ["w2"]
 
 
+def test_the_uids_of_api_servers_outlive_their_worker_for_a_day(store: Store) -> None:
+    read = [AnnouncedCluster("eu-1", uid="u1"), AnnouncedCluster("eu-2", uid="u2")]
+    store.inventory.announce(an_announcement(clusters=read))
+    store.inventory.announce(an_announcement(clusters=[AnnouncedCluster("eu-1")]))  # not read yet
+    store.inventory.leave("w1")
+
+    assert store.inventory.uids() == {"eu-1": "u1", "eu-2": "u2"}
+
+    store.redis.zadd(keys.CLUSTERS, {"eu-2": time.time() - REMEMBERED_SECONDS - 1})
+    assert store.inventory.uids() == {"eu-1": "u1"}
+    assert store.redis.hgetall(keys.CLUSTER_UIDS) == {"eu-1": "u1"}
+
+
 def test_a_worker_that_leaves_leaves_nothing(store: Store) -> None:
     store.inventory.announce(an_announcement())
 

@@ -142,6 +142,28 @@ def test_refuses_a_user_that_the_client_would_misread(tmp_path, user, why):
     assert not any(secret in contexts.broken["prod"] for secret in SECRETS)
 
 
+def test_an_insecure_context_is_served_only_where_the_operator_allows_it_by_name(tmp_path):
+    file = tmp_path / "config"
+    file.write_text(yaml.safe_dump(a_kubeconfig(cluster={"insecure-skip-tls-verify": True})))
+
+    allowed = load((file,), ("*",), (), ("lab-*", "pro?"))
+    refused = load((file,), ("*",), (), ("lab-*",))
+
+    assert allowed.usable["prod"].insecure
+    assert "remediator kubeconfig pin CONTEXT" in refused.broken["prod"]
+    assert "REMEDIATOR_INSECURE_CONTEXTS" in refused.broken["prod"]
+
+
+def test_an_allowed_context_may_not_be_insecure_and_have_a_ca_as_in_kubectl(tmp_path):
+    file = tmp_path / "config"
+    both = {"insecure-skip-tls-verify": True, "certificate-authority-data": a_ca()}
+    file.write_text(yaml.safe_dump(a_kubeconfig(cluster=both)))
+
+    contexts = load((file,), ("*",), (), ("*",))
+
+    assert "together with a certificate authority" in contexts.broken["prod"]
+
+
 BAD_CLUSTERS = {
     "plain http": ({"server": "http://10.0.0.1"}, "https://"),
     "no host": ({"server": "https://"}, "https://"),

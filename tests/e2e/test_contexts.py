@@ -1,0 +1,139 @@
+"""Contexts of a real service: insecure ones, several of one API server, and one whose plugin fails."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from controlplane.cluster import Cluster
+from tests.e2e.fleet import Space, grant_least_privilege
+from tests.e2e.service import Service, until
+
+VERSION = "client.authentication.k8s.io/v1"
+INSECURE = {"insecure-skip-tls-verify": True}
+
+
+def write(path: Path, contexts: dict[str, tuple[dict[str, Any], dict[str, Any]]]) -> None:
+    """Write a kubeconfig of contexts, each with the entries of its cluster and user."""
+    document = {
+        "clusters": [{"name": name, "cluster": each[0]} for name, each in contexts.items()],
+        "users": [{"name": name, "user": each[1]} for name, each in contexts.items()],
+        "contexts": [
+            {"name": name, "context": {"cluster": name, "user": name}} for name in contexts
+        ],
+    }
+    path.write_text(yaml.safe_dump(document))
+
+
+def verified(cluster: Cluster) -> dict[str, Any]:
+    return {"server": cluster.server, "certificate-authority": str(cluster.ca_file)}
+
+
+@pytest.fixture(scope="module")
+def fleet(
+    tmp_path_factory: pytest.TempPathFactory, clusters: tuple[Cluster, ...], credentials: Path
+) -> Iterator[Service]:
+    """A service with three names for alpha, of which one is insecure and allowed, and one is neither."""
+    folder = tmp_path_factory.mktemp("contexts")
+    alpha, beta = clusters
+    token, other = {"token": grant_least_privilege(alpha)}, {"token": grant_least_privilege(beta)}
+    plugin = folder / "company-login"
+    plugin.write_text(
+        "#!/bin/sh\necho 'token expired, run: company-login --cluster eu' >&2\nexit 1\n"
+    )
+    plugin.chmod(0o755)
+    sso = {"exec": {"apiVersion": VERSION, "command": str(plugin), "interactiveMode": "Never"}}
+    write(
+        folder / "kubeconfig",
+        {
+            "eu": (verified(alpha), token),
+            "lab-eu": ({"server": alpha.server, **INSECURE}, token),
+            "lost": ({"server": alpha.server, **INSECURE}, token),
+            "prod-eu": (verified(alpha), token),
+            "sso": (verified(beta), sso),
+            "us": (verified(beta), other),
+        },
+    )
+    environment = {"REMEDIATOR_INSECURE_CONTEXTS": "lab-*"}
+    running = Service(folder / "up", [folder / "kubeconfig"], credentials, environment)
+    try:
+        until(lambda: clusters_of(running)["us"]["uid"], "the uids of the API servers")
+        until(lambda: clusters_of(running)["sso"]["warning"], "the failure of the plugin")
+        until(lambda: len(clusters_of(running)["eu"]["same_as"]) == 2, "the names of alpha")
+        yield running
+    finally:
+        running.stop()
+
+
+def clusters_of(service: Service) -> dict[str, Any]:
+    return {item["name"]: item for item in service.http.get("/clusters").json()["items"]}
+
+
+def test_the_list_of_clusters_says_what_each_context_is(fleet: Service):
+    items = clusters_of(fleet)
+
+    assert items["eu"]["same_as"] == ["lab-eu", "prod-eu"]
+    assert (items["lab-eu"]["insecure"], items["lab-eu"]["status"]) == (True, "ready")
+    assert items["lost"]["status"] == "invalid"
+    assert "REMEDIATOR_INSECURE_CONTEXTS" in items["lost"]["reason"]
+    assert "company-login' ended with code 1: token expired, run: comp" in items["sso"]["warning"]
+    table = fleet.cli("clusters").stdout
+    assert "insecure: the certificate of its API server is not verified" in table
+    assert "the same API server as eu, prod-eu; '*' counts it once" in table
+
+
+def test_a_plan_over_all_counts_an_api_server_once_and_passes_over_nothing_else(
+    fleet: Service, space: Space
+):
+    space.namespace("n")
+
+    outcome = fleet.remediate(clusters=["*"], namespaces=[space.pattern], dry_run=True).body
+
+    found = {each["name"]: each["status"] for each in outcome["clusters"]}
+    assert found == {
+        "eu": "succeeded",
+        "lost": "unreachable",
+        "sso": "unreachable",
+        "us": "succeeded",
+    }
+    assert outcome["summary"]["namespaces"]["total"] == 1
+    (warning,) = [each for each in outcome["warnings"] if each["code"] == "same_api_server"]
+    assert warning["detail"].startswith("lab-eu, prod-eu is the same API server as eu")
+
+
+def test_an_insecure_context_is_written_to_and_shown_in_the_run_and_the_audit_trail(
+    fleet: Service, space: Space
+):
+    name = space.namespace("n")
+
+    outcome = fleet.remediate(clusters=["lab-eu"], namespaces=[name]).body
+
+    assert outcome["status"] == "succeeded"
+    assert space.pull_secrets(name, "default") == ["docker"]
+    assert [each["code"] for each in outcome["warnings"]] == ["insecure_cluster"]
+    lines = (fleet.directory / "data" / "audit.jsonl").read_text().splitlines()
+    told = [json.loads(line) for line in lines if outcome["id"] in line]
+    details = {each["action"]: each["details"] for each in told}
+    assert details["remediation.create"]["insecure_clusters"] == ["lab-eu"]
+    assert details["run.begin"]["insecure"] is True
+
+
+def test_what_protects_one_name_of_an_api_server_protects_them_all(fleet: Service, space: Space):
+    name = space.namespace("n")
+    access = fleet.directory / "data" / "access.yaml"
+    before = access.read_text()
+    access.write_text(yaml.safe_dump(yaml.safe_load(before) | {"protected_clusters": ["prod-*"]}))
+    try:
+
+        def waits() -> bool:
+            body = fleet.post(clusters=["eu"], namespaces=[name]).json()
+            fleet.http.post(f"/remediations/{body['id']}/cancel")
+            return bool(body["approval"]) and body["approval"]["state"] == "pending"
+
+        until(waits, "the protection")
+        assert not fleet.post(clusters=["us"], namespaces=[name], dry_run=True).json()["approval"]
+    finally:
+        access.write_text(before)
