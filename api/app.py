@@ -37,6 +37,7 @@ from api.settings import Settings
 from api.spec import Api, Group
 from api.strangers import Strangers
 from api.waiting import Waits
+from store.patience import Patience
 from store.store import Store
 
 MAX_BODY_BYTES = 256 * 1024
@@ -76,6 +77,7 @@ def create_app(settings: Settings, store: Store) -> Flask:
     publication = Publication(access, store.policies)
     failures = Failures(store.quotas, settings.failures_per_minute)
     provide(app, Services(settings, store, access, Waits(), publication, Strangers(), failures))
+    _bound_waits(app, store.patience)
     envelope.register(app)
     audit.register(app)
     api = Api(app, settings.public_url or "/")
@@ -85,6 +87,18 @@ def create_app(settings: Settings, store: Store) -> Flask:
     for plain in (docs, health):
         app.register_blueprint(plain.blueprint)
     return app
+
+
+def _bound_waits(app: Flask, patience: Patience) -> None:
+    """Have each request wait for a silent Redis once only."""
+
+    @app.before_request
+    def begin() -> None:
+        patience.begin()
+
+    @app.teardown_request
+    def end(_: BaseException | None) -> None:
+        patience.end()
 
 
 def _groups() -> tuple[Group, ...]:

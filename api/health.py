@@ -9,6 +9,7 @@ from store.connection import StoreUnavailable
 
 blueprint = Blueprint("health", __name__)
 
+_RETRY_SECONDS = "2"
 NOT_USED = (
     "the access file is broken: what was read before it broke counts; the API's log says where"
 )
@@ -29,12 +30,15 @@ def readyz() -> Response:
     lines, ready = _checks()
     if "verbose" in request.args:
         verdict = "readyz check passed" if ready else "readyz check failed"
-        return _text("\n".join([*lines, verdict, ""]), 200 if ready else 503)
+        answer = _text("\n".join([*lines, verdict, ""]), 200 if ready else 503)
+        if not ready:
+            answer.headers["Retry-After"] = _RETRY_SECONDS
+        return answer
     if not ready:
         raise Problem(
             "queue-unavailable",
             "Not ready: " + ", ".join(line for line in lines if line.startswith("[-]")),
-            headers={"Retry-After": "2"},
+            headers={"Retry-After": _RETRY_SECONDS},
         )
     return _text("ok\n")
 

@@ -186,8 +186,9 @@ _TYPES = (
         "queue-unavailable",
         503,
         "The service cannot reach its store",
-        "Redis does not answer. Running remediations go on when it is back. Try again after the time in Retry-After; "
-        "a POST that was answered with this may have been taken in: look at the list of remediations first.",
+        "Redis does not answer, or refuses what it is asked; 'detail' says which. Running remediations go on when it "
+        "is back. Try again after the time in Retry-After. A POST that was answered with this may have been taken in: "
+        "send it again with the same Idempotency-Key, which makes nothing twice; without one, look at the list first.",
     ),
 )
 PROBLEM_TYPES: Mapping[str, ProblemType] = {kind.slug: kind for kind in _TYPES}

@@ -4,6 +4,8 @@ import threading
 
 from api.access_reload import Access
 from remediation.permission import Policy
+from store.connection import StoreUnavailable
+from store.patience import SECONDS
 from store.policy import Policies
 
 
@@ -24,10 +26,20 @@ class Publication:
         """
         if not self._access.known:
             return
-        policy = self._access.policy
-        with self._lock:
-            if policy == self._published:
-                self._policies.restore(policy)
-            else:
+        if self._access.policy == self._published:
+            self._policies.restore(self._access.policy)
+        else:
+            self._publish()
+
+    def _publish(self) -> None:
+        """Publish it, one thread after the other, so that an older one is never the last."""
+        # As long as one of them waits for Redis, the others would wait in vain.
+        if not self._lock.acquire(timeout=SECONDS):
+            raise StoreUnavailable("another request waits for Redis")
+        try:
+            policy = self._access.policy
+            if policy != self._published:
                 self._policies.publish(policy)
                 self._published = policy
+        finally:
+            self._lock.release()

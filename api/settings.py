@@ -8,6 +8,8 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from store.connection import PROMPT
+from store.patience import Patience
+from store.redis_url import read_redis_url
 from store.store import Store
 
 DEFAULT_REDIS_URL = "redis://127.0.0.1:6379/0"
@@ -123,25 +125,15 @@ class Settings:
 def open_store(settings: Settings) -> Store:
     """Wire a store for callers, who are better served by a quick 503 than by patience."""
     return Store.open(
-        settings.redis_url, retries=PROMPT, retention_seconds=settings.retention_seconds
+        settings.redis_url,
+        retries=PROMPT,
+        retention_seconds=settings.retention_seconds,
+        patience=Patience(),
     )
 
 
 def _redis_url(text: str) -> str:
-    # Nothing of the value is repeated: it may hold a password.
-    scheme, separator, _ = text.partition("://")
-    if not separator or scheme not in ("redis", "rediss", "unix"):
-        raise ValueError("must begin with redis://, rediss:// or unix://")
-    wrong = "cannot be read: port and database must be numbers, options those of redis-py"
-    try:
-        database = urlsplit(text).path.strip("/")
-        store = Store.open(text, retries=PROMPT)
-        store.redis.connection_pool.make_connection()  # not connected, but its options are checked
-        store.close()
-    except (ValueError, TypeError):
-        raise ValueError(wrong) from None
-    if scheme != "unix" and database and not database.isdecimal():
-        raise ValueError(wrong)
+    read_redis_url(text)
     return text
 
 

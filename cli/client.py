@@ -156,9 +156,11 @@ def _read(response: "httpx.Response", target: Target) -> Answer | _Refusal:
         words = f"{response.status_code} {response.reason_phrase}".strip()
         problem = {"title": f"{target.url} answered {words}, not as a remediator does; see --url"}
     error = ClientError(response.status_code, problem, _hint(response.status_code, target))
-    # What was sent to change something may have been taken in: repeating it is for the caller to decide.
-    # Except 409, which says that our own first try is still being taken in.
-    patient = response.status_code in ((429, 503) if response.request.method == "GET" else (409,))
+    # What was sent to change something may have been taken in: under its key it is safe to repeat. 409 says that our
+    # own first try is still being taken in.
+    keyed = "Idempotency-Key" in response.request.headers
+    statuses = (429, 503) if response.request.method == "GET" else (409, *((503,) if keyed else ()))
+    patient = response.status_code in statuses
     again = pause is not None and patient and pause <= MAX_PAUSE_SECONDS and not error.denied
     return _Refusal(error, pause if again else None)
 

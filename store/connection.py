@@ -1,11 +1,24 @@
 """Connections that outlive a restart of Redis."""
 
-from urllib.parse import urlsplit
+from collections.abc import Callable
+from typing import Any, TypeVar
 
-from redis import Redis
+from redis import ConnectionPool, Redis
 from redis.backoff import ExponentialWithJitterBackoff
-from redis.exceptions import ConnectionError, RedisError, TimeoutError
+from redis.exceptions import (
+    AuthenticationError,
+    AuthorizationError,
+    ClusterDownError,
+    ConnectionError,
+    ReadOnlyError,
+    RedisError,
+    TimeoutError,
+)
 from redis.retry import Retry
+
+from store.bounded import bounded
+from store.patience import Patience
+from store.redis_url import read_redis_url
 
 _BACKOFF_BASE_SECONDS = 0.05
 _BACKOFF_CAP_SECONDS = 1.0
@@ -20,30 +33,61 @@ PROMPT = 3  # retries: under a second, for callers, who are better served by a 5
 
 StoreUnavailable = RedisError
 
+# A failover ends them: the next connection may lead to the new primary, this one never will.
+_FAILOVER = (ConnectionError, ReadOnlyError, ClusterDownError)
 
-def connect(url: str, *, retries: int, text: bool = True) -> "Redis":
+T = TypeVar("T")
+
+
+def connect(
+    url: str, *, retries: int, text: bool = True, patience: Patience | None = None
+) -> "Redis":
     """Return a client that connects at its first command.
 
     `from_url` alone never retries. Replies are str, or bytes with `text=False` (RQ needs them). With `PROMPT` or fewer
-    retries a Redis that accepts and says nothing is asked once: each further try would take as long.
-    Raises ValueError for a URL that redis-py cannot read.
+    retries a Redis that accepts and says nothing is asked once: each further try would take as long. With a `patience`
+    it bounds all that a request waits.
+    Raises InvalidRedisUrl, a ValueError that repeats nothing of the URL.
     """
     patient = retries > PROMPT
-    return Redis.from_url(
-        url,
-        decode_responses=text,
-        retry=Retry(
-            ExponentialWithJitterBackoff(base=_BACKOFF_BASE_SECONDS, cap=_BACKOFF_CAP_SECONDS),
-            retries,
-            (ConnectionError, TimeoutError) if patient else (ConnectionError,),
-        ),
-        health_check_interval=_HEALTH_CHECK_SECONDS,
-        socket_timeout=_PATIENT_SECONDS if patient else _PROMPT_SECONDS,
-        socket_connect_timeout=_CONNECT_TIMEOUT_SECONDS,
+    seconds = _PATIENT_SECONDS if patient else _PROMPT_SECONDS
+    options = dict(read_redis_url(url).options)
+    if patience:
+        options = bounded(options, patience)
+    retry = _Retry(
+        ExponentialWithJitterBackoff(base=_BACKOFF_BASE_SECONDS, cap=_BACKOFF_CAP_SECONDS),
+        retries,
+        (*_FAILOVER, TimeoutError) if patient else _FAILOVER,
     )
+    usual: dict[str, Any] = {
+        "decode_responses": text,
+        "retry": retry,
+        "health_check_interval": _HEALTH_CHECK_SECONDS,
+        "socket_timeout": seconds,
+        "socket_connect_timeout": _CONNECT_TIMEOUT_SECONDS,
+    }
+    return Redis.from_pool(ConnectionPool(**options, **usual))
 
 
 def safe_url(url: str) -> str:
-    """Return the URL without user name, password and query, for a log."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    """Return the URL without user name, password and query, for a log. Raises InvalidRedisUrl."""
+    return read_redis_url(url).shown
+
+
+class _Retry(Retry):
+    """Tries again where that may help: never with a login that was refused."""
+
+    def call_with_retry(
+        self,
+        do: Callable[[], T],
+        fail: Callable[..., Any],
+        is_retryable: Callable[[Exception], bool] | None = None,
+        with_failure_count: bool = False,
+    ) -> T:
+        """Do it, as often as it takes. Raises what the last try raised."""
+
+        def worth_it(error: Exception) -> bool:
+            refused = isinstance(error, AuthenticationError | AuthorizationError)
+            return not refused and (is_retryable is None or is_retryable(error))
+
+        return super().call_with_retry(do, fail, worth_it, with_failure_count)

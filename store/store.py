@@ -18,6 +18,7 @@ from store.intake import Intake
 from store.inventory import Inventory
 from store.journal import Journal
 from store.memory import Memories
+from store.patience import Patience
 from store.pause import Pause
 from store.policy import Policies
 from store.queue import Queue
@@ -55,13 +56,22 @@ class Store:
     approvals: Approvals
     quotas: Quotas
     audit: Audit
+    patience: Patience
 
     @classmethod
     def open(
-        cls, url: str, *, retries: int, retention_seconds: int = DEFAULT_RETENTION_SECONDS
+        cls,
+        url: str,
+        *,
+        retries: int,
+        retention_seconds: int = DEFAULT_RETENTION_SECONDS,
+        patience: Patience | None = None,
     ) -> "Store":
-        """Wire a store for a Redis URL; nothing is sent yet. Raises ValueError for a URL that cannot be read."""
-        redis = connect(url, retries=retries)
+        """Wire a store for a Redis URL; nothing is sent yet. Raises InvalidRedisUrl.
+
+        `patience` bounds what a request waits for Redis.
+        """
+        redis = connect(url, retries=retries, patience=patience)
         return cls(
             redis=redis,
             intake=Intake(redis, retention_seconds),
@@ -79,11 +89,12 @@ class Store:
             idempotency=Idempotency(redis),
             policies=Policies(redis),
             sealed=Sealed(redis),
-            queue=Queue(connect(url, retries=retries, text=False)),
+            queue=Queue(connect(url, retries=retries, text=False, patience=patience)),
             pause=Pause(redis),
             approvals=Approvals(redis),
             quotas=Quotas(redis),
             audit=Audit(redis),
+            patience=patience or Patience(),
         )
 
     def ping(self) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from remediation.patterns import PatternError, check_cluster_pattern
-from store.connection import PATIENT, connect
+from store.redis_url import InvalidRedisUrl, read_redis_url
 from store.store import DEFAULT_RETENTION_SECONDS, Store
 
 _POOL = re.compile(r"[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?")
@@ -87,11 +87,11 @@ class Settings:
 def _redis_url(environment: Mapping[str, str]) -> str:
     url = environment.get("REDIS_URL") or "redis://127.0.0.1:6379/0"
     try:
-        connect(url, retries=PATIENT).close()
-    except ValueError:
+        read_redis_url(url)
+    except InvalidRedisUrl as error:
         # The value may hold a password: it is not repeated.
         raise SettingsError(
-            "REDIS_URL is not a Redis URL; use for example redis://127.0.0.1:6379/0, rediss://user:…@host:6380/1 "
+            f"REDIS_URL {error}; use for example redis://127.0.0.1:6379/0, rediss://user:PASSWORD@host:6380/1 "
             "or unix:///run/redis.sock"
         ) from None
     return url

@@ -79,6 +79,18 @@ class RedisServer:
                 else:
                     return
 
+    def hang(self) -> None:
+        """Have it take connections and commands, and say nothing."""
+        self._signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """End the hang: it carries out what came meanwhile."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process:
+            os.kill(self._process.pid, number)
+
     def kill(self) -> None:
         """End it as a crash does."""
         if self._process:

@@ -57,6 +57,19 @@ def test_comes_back_when_asked_to(api: StubApi, run: Remediator) -> None:
     assert (result.exit_code, result.stdout) == (0, "eu-1\n")
 
 
+def test_sends_again_under_the_same_key_while_redis_is_away(api: StubApi, run: Remediator) -> None:
+    """Who sees an error presses again, under another key: done twice."""
+    away = Reply({"title": "The service cannot reach its store"}, 503, {"Retry-After": "0"})
+    api.on("POST", f"/remediations/{ID}/cancel", away, away, Reply(remediation(), 202))
+
+    result = run("cancel", ID)
+
+    assert result.exit_code == 0, result.stderr
+    sent = [seen for seen in api.seen if seen.method == "POST"]
+    assert len(sent) == 3
+    assert len({seen.headers["Idempotency-Key"] for seen in sent}) == 1
+
+
 def test_does_not_sleep_for_an_hour(api: StubApi, run: Remediator) -> None:
     """A long Retry-After is the caller's decision."""
     api.on("GET", "/clusters", Reply({"title": "Quota"}, 429, {"Retry-After": "3600"}))

@@ -233,8 +233,8 @@ def test_passwords_that_differ_in_bytes_outside_utf_8_differ() -> None:
 
 @given(KEYS, LOGINS)
 def test_a_login_becomes_content_that_says_it_both_ways(key: str, login: Login) -> None:
-    if key.startswith("*"):
-        return
+    if key.startswith("*") or login.password.endswith(("\r", "\n")):
+        return  # refused
 
     credential = credential_from_login("reg", key, login)
 
