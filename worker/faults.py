@@ -17,6 +17,9 @@ class Retry(Enum):
     READ_FIRST = auto()  # it may have been carried out
     CONFLICT = auto()  # the object is not as it was read
     LATER_ONCE = auto()  # may be a server that has just started
+    LATER = (
+        auto()
+    )  # it was not carried out, and the server is well: a webhook or quota stands in the way
     NEW_TOKEN = auto()  # the token may have run out; the session tries again with a new one
 
 
@@ -29,13 +32,26 @@ class Gone(Exception):
 
 
 class Fault(Exception):
-    """A call that failed: `error` is what to report in the end, `retry_after` the seconds the server asked for."""
+    """A call that failed: `error` is what to report in the end, `retry_after` the seconds the server asked for.
 
-    def __init__(self, error: Error, retry: Retry, retry_after: float | None = None) -> None:
+    `webhook` is the admission webhook that stands in the way, `resume` goes on with a list that ran out.
+    """
+
+    def __init__(
+        self,
+        error: Error,
+        retry: Retry,
+        retry_after: float | None = None,
+        *,
+        webhook: str = "",
+        resume: str = "",
+    ) -> None:
         super().__init__(f"{error.code}: {error.detail}")
         self.error = error
         self.retry = retry
         self.retry_after = retry_after
+        self.webhook = webhook
+        self.resume = resume
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,18 +7,35 @@ A message about a Secret is never passed on: a 422 can hold the whole existing S
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
-
-import orjson
 
 from remediation.outcome import Error, ErrorCode
+from worker.culprits import (
+    FIND_WEBHOOK,
+    failing_webhook,
+    provider_of,
+    quota_of,
+    quota_sums,
+    undecryptable,
+)
 from worker.faults import Call, Fault, Gone, Retry
+from worker.status_object import StatusObject
 
 _TEXT_LIMIT = 240
 _WEBHOOK = re.compile(r'admission webhook "([^"]{1,253})"')
-_POLICY = re.compile(r"ValidatingAdmissionPolicy '([^']{1,253})'")
+_POLICY = re.compile(
+    r"""(?:ValidatingAdmissionPolicy ['"]([^'"]{1,253})['"]|"""
+    r"""\bpolicy ['"]([^'"]{1,253})['"](?: with binding '[^']{1,253}')? denied request: )"""
+)
+# How authorizers begin; admission plugins say something else in the same place.
+_BY_AUTHORIZER = ' is forbidden: User "'
 _HOPELESS_500 = ("strconv.", "failed to convert")
 _LONGEST_PAUSE_SECONDS = 60.0
+_FIND = f"its configuration: {FIND_WEBHOOK}"
+_REVIVE = "have what serves the webhook run again, then retry; of a tool that is gone, delete the configuration"
+_DECRYPT = (
+    "put the key that it was written with back into the API server's encryption configuration; where the key is lost, "
+    "have an administrator delete the object from etcd"
+)
 
 _BY_STATUS: dict[int, tuple[ErrorCode, str, Retry, str]] = {
     401: (
@@ -27,7 +44,12 @@ _BY_STATUS: dict[int, tuple[ErrorCode, str, Retry, str]] = {
         Retry.NEW_TOKEN,
         "renew the token or certificate in the kubeconfig",
     ),
-    410: (ErrorCode.INTERNAL, "the list ran out in the middle (410)", Retry.SAFE, ""),
+    410: (
+        ErrorCode.INTERNAL,
+        "the list ran out in the middle (410)",
+        Retry.SAFE,
+        "retry later; if it stays so, see what compacts etcd so often, and what stands before the API server",
+    ),
     429: (ErrorCode.UNREACHABLE, "the server is overloaded (429)", Retry.SAFE, "retry later"),
     502: (ErrorCode.UNREACHABLE, "the server is not available (502)", Retry.READ_FIRST, ""),
     503: (ErrorCode.UNREACHABLE, "the server is not available (503)", Retry.SAFE, "retry later"),
@@ -37,46 +59,7 @@ _BY_STATUS: dict[int, tuple[ErrorCode, str, Retry, str]] = {
 
 def answer_fault(status: int, body: bytes, headers: Mapping[str, str], call: Call) -> Fault | Gone:
     """Judge an answer that is not 2xx."""
-    return _Refusal(call, _Answer.read(status, body), headers).judge()
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """The parts of a Status object that tell answers apart; empty where there is none."""
-
-    status: int
-    reason: str = ""
-    message: str = ""
-    kind: str = ""
-    causes: tuple[Mapping[str, Any], ...] = ()
-    has_details: bool = False
-
-    @classmethod
-    def read(cls, status: int, body: bytes) -> "_Answer":
-        try:
-            raw = orjson.loads(body)
-        except ValueError:
-            return cls(status)
-        if not isinstance(raw, dict):
-            return cls(status)
-        details = raw.get("details")
-        details = details if isinstance(details, dict) else {}
-        return cls(
-            status,
-            str(raw.get("reason") or ""),
-            str(raw.get("message") or ""),
-            str(details.get("kind") or ""),
-            tuple(cause for cause in details.get("causes") or () if isinstance(cause, dict)),
-            bool(details),
-        )
-
-    @property
-    def fields(self) -> set[str]:
-        return {str(cause.get("field") or "") for cause in self.causes}
-
-    @property
-    def reasons(self) -> set[str]:
-        return {str(cause.get("reason") or "") for cause in self.causes}
+    return _Refusal(call, StatusObject.read(status, body), headers).judge()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,16 +67,27 @@ class _Refusal:
     """An answer to a call, being judged."""
 
     call: Call
-    answer: _Answer
+    answer: StatusObject
     headers: Mapping[str, str]
 
     def judge(self) -> Fault | Gone:
         status = self.answer.status
         if found := _WEBHOOK.match(self.answer.message):
+            hint = self._managed() or f"ask the owner of the webhook to allow it; {_FIND}"
             return self._fault(
                 ErrorCode.ADMISSION_DENIED,
                 f"admission webhook '{found[1]}' refused it{self._quote()}",
-                hint="ask the owner of the webhook to allow it",
+                hint=hint,
+                webhook=found[1],
+            )
+        if failing := failing_webhook(self.answer.message):
+            # Admission comes before storage: nothing was written.
+            return self._fault(
+                ErrorCode.INTERNAL,
+                failing.detail,
+                Retry.LATER,
+                f"{_REVIVE}; {_FIND}",
+                webhook=failing.name,
             )
         if status == 503 and not self.answer.reason:
             # Not the API server's own: a proxy answers so as well when the server broke off in the middle.
@@ -119,27 +113,50 @@ class _Refusal:
             return self._no_api_server()
         if "NamespaceTerminating" in answer.reasons:
             return self._fault(ErrorCode.NAMESPACE_TERMINATING, "the namespace is terminating")
-        if "exceeded quota: " in answer.message:
-            return self._fault(
-                ErrorCode.QUOTA_EXCEEDED,
-                "the namespace's quota leaves no room",
-                hint="raise the ResourceQuota for secrets, then retry",
-            )
-        if "status unknown for quota: " in answer.message:
-            return self._fault(
-                ErrorCode.QUOTA_EXCEEDED,
-                "a quota of the namespace is new and has not been counted yet",
-                Retry.SAFE,
-                "retry later",
-            )
+        if refused := self._by_quota():
+            return refused
         blank = answer.causes and not any(answer.fields) and not any(answer.reasons)
-        if self.call.verb == "patch" and (not answer.has_details or blank):
+        admission = " is forbidden: " in answer.message and _BY_AUTHORIZER not in answer.message
+        if self.call.verb == "patch" and (not answer.has_details or blank or admission):
             return self._denied_by_policy("an admission plugin")
+        managed = self._managed()
         return self._fault(
             ErrorCode.FORBIDDEN,
             f"the worker may not {self.call.verb} {self.call.kind}{self._quote()}",
-            Retry.LATER_ONCE,
-            "grant the worker's account the rules of docs/kubernetes-access.md",
+            Retry.NO if managed else Retry.LATER_ONCE,
+            managed or "grant the worker's account the rules of docs/kubernetes-access.md",
+        )
+
+    def _by_quota(self) -> Fault | None:
+        message = self.answer.message
+        quota = quota_of(message)
+        which = f"ResourceQuota '{quota}'" if quota else "a ResourceQuota of the namespace"
+        if "exceeded quota: " in message:
+            return self._fault(
+                ErrorCode.QUOTA_EXCEEDED,
+                f"{which} leaves no room for the Secret{quota_sums(message)}",
+                hint=f"raise {which} for secrets, then retry",
+            )
+        if "status unknown for quota: " in message:
+            return self._fault(
+                ErrorCode.QUOTA_EXCEEDED,
+                f"{which} is new and has not been counted yet",
+                Retry.LATER,
+                "retry later; if it stays so, see whether kube-controller-manager runs: it counts quotas",
+            )
+        if "insufficient quota to consume: " in message:
+            return self._fault(
+                ErrorCode.QUOTA_EXCEEDED,
+                "the cluster takes new Secrets only where a ResourceQuota counts them, and none does here",
+                hint="create a ResourceQuota for secrets in the namespace, then retry",
+            )
+        return None
+
+    def _managed(self) -> str:
+        """Return what helps where the provider manages the namespace: no role does. "" for any other refusal."""
+        provider = provider_of(self.answer.message)
+        return provider and (
+            f"{provider} manages this namespace and refuses every account: name the namespace in `ignore`"
         )
 
     def _conflict(self) -> Fault:
@@ -156,6 +173,13 @@ class _Refusal:
                 "somebody else's tool owns the content of the Secret of that name",
                 Retry.CONFLICT,
                 "use on_conflict 'replace', or another secret_name",
+            )
+        if self.answer.kind == "resourcequotas":
+            return self._fault(
+                ErrorCode.CONFLICT_EXHAUSTED,
+                f"ResourceQuota '{self.answer.name}' kept changing at the same time",
+                Retry.LATER,
+                "retry later",
             )
         return self._fault(
             ErrorCode.CONFLICT_EXHAUSTED,
@@ -199,6 +223,21 @@ class _Refusal:
             )
         if status == 400 and not answer.reason:
             return self._fault(ErrorCode.ADMISSION_DENIED, "an admission webhook refused it (400)")
+        if status >= 500 and (stored := undecryptable(answer.message)) is not None:
+            where = f" what is stored at {stored}" if stored else f" {self.call.object}"
+            return self._fault(
+                ErrorCode.INTERNAL,
+                f"the API server cannot decrypt{where} ({status})",
+                Retry.READ_FIRST,
+                _DECRYPT,
+            )
+        if status >= 500 and "resource quota evaluation timed out" in answer.message:
+            return self._fault(
+                ErrorCode.INTERNAL,
+                "the API server did not get to count the namespace's quotas in time (500)",
+                Retry.LATER,
+                "retry later",
+            )
         if status >= 500:
             hopeless = any(word in answer.message for word in _HOPELESS_500)
             retry = Retry.NO if hopeless else Retry.READ_FIRST
@@ -224,14 +263,21 @@ class _Refusal:
 
     def _denied_by_policy(self, who: str) -> Fault:
         if policy := _POLICY.search(self.answer.message):
-            who = f"admission policy '{policy[1]}'"
-        return self._fault(ErrorCode.ADMISSION_DENIED, f"{who} refused it{self._quote()}")
+            who = f"admission policy '{policy[1] or policy[2]}'"
+        detail = f"{who} refused it{self._quote()}"
+        return self._fault(ErrorCode.ADMISSION_DENIED, detail, hint=self._managed())
 
     def _fault(
-        self, code: ErrorCode, detail: str, retry: Retry = Retry.NO, hint: str = ""
+        self,
+        code: ErrorCode,
+        detail: str,
+        retry: Retry = Retry.NO,
+        hint: str = "",
+        webhook: str = "",
     ) -> Fault:
         error = Error(code, detail, hint, self.answer.status, self.call.object)
-        return Fault(error, retry, _retry_after(self.headers))
+        wait = _retry_after(self.headers)
+        return Fault(error, retry, wait, webhook=webhook, resume=self.answer.resume)
 
     def _quote(self) -> str:
         """Return the server's words for a report, unless they may hold a Secret."""

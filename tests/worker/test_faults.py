@@ -31,6 +31,22 @@ def a_status(status, reason="", message="", causes=None, **details):
     ).encode()
 
 
+WEBHOOK_AWAY = (
+    'Internal error occurred: failed calling webhook "validate.policy.example.com": failed to call webhook: '
+    'Post "https://policy.policy.svc:443/validate?timeout=10s": '
+)
+MANAGED = {
+    "GKE": 'secrets "docker" is forbidden: User "x" cannot patch resource "secrets" in API group "" in the namespace '
+    '"kube-system": GKE Warden authz [denied by managed-namespaces-limitation]: the namespace "kube-system" is managed '
+    'and the request\'s verb "patch" is denied',
+    "GKE ": 'secrets "docker" is forbidden: User "x" cannot patch resource "secrets" in API group "" in the namespace '
+    '"kube-system": GKEAutopilot authz: the namespace "kube-system" is managed and the '
+    'request\'s verb "patch" is denied',
+    "AKS": "secrets \"docker\" is forbidden: ValidatingAdmissionPolicy 'aks-managed-protect-system-namespaces' with "
+    "binding 'aks-managed-protect-system-namespaces-binding' denied request: kube-system is managed",
+    "OpenShift": 'admission webhook "serviceaccount-validation.managed.openshift.io" denied the request: no',
+}
+
 ROWS = {
     "webhook, any status": (
         ACCOUNT,
@@ -95,7 +111,75 @@ ROWS = {
             'secrets "docker" is forbidden: status unknown for quota: q, resources: count/secrets',
             name="docker",
         ),
-        (ErrorCode.QUOTA_EXCEEDED, Retry.SAFE),
+        (ErrorCode.QUOTA_EXCEEDED, Retry.LATER),
+    ),
+    "a cluster that wants a quota for each namespace": (
+        SECRET,
+        403,
+        a_status(
+            403,
+            "Forbidden",
+            'secrets "docker" is forbidden: insufficient quota to consume: count/secrets',
+            name="docker",
+        ),
+        (ErrorCode.QUOTA_EXCEEDED, Retry.NO),
+    ),
+    "a quota that others use up at the same time": (
+        SECRET,
+        409,
+        a_status(
+            409,
+            "Conflict",
+            'Operation cannot be fulfilled on resourcequotas "q": the object has been modified',
+            name="q",
+            kind="resourcequotas",
+        ),
+        (ErrorCode.CONFLICT_EXHAUSTED, Retry.LATER),
+    ),
+    "a quota that takes too long": (
+        SECRET,
+        500,
+        a_status(
+            500,
+            "InternalError",
+            "Internal error occurred: resource quota evaluation timed out",
+            [{"message": "resource quota evaluation timed out"}],
+        ),
+        (ErrorCode.INTERNAL, Retry.LATER),
+    ),
+    "a webhook without a backend": (
+        SECRET,
+        500,
+        a_status(500, "InternalError", WEBHOOK_AWAY),
+        (ErrorCode.INTERNAL, Retry.LATER),
+    ),
+    "an admission plugin of the API server itself": (
+        ACCOUNT,
+        403,
+        a_status(
+            403,
+            "Forbidden",
+            'serviceaccounts "default" is forbidden: this namespace is frozen',
+            name="default",
+            kind="serviceaccounts",
+        ),
+        (ErrorCode.ADMISSION_DENIED, Retry.NO),
+    ),
+    "a namespace that GKE manages": (
+        SECRET,
+        403,
+        a_status(403, "Forbidden", MANAGED["GKE"], name="docker", kind="secrets"),
+        (ErrorCode.FORBIDDEN, Retry.NO),
+    ),
+    "cannot be decrypted": (
+        SECRET,
+        500,
+        a_status(
+            500,
+            "InternalError",
+            "Internal error occurred: identity transformer tried to read encrypted data",
+        ),
+        (ErrorCode.INTERNAL, Retry.READ_FIRST),
     ),
     "403 without details": (
         ACCOUNT,
@@ -309,3 +393,79 @@ def test_every_break_of_the_connection_has_its_code_and_its_retry(error, expecte
     fault = transport_fault(error, ACCOUNT)
 
     assert (fault.error.code, fault.retry) == expected
+
+
+@pytest.mark.parametrize("provider", MANAGED)
+def test_where_the_provider_manages_the_namespace_no_role_is_asked_for(provider):
+    body = a_status(403, "Forbidden", MANAGED[provider], name="docker", kind="secrets")
+
+    hint = judged(403, body, {}, SECRET).error.hint
+
+    assert hint.startswith(f"{provider.strip()} manages this namespace")
+    assert "`ignore`" in hint
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        ('no endpoints available for service "policy"', "service 'policy' has no endpoints"),
+        ('service "policy" not found', "service 'policy' is not there"),
+        ("dial tcp 10.0.0.1:443: connect: connection refused", "the connection is refused"),
+        ("dial tcp: lookup policy: no such host", "its host name is not known"),
+        ("context deadline exceeded", "no answer in time"),
+        ("tls: failed to verify certificate: x509: expired", "its certificate is not trusted"),
+        ('an error on the server ("hunter2") has prevented the request', ""),
+    ],
+)
+def test_a_webhook_that_cannot_be_called_is_named_with_the_reason_and_not_quoted(words, why):
+    fault = judged(500, a_status(500, "InternalError", WEBHOOK_AWAY + words), {}, SECRET)
+
+    about = ", ".join(filter(None, ("at policy.policy.svc:443", why)))
+    assert fault.error.detail == (
+        f"admission webhook 'validate.policy.example.com' cannot be called ({about})"
+    )
+    assert fault.webhook == "validate.policy.example.com"
+    assert fault.error.retryable
+    assert "hunter2" not in repr(fault.error)
+
+
+def test_a_quota_is_named_with_what_it_counted():
+    counted = "requested: count/secrets=1, used: count/secrets=2, limited: count/secrets=2"
+    message = f'secrets "docker" is forbidden: exceeded quota: tight, {counted}'
+
+    error = judged(403, a_status(403, "Forbidden", message, name="docker"), {}, SECRET).error
+
+    assert error.detail == f"ResourceQuota 'tight' leaves no room for the Secret ({counted})"
+    assert "'tight'" in error.hint
+
+
+def test_what_cannot_be_decrypted_is_named_by_its_key():
+    message = (
+        'Internal error occurred: unable to transform key "/registry/secrets/old/broken": '
+        "identity transformer tried to read encrypted data"
+    )
+
+    error = judged(500, a_status(500, "InternalError", message), {}, Call("list", "secrets")).error
+
+    assert "/registry/secrets/old/broken" in error.detail
+    assert "encryption configuration" in error.hint
+
+
+def test_a_list_that_ran_out_says_how_to_go_on():
+    body = json.dumps({"reason": "Expired", "metadata": {"continue": "abc"}}).encode()
+
+    assert judged(410, body, {}, Call("list", "secrets")).resume == "abc"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "ValidatingAdmissionPolicy 'p' with binding 'b' denied request: no",
+        "policy 'p' with binding 'b' denied request: no",
+        'policy "p" denied request: no',
+    ],
+)
+def test_a_policy_is_named_whichever_kind_it_is(message):
+    body = a_status(422, "Invalid", f"is forbidden: {message}", [{"message": "no"}])
+
+    assert "admission policy 'p' refused it" in judged(422, body, {}, SECRET).error.detail
