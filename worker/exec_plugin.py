@@ -18,6 +18,7 @@ from remediation.redaction import is_secret_name, last_words
 from worker.exec_answer import credential_of, strings_in
 from worker.kubeconfig_plugin import install_hint
 from worker.kubeconfig_rules import Unusable
+from worker.renewal import NotNow
 
 SECONDS = 20.0
 _MOST_OUTPUT = 1 << 20  # a credential is a few kilobytes
@@ -45,9 +46,12 @@ async def run(plugin: Mapping[str, Any], cluster: Mapping[str, Any]) -> dict[str
         await _finish(process, output, said)
         return _judged(process.returncode, bytes(output), plugin)
     except TimeoutError:
-        why = f"did not finish within {SECONDS:.0f} s; it cannot ask for anything here"
+        kind, why = (
+            Unusable,
+            f"did not finish within {SECONDS:.0f} s; it cannot ask for anything here",
+        )
     except Unusable as error:
-        why = str(error)
+        kind, why = type(error), str(error)
     words = last_words(bytes(said), _secrets(plugin, bytes(output)))
     problem = f"its exec plugin {_name(plugin)} {why}"
     if words:
@@ -55,14 +59,14 @@ async def run(plugin: Mapping[str, Any], cluster: Mapping[str, Any]) -> dict[str
     if any(sign in words.lower() for sign in _NO_TERMINAL):
         problem += "; a worker has no terminal: log in beforehand, or use a login for machines"
     log.warning("%s", problem)
-    raise Unusable(problem)
+    raise kind(problem)
 
 
 def _judged(code: int | None, output: bytes, plugin: Mapping[str, Any]) -> dict[str, str]:
     if len(output) > _MOST_OUTPUT:
         raise Unusable(f"writes more than {_MOST_OUTPUT >> 20} MiB to its standard output")
     if code:
-        raise Unusable(_ended(code))
+        raise NotNow(_ended(code))
     return credential_of(output, plugin.get("apiVersion"))
 
 

@@ -9,7 +9,6 @@ import logging
 import shutil
 import ssl
 import tempfile
-import time
 from base64 import b64encode
 from collections.abc import Mapping
 from contextlib import suppress
@@ -27,15 +26,15 @@ from worker import exec_plugin
 from worker.faults import Call, transport_fault
 from worker.kubeconfig_rules import Unusable, authority, client_identity, read_token
 from worker.kubeconfigs import Context
+from worker.renewal import OPENING_SECONDS, NotNow, Renewals, patiently
 
 _CONNECT_SECONDS = 3
 # An overloaded server may keep a request in its queue for 15 s before it answers 429, a write may take 34 s.
 _TOTAL_SECONDS = 40
-# A server that refuses every token must not have a plugin run for every namespace.
-_RENEWAL_SECONDS = 10
 _SPARE_CONNECTIONS = 4
 # Where a cluster entry keeps what its exec plugins are told.
 _PLUGIN_EXTENSION = "client.authentication.k8s.io/exec"
+_REFUSED_FROM = 400
 
 # What the client logs of a kubeconfig may hold a token.
 logging.getLogger("kubernetes").setLevel(logging.CRITICAL)
@@ -62,9 +61,8 @@ class Connection:
         self._user_agent = user_agent
         self._concurrency = concurrency
         self._renewing = asyncio.Lock()
-        self._next_renewal = 0.0
+        self._renewals = Renewals()
         self.generation = 0  # of the credential
-        self.renewal_problem: str | None = None  # why the last renewal came to nothing
         self._config: Any = None
         self._http: aiohttp.ClientSession
         self._folder: str | None = None
@@ -72,7 +70,7 @@ class Connection:
 
     async def open(self) -> None:
         """Load the credential and make the connection pool. Raises Unusable."""
-        self._config = await self._load()
+        self._config = await patiently(self._load, OPENING_SECONDS)
         self._connect()
 
     async def close(self) -> None:
@@ -109,25 +107,33 @@ class Connection:
                     proxy_auth=self._proxy_login,
                 ) as response
             ):
+                if response.status < _REFUSED_FROM:
+                    self._renewals.worked()
                 return response.status, response.headers, await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise transport_fault(error, request.call) from None
 
-    async def renew(self, generation: int) -> None:
-        """Get a new token or certificate, once for all the calls that were refused with that of this generation, and
-        not again at once.
+    async def renew(self, generation: int) -> bool:
+        """Get a new token or certificate, once for all the calls that were refused with that of this generation.
+
+        Returns False where new ones were refused as well of late, and raises Unusable where none can be had.
         """
         async with self._renewing:
-            if self.generation != generation or time.monotonic() < self._next_renewal:
-                return
-            self.renewal_problem = None
+            if self.generation != generation:
+                return True
+            if self._renewals.resting:
+                return False
+            await asyncio.sleep(self._renewals.pause)
             try:
-                self._take_over(await self._load())
+                self._take_over(await patiently(self._load, self._renewals.patience))
             except Unusable as error:
-                self.renewal_problem = str(error)
-            self._forget_files()
+                self._renewals.failed(error)
+                raise
+            finally:
+                self._forget_files()
             self.generation += 1
-            self._next_renewal = time.monotonic() + _RENEWAL_SECONDS
+            self._renewals.renewed()
+            return True
 
     def _take_over(self, fresh: Any) -> None:
         """Use a credential that was loaded again. Raises Unusable."""
@@ -177,6 +183,8 @@ class Connection:
         except Unusable:
             raise
         except Exception:  # whatever it is, its text may hold the token
+            if self._context.in_cluster:
+                raise NotNow("the token of the pod's account cannot be read") from None
             raise Unusable("the client cannot read it") from None
         # Without this the client would go on anonymously.
         if not configuration.api_key.get("BearerToken") and not configuration.cert_file:
@@ -252,9 +260,9 @@ def _token(path: Path, otherwise: str | None) -> str:
     """Return the token in the file; one that stands beside it counts while the file cannot be read, as with kubectl."""
     try:
         return read_token(path)
-    except Unusable:
+    except Unusable as error:
         if not otherwise:
-            raise
+            raise NotNow(str(error)) from None  # what renews it may be writing it
         return otherwise
 
 

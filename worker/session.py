@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 
 from remediation.audit import Verdict
 from remediation.docker_config import SECRET_KEY
+from remediation.outcome import ErrorCode
 from worker.answers import check_object
 from worker.faults import Call, Fault, Gone, Retry, transport_fault
 from worker.kube import Connection, Request
+from worker.kubeconfig_rules import Unusable
 from worker.kubeconfigs import Context
 from worker.pace import Pace, Stopped
 from worker.refusals import answer_fault
@@ -21,6 +23,7 @@ MERGE_PATCH = "application/merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
 
 _CREATED = 201
+_MOST_RENEWALS = 3  # for one call
 # What each kind of write changes, for the audit trail.
 _FIELDS = {
     ("serviceaccounts", MERGE_PATCH): ("imagePullSecrets",),
@@ -111,23 +114,31 @@ class Session:
 
     async def _request(self, request: Request) -> Written:
         writes = request.body is not None
-        await self._clearance(writes=writes)
-        generation = self._connection.generation
+        for renewals in range(_MOST_RENEWALS + 1):
+            await self._clearance(writes=writes)  # a plugin may have taken its time
+            generation = self._connection.generation
+            try:
+                return await self._attempt(request)
+            except Fault as fault:
+                last = fault
+            if last.retry is not Retry.NEW_TOKEN or renewals == _MOST_RENEWALS:
+                break
+            if not await self._renewed(generation, last):
+                break
+        raise last
+
+    async def _renewed(self, generation: int, refused: Fault) -> bool:
+        """Have the credential renewed; False if that has not helped of late. Raises Fault if it cannot be had."""
         try:
-            return await self._attempt(request)
-        except Fault as fault:
-            if fault.retry is not Retry.NEW_TOKEN:
-                raise
-        await self._connection.renew(generation)
-        await self._clearance(writes=writes)  # a plugin may have taken its time
-        try:
-            return await self._attempt(request)
-        except Fault as fault:
-            why = self._connection.renewal_problem
-            if fault.retry is not Retry.NEW_TOKEN or not why:
-                raise
-            detail = f"{fault.error.detail}, and it could not be renewed: {why}"
-            raise Fault(replace(fault.error, detail=detail), fault.retry) from None
+            return await self._connection.renew(generation)
+        except Unusable as error:
+            told = replace(
+                refused.error,
+                code=ErrorCode.UNREACHABLE,
+                detail=f"the worker's credential has run out (401) and could not be renewed: {error}",
+                hint="retry once the kubeconfig yields a credential again",
+            )
+            raise Fault(told, Retry.NO) from None
 
     async def _clearance(self, *, writes: bool) -> None:
         """Return once a request may be sent. Raises Fault, and Stopped for a write of a run that is cancelled."""

@@ -352,7 +352,8 @@ def test_a_write_that_waited_for_a_plugin_is_not_sent_once_the_run_is_over(
 def test_a_server_that_refuses_every_token_does_not_have_the_plugin_run_for_every_call(
     tmp_path: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("worker.kube._RENEWAL_SECONDS", 3600)
+    monkeypatch.setattr("worker.renewal.REST_SECONDS", 3600)
+    monkeypatch.setattr("worker.renewal._PAUSES", (0.0, 0.0))
     script = f"echo x >> '{tmp_path}/runs'; {answers(token='wrong')}"
     context = a_context(tmp_path, cluster, {"exec": a_plugin(tmp_path, script)})
 
@@ -363,7 +364,58 @@ def test_a_server_that_refuses_every_token_does_not_have_the_plugin_run_for_ever
 
     used(context, use)
 
-    assert (tmp_path / "runs").read_text() == "x\nx\n"
+    assert (tmp_path / "runs").read_text() == "x\nx\nx\n"  # at the start, and twice in vain
+
+
+@pytest.mark.parametrize("way", ["plugin", "tokenFile"])
+def test_a_renewal_that_fails_for_a_moment_costs_no_call(
+    tmp_path: Path, cluster: Cluster, token: str, way: str
+):
+    """A plugin that is throttled, a file that is empty while it is replaced; the server takes the old token no more."""
+    file, runs = tmp_path / "token", tmp_path / "runs"
+    file.write_text("has-run-out")
+    script = (
+        f"echo x >> '{runs}'; case $(wc -l < '{runs}') in 1) {answers(token='has-run-out')};; "
+        f"2|3) echo throttled >&2; exit 1;; *) {answers(token=token)};; esac"
+    )
+    plugin = {"exec": a_plugin(tmp_path, script)}
+    context = a_context(tmp_path, cluster, plugin if way == "plugin" else {"tokenFile": str(file)})
+
+    async def use(session: Session) -> None:
+        file.write_text("")
+        observing = [asyncio.create_task(observe(session, REQUEST)) for _ in range(8)]
+        while not session._connection._renewing.locked():
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)
+        file.write_text(token)
+        for observation in await asyncio.gather(*observing):
+            assert observation.states
+
+    used(context, use)
+
+    if way == "plugin":
+        assert runs.read_text() == 4 * "x\n"  # one renewal for all of them
+
+
+def test_a_credential_that_cannot_be_renewed_is_told_with_the_reason_and_may_be_retried(
+    tmp_path: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("worker.renewal.RENEWING_SECONDS", 0.3)
+    monkeypatch.setattr("worker.renewal.REST_SECONDS", 3600)
+    runs = tmp_path / "runs"
+    script = f"echo x >> '{runs}'; test $(wc -l < '{runs}') = 1 || exit 7; {answers(token='has-run-out')}"
+    context = a_context(tmp_path, cluster, {"exec": a_plugin(tmp_path, script)})
+
+    async def use(session: Session) -> None:
+        for _ in range(3):
+            with pytest.raises(Fault, match=r"could not be renewed.*ended with code 7") as caught:
+                await observe(session, REQUEST)
+            assert caught.value.error.retryable
+            assert caught.value.error.http_status == 401
+
+    used(context, use)
+
+    assert len(runs.read_text().split()) <= 4  # the first, and what was tried within 0.3 s
 
 
 def test_a_pod_s_own_account(
@@ -383,7 +435,6 @@ def test_a_pod_s_own_account(
         file.write_text("has-run-out")
         await session._connection.renew(session._connection.generation)
         file.write_text(token)
-        session._connection._next_renewal = 0.0
         assert (await observe(session, REQUEST)).states
         file.unlink()
         loader: Any = session._connection._config.refresh_api_key_hook.__closure__

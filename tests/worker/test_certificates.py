@@ -175,7 +175,8 @@ def test_a_certificate_that_ran_out_is_renewed_in_the_middle_of_a_run(
 def test_a_certificate_that_nobody_takes_is_not_asked_for_again_and_again(
     tmp_path: Path, server: Server, context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("worker.kube._RENEWAL_SECONDS", 3600)
+    monkeypatch.setattr("worker.renewal.REST_SECONDS", 3600)
+    monkeypatch.setattr("worker.renewal._PAUSES", (0.0,))
 
     async def main() -> None:
         async with open_session(context, "test", 4) as session:
