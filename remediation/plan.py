@@ -113,7 +113,8 @@ class NamespacePlan:
     that are as they should be. `before` is what an earlier attempt of the same run has done already, and `unchanged`
     does not count it; `earlier` is all that it was about to write, for its last write may still arrive. `reason` says
     what is left as it is, and why; `cautions` warn of what the writes do besides. `version` is that of the Secret if
-    this remediation wrote it last; `namers` are ServiceAccounts of others that name one that is deleted.
+    this remediation wrote it last; `namers` are ServiceAccounts of others that name one that is deleted. `unread` tells
+    that the namespace could not be read: it is settled as failed, whatever an earlier attempt did there.
     """
 
     namespace: str
@@ -129,6 +130,7 @@ class NamespacePlan:
     version: tuple[str, str] | None = None
     cautions: tuple[Caution, ...] = ()
     namers: tuple[str, ...] = ()
+    unread: bool = False
 
     @property
     def secret_action(self) -> SecretAction:
@@ -162,6 +164,8 @@ def plan_namespace(task: Task, state: NamespaceState) -> NamespacePlan | None:
         return None
     if judgement.outcome:
         return NamespacePlan(name, NamespaceResult(name, judgement.outcome, judgement.reason))
+    if state.unread:
+        return unread_plan(name, state.unread)
 
     selected = [
         account
@@ -213,6 +217,11 @@ def plan_namespace(task: Task, state: NamespaceState) -> NamespacePlan | None:
     )
 
 
+def unread_plan(name: str, error: Error) -> NamespacePlan:
+    """Return the plan of a namespace that could not be read: nothing is written there, and it fails."""
+    return NamespacePlan(name, NamespaceResult(name, Outcome.FAILED, error=error), unread=True)
+
+
 def needs_name(account: ServiceAccount, secret_name: str) -> bool:
     """Tell whether the ServiceAccount lacks our entry, and will be there to have it."""
     return secret_name not in account.pull_secrets and not account.deleting
@@ -226,6 +235,8 @@ def carry_over(plan: NamespacePlan, intent: Intent) -> NamespacePlan:
     row = plan.settled
     if row and row.outcome not in (Outcome.UNCHANGED, Outcome.FAILED):
         return plan
+    if plan.unread and row:
+        return replace(plan, settled=replace(row, doubtful=True))
     # A ServiceAccount that went away since is no longer counted, neither here nor there.
     done = tuple(name for name in intent.accounts if name in plan.in_line)
     if row is None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from remediation.drift.signals import QUIET, Signals
 from remediation.footprint import AccountMark, Holder, SecretMark
+from remediation.outcome import Error
 
 EXCLUDE_ANNOTATION = "remediator.dev/exclude"
 MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
@@ -87,8 +88,9 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class NamespaceState:
-    """One namespace with all that a plan needs."""
+    """One namespace with all that a plan needs; `unread` says why it could not be read, and then that is all."""
 
     namespace: Namespace
     secret: Secret | None = None
     service_accounts: tuple[ServiceAccount, ...] = ()
+    unread: Error | None = None

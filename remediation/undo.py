@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from remediation.deletion import going_already, left_alone
 from remediation.footprint import AccountMark
 from remediation.outcome import AccountCounts, NamespaceResult, Outcome, SecretAction
-from remediation.plan import Intent, NamespacePlan
+from remediation.plan import Intent, NamespacePlan, unread_plan
 from remediation.plan_secret import SecretWrite
 from remediation.request import RemediationRequest
 from remediation.scope import EVERYTHING, Scope
@@ -121,6 +121,8 @@ def plan_undo(state: NamespaceState, done: Done, secret_name: str) -> NamespaceP
     if state.namespace.terminating:
         skipped = NamespaceResult(name, Outcome.SKIPPED, "the namespace is terminating")
         return NamespacePlan(name, skipped)
+    if state.unread:
+        return unread_plan(name, state.unread)
     there = [
         each for each in state.service_accounts if each.name in done.accounts and not each.deleting
     ]

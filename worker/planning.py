@@ -127,7 +127,10 @@ def _unmatched(task: Task | UndoTask, observation: Observation) -> tuple[Unmatch
     ]
     found = unmatched_namespaces(request, observation.known, selected)
     told = [each for each in found if each.part is not Part.IGNORE or observation.complete]
-    return (*told, *observation.slips, *unmatched_accounts(request, accounts))
+    told += observation.slips
+    if any(state.unread for state in observation.states):
+        return tuple(told)  # they may have the ServiceAccounts that are not found elsewhere
+    return (*told, *unmatched_accounts(request, accounts))
 
 
 def _check_number(execution: Execution, plans: Sequence[NamespacePlan]) -> None:

@@ -228,7 +228,8 @@ class _Refusal:
             return self._fault(
                 ErrorCode.INTERNAL,
                 f"the API server cannot decrypt{where} ({status})",
-                Retry.READ_FIRST,
+                # A list takes 3 s to fail so, every time, and there is another way to what it holds.
+                Retry.NO if self.call.verb == "list" else Retry.READ_FIRST,
                 _DECRYPT,
             )
         if status >= 500 and "resource quota evaluation timed out" in answer.message:

@@ -16,6 +16,7 @@ from worker.kubeconfigs import Context
 from worker.pace import Pace, Stopped
 from worker.refusals import answer_fault
 from worker.vigil import Vigil
+from worker.webhooks import Webhooks
 from worker.wire import version_of
 from worker.witness import Witness
 
@@ -60,6 +61,7 @@ class Session:
         self._connection = connection
         self._witness = witness
         self._vigil = vigil
+        self._webhooks = Webhooks()
 
     async def get(self, path: str, call: Call, **params: str) -> bytes:
         """Read."""
@@ -113,6 +115,14 @@ class Session:
         raise last
 
     async def _request(self, request: Request) -> Written:
+        try:
+            return await self._with_credential(request)
+        except Fault as fault:
+            if not fault.webhook:
+                raise
+            raise await self._webhooks.blame(fault, self.get) from None
+
+    async def _with_credential(self, request: Request) -> Written:
         writes = request.body is not None
         for renewals in range(_MOST_RENEWALS + 1):
             await self._clearance(writes=writes)  # a plugin may have taken its time

@@ -77,6 +77,7 @@ def outlived(
     seen = {
         state.namespace.name: {account.name: account.uid for account in state.service_accounts}
         for state in states
+        if not state.unread
     }
     return {
         place: None

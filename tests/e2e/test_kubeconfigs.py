@@ -294,8 +294,9 @@ def test_an_exec_plugin_is_asked_again_for_a_token_that_has_run_out(
 
 
 def test_a_plugin_that_fails_when_it_is_asked_again_is_named_in_what_fails_for_it(
-    tmp_path: Path, cluster: Cluster
+    tmp_path: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ):
+    monkeypatch.setattr("worker.renewal.RENEWING_SECONDS", 0.3)
     first = (
         f"if ! test -e '{tmp_path}/first'; then touch '{tmp_path}/first'; {answers(token='old')}"
     )
