@@ -125,7 +125,11 @@ def context(tmp_path: Path, server: Server, authority: Authority) -> Context:
     for name in ("first", "second"):
         certificate, key = authority.certify(name)
         status = {"clientCertificateData": certificate, "clientKeyData": key}
-        answer = {"apiVersion": "v1", "kind": "ExecCredential", "status": status}
+        answer = {
+            "apiVersion": "client.authentication.k8s.io/v1",
+            "kind": "ExecCredential",
+            "status": status,
+        }
         (tmp_path / f"{name}.json").write_text(json.dumps(answer))
     plugin = tmp_path / "plugin"
     plugin.write_text(
@@ -143,7 +147,18 @@ def context(tmp_path: Path, server: Server, authority: Authority) -> Context:
                 },
             }
         ],
-        "users": [{"name": "u", "user": {"exec": {"apiVersion": "v1", "command": "./plugin"}}}],
+        "users": [
+            {
+                "name": "u",
+                "user": {
+                    "exec": {
+                        "apiVersion": "client.authentication.k8s.io/v1",
+                        "command": "./plugin",
+                        "interactiveMode": "Never",
+                    }
+                },
+            }
+        ],
         "contexts": [{"name": "it", "context": {"cluster": "c", "user": "u"}}],
     }
     (tmp_path / "config").write_text(json.dumps(document))
