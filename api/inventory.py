@@ -1,5 +1,7 @@
 """What can be named in a request: the clusters and credentials that live workers announce."""
 
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -22,7 +24,7 @@ from remediation.inventory import (
     known_credentials,
 )
 from remediation.same_server import same_server
-from remediation.short_lived import short_lived_names
+from remediation.short_lived import ShortLived, short_lived_names
 
 blueprint = Blueprint("announced")
 
@@ -105,6 +107,7 @@ class CredentialSchema(Answer):
     warning = maybe_text(
         "What is probably not meant: pools hold different contents, one cannot use its own, or a login ends by itself."
     )
+    ends_at = time("When the first of its logins ends, of those that say so themselves.")
     holders = fields.List(
         fields.Nested(HolderSchema),
         required=True,
@@ -208,6 +211,7 @@ def _credential(known: KnownCredential) -> dict[str, Any]:
         "status": _INVALID if credential.problem else _READY,
         "reason": credential.problem,
         "warning": _warning(known),
+        "ends_at": _ends_at(known),
         "holders": [_holder(holder) for holder in known.holders],
     }
 
@@ -238,10 +242,24 @@ def _warning(known: KnownCredential) -> str | None:
     unusable = sorted({holder.pool for holder in known.holders if holder.credential.problem})
     if unusable:
         parts.append(f"a worker of {', '.join(unusable)} cannot use its own; see holders")
-    usable = [holder.credential for holder in known.holders if not holder.credential.problem]
-    lives = (short_lived_names(each.registries, each.usernames) for each in usable)
-    parts += dict.fromkeys(life.text for several in lives for life in several)
+    now = datetime.now(UTC)
+    parts += dict.fromkeys(life.told(now) for life in _endings(known))
     return "; ".join(parts) or None
+
+
+def _endings(known: KnownCredential) -> Iterator[ShortLived]:
+    """Yield the logins that end by themselves; of a worker that does not look, only what their names tell is known."""
+    for holder in known.holders:
+        credential = holder.credential
+        if credential.endings is not None:
+            yield from credential.endings
+        elif not credential.problem:
+            yield from short_lived_names(credential.registries, credential.usernames)
+
+
+def _ends_at(known: KnownCredential) -> str | None:
+    times = [life.ends_at for life in _endings(known) if life.ends_at]
+    return min(times).isoformat(timespec="seconds").replace("+00:00", "Z") if times else None
 
 
 def _without_user(server: str) -> str | None:

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from remediation.short_lived import ShortLived
+
 
 @dataclass(frozen=True, slots=True)
 class AnnouncedCluster:
@@ -26,7 +28,8 @@ class AnnouncedCredential:
     """A named registry login without its secrets.
 
     `since` is an RFC 3339 time; `problem` says why it cannot be used; `fingerprint` is a keyed hash of its content,
-    made with the first of the worker's sealing keys (None: the worker has none).
+    made with the first of the worker's sealing keys (None: the worker has none). `endings` are the logins that end by
+    themselves (None: a worker that does not look).
     """
 
     name: str
@@ -35,6 +38,7 @@ class AnnouncedCredential:
     since: str | None = None
     problem: str | None = None
     fingerprint: str | None = None
+    endings: tuple[ShortLived, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +180,7 @@ def _each_content_once(holders: list[Holder]) -> tuple[Holder, ...]:
             credential.problem,
             credential.registries,
             credential.usernames,
+            credential.endings,
         )
         found.setdefault(content, holder)
     return tuple(sorted(found.values(), key=lambda holder: holder.pool))

@@ -1,7 +1,8 @@
 """Logins that are right now and worthless tonight, told by user name, host and the form of the password alone.
 
 Such a login in a Secret serves until it ends; then no pod on a node without the image can start. The rules are those
-that the registries document; a token that says itself when it ends (a JWT) is believed.
+that the registries document; a token that says itself when it ends is believed: a JSON Web Token, that of Amazon ECR
+(base64 of JSON with `expiration`) and a reference token of Artifactory (base64 of `reftkn:01:SECONDS:…`).
 """
 
 import base64
@@ -34,7 +35,9 @@ _KINDS = (
     _Kind(
         ("AWS",),
         re.compile(
-            r".+\.dkr[.-]ecr(-fips)?\.[a-z0-9-]+\.(amazonaws\.com(\.cn)?|on\.aws)|public\.ecr\.aws"
+            r".+\.dkr[.-]ecr(-fips)?\.[a-z0-9_-]+\.(amazonaws\.com(\.cn)?|on\.(aws|amazonwebservices\.com\.cn)"
+            r"|sc2s\.sgov\.gov|c2s\.ic\.gov|cloud\.adc-e\.uk|csp\.hci\.ic\.gov)"
+            r"|public\.ecr\.aws|ecr-public\.aws\.com"
         ),
         "ends 12 hours after it was made",
     ),
@@ -49,7 +52,11 @@ _KINDS = (
     _Kind(
         ("cr_temp_user",), re.compile(r".+\.aliyuncs\.com"), "ends within hours after it was made"
     ),
-    _Kind(("BEARER_TOKEN",), re.compile(r".+\.ocir\.io"), "ends 1 hour after it was made"),
+    _Kind(
+        ("BEARER_TOKEN",),
+        re.compile(r"(.+\.)?ocir\.io|ocir\..+\.oci\.oraclecloud\.com"),
+        "ends 1 hour after it was made",
+    ),
     _Kind(("gitlab-ci-token",), None, "ends with the CI job that it was made for"),
     _Kind(
         ("github-actions", "github-actions[bot]", "x-access-token"),
@@ -57,7 +64,13 @@ _KINDS = (
         "ends with the CI job that it was made for, or 1 hour after it was made",
     ),
 )
-_GITHUB_INSTALLATION = "ghs_"
+# Passwords whose first letters say what they are, with any user name.
+_PREFIXES = {
+    "ghs_": "ends 1 hour after it was made, or with its CI job",
+    "glcbt-": "ends with the CI job that it was made for",
+    "ya29.": "ends 1 hour after it was made",
+}
+_REFERENCE_TOKEN = re.compile(rb"reftkn:[0-9]+:([0-9]{1,12}):.+", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +86,14 @@ class ShortLived:
     def text(self) -> str:
         """One clause for people."""
         return f"the login '{self.username}' for {self.key} {self.ending}"
+
+    def over(self, now: datetime) -> bool:
+        """Tell whether it says that it has ended."""
+        return self.ends_at is not None and self.ends_at <= now
+
+    def told(self, now: datetime) -> str:
+        """Return one clause for people who read it now."""
+        return f"{self.text}, which is over" if self.over(now) else self.text
 
 
 def short_lived(logins: Iterable[tuple[str, Login]]) -> tuple[ShortLived, ...]:
@@ -96,22 +117,41 @@ def _of_login(key: str, login: Login) -> ShortLived | None:
     for kind in _KINDS:
         if login.username in kind.usernames and (not kind.hosts or kind.hosts.fullmatch(host)):
             return ShortLived(key, login.username, kind.ending)
-    if login.password.startswith(_GITHUB_INSTALLATION):
-        return ShortLived(key, login.username, "ends 1 hour after it was made, or with its CI job")
+    for prefix, ending in _PREFIXES.items():
+        if login.password.startswith(prefix):
+            return ShortLived(key, login.username, ending)
     return None
 
 
 def _end_of_token(password: str) -> datetime | None:
-    """Return when a JSON Web Token says that it ends, None for what is none or does not say."""
-    parts = password.split(".")
-    if len(parts) != _JWT_PARTS or not password.startswith("ey") or len(password) > _MOST_TOKEN:
+    """Return when a token says that it ends, None for what is none or does not say."""
+    if len(password) > _MOST_TOKEN:
         return None
     try:
-        padded = parts[1] + "=" * (-len(parts[1]) % 4)
-        claims = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
-        end = claims.get("exp") if isinstance(claims, dict) else None
-        if isinstance(end, bool) or not isinstance(end, int | float):
-            return None
-        return datetime.fromtimestamp(end, UTC)
+        end = _end_of_jwt(password.removeprefix("glcbt-")) or _end_in_base64(password)
+        return None if end is None else datetime.fromtimestamp(end, UTC)
     except (binascii.Error, ValueError, OverflowError, OSError, RecursionError):
         return None
+
+
+def _end_of_jwt(password: str) -> float | None:
+    parts = password.split(".")
+    if len(parts) != _JWT_PARTS or not password.startswith("ey"):
+        return None
+    padded = parts[1] + "=" * (-len(parts[1]) % 4)
+    return _seconds(json.loads(base64.b64decode(padded, altchars=b"-_", validate=True)), "exp")
+
+
+def _end_in_base64(password: str) -> float | None:
+    """Return the end that a token of Amazon ECR or a reference token of Artifactory holds."""
+    if not password.startswith(("ey", "cmVmdGtuO")):
+        return None
+    content = base64.b64decode(password + "=" * (-len(password) % 4), validate=True)
+    if found := _REFERENCE_TOKEN.fullmatch(content):
+        return int(found[1]) or None  # 0: it has none
+    return _seconds(json.loads(content), "expiration")
+
+
+def _seconds(claims: object, name: str) -> float | None:
+    end = claims.get(name) if isinstance(claims, dict) else None
+    return end if isinstance(end, int | float) and not isinstance(end, bool) else None

@@ -2,11 +2,13 @@
 
 import time
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 from redis import Redis
 
 from remediation.inventory import AnnouncedCluster, AnnouncedCredential, Announcement
+from remediation.short_lived import ShortLived
 from store import codec, keys
 
 BEAT_SECONDS = 2.0
@@ -69,7 +71,11 @@ class Inventory:
 
 def encode(announcement: Announcement) -> str:
     """Return what a worker announces as JSON."""
-    return codec.dumps(asdict(announcement))
+    raw = asdict(announcement)
+    for credential in raw["credentials"]:
+        for ending in credential["endings"] or ():
+            ending["ends_at"] = ending["ends_at"] and ending["ends_at"].isoformat()
+    return codec.dumps(raw)
 
 
 def decode(text: str) -> Announcement:
@@ -102,9 +108,24 @@ def decode(text: str) -> Announcement:
                 credential["since"],
                 credential["problem"],
                 credential.get("fingerprint"),
+                _endings(credential.get("endings")),
             )
             for credential in raw["credentials"]
         ),
         problems=tuple(raw["problems"]),
         sealing_keys=tuple(raw.get("sealing_keys", ())),
+    )
+
+
+def _endings(raw: Any) -> tuple[ShortLived, ...] | None:
+    if raw is None:
+        return None
+    return tuple(
+        ShortLived(
+            each["key"],
+            each["username"],
+            each["ending"],
+            each["ends_at"] and datetime.fromisoformat(each["ends_at"]),
+        )
+        for each in raw
     )

@@ -10,12 +10,14 @@ from remediation.credential import Credential, credential_from_docker_config, cr
 from remediation.docker_config import SECRET_KEY, InvalidCredential, Login
 from remediation.inventory import AnnouncedCredential
 from remediation.registry.rules import InvalidRules, check_shadow
+from remediation.short_lived import short_lived
 
 _PARTS = ("registry", "username", "password")
 _SHADOW = "shadow"
 # The kubelet puts the files of a mounted Secret into a folder of their own, and swaps this link for a new one.
 _PRESENT = "..data"
 _MOST_SWAPS = 5
+_MOST_ENDINGS = 20  # told of one credential
 
 Fingerprint = Callable[[bytes], str | None]
 
@@ -82,6 +84,7 @@ def _announce(entry: Path, fingerprint: Fingerprint) -> AnnouncedCredential:
         credential.usernames,
         since=_time(changed),
         fingerprint=fingerprint(credential.content),
+        endings=short_lived(credential.config.logins)[:_MOST_ENDINGS],
     )
 
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from remediation.outcome import Error, ErrorCode, Outcome, SecretAction
@@ -69,8 +70,9 @@ async def plans_for(execution: Execution, session: Session, recall: Recall) -> P
         ]
         names |= done
     unmatched = _unmatched(task, observation)
+    now = datetime.now(UTC)
     endings = (
-        [each.text for each in short_lived(task.credential.config.logins)]
+        [each.told(now) for each in short_lived(task.credential.config.logins)]
         if isinstance(task, Task)
         else []
     )

@@ -31,11 +31,10 @@ def ending(options: Options, now: datetime) -> Iterator[Finding]:
 
 
 def _judge(login: ShortLived, now: datetime) -> Call:
-    over = login.ends_at is not None and login.ends_at <= now
+    over = login.over(now)
     far = login.ends_at is not None and login.ends_at > now + _SOON
-    told = f"{login.text[0].upper()}{login.text[1:]}"
-    if over:
-        told = f"{told}, which is over"
+    told = login.told(now)
+    told = f"{told[0].upper()}{told[1:]}"
     return Call(
         FindingClass.R_SHORT_LIVED,
         Severity.WARNING if far else Severity.BLOCKING,

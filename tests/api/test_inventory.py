@@ -1,11 +1,13 @@
 """What can be named, who the caller is, and how the service is."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from flask.testing import FlaskClient
 
 from remediation.inventory import AnnouncedCluster, AnnouncedCredential
+from remediation.short_lived import ShortLived
 from tests.api.conftest import API, CREDENTIAL, Announce
 
 PLAIN: dict[str, Any] = {"insecure": False, "uid": None, "same_as": [], "warning": None}
@@ -91,6 +93,7 @@ def test_credentials(client: FlaskClient, announce: Announce) -> None:
             "status": "invalid",
             "reason": "is not JSON",
             "warning": None,
+            "ends_at": None,
             "holders": [
                 {"pool": "default", "fingerprint": None, "since": None, "reason": "is not JSON"}
             ],
@@ -105,9 +108,49 @@ def test_credentials(client: FlaskClient, announce: Announce) -> None:
             "status": "ready",
             "reason": None,
             "warning": None,
+            "ends_at": None,
             "holders": [{"pool": "default", "fingerprint": None, "since": None, "reason": None}],
         },
     ]
+
+
+def test_a_login_that_ends_by_itself_is_told_with_its_time(
+    client: FlaskClient, announce: Announce
+) -> None:
+    soon = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=1)
+    late = soon - timedelta(hours=2)
+    ecr = "1.dkr.ecr.eu-west-1.amazonaws.com"
+
+    def credential(
+        name: str, *ends: datetime | None, user: str = "AWS", told: bool = True
+    ) -> AnnouncedCredential:
+        endings = tuple(ShortLived(ecr, user, f"ends ({end})", end) for end in ends)
+        return AnnouncedCredential(
+            name, (ecr, "r.example.com"), (user,), endings=endings if told else None
+        )
+
+    announce(
+        "eu-1",
+        credentials=[
+            credential("a-soon", late + timedelta(hours=3), soon),
+            credential("b-over", late),
+            credential("c-when", None),
+            credential("d-none", user="gitlab-ci-token"),
+            credential("e-before", user="gitlab-ci-token", told=False),
+        ],
+    )
+    found = {item["name"]: item for item in get(client, "/credentials")["items"]}
+
+    assert found["a-soon"]["ends_at"] == f"{soon:%Y-%m-%dT%H:%M:%SZ}"
+    assert found["a-soon"]["warning"].count("the login 'AWS'") == 2
+    assert found["b-over"]["ends_at"] == f"{late:%Y-%m-%dT%H:%M:%SZ}"
+    assert found["b-over"]["warning"].endswith("which is over")
+    assert found["c-when"]["ends_at"] is None
+    assert found["c-when"]["warning"] == f"the login 'AWS' for {ecr} ends (None)"
+    # A worker looks at each login; one of before tells names only.
+    assert found["d-none"]["warning"] is None
+    assert found["e-before"]["warning"].count("CI job") == 2
+    assert "ends (" in get(client, "/credentials", Accept="text/plain")
 
 
 def test_tables(client: FlaskClient, announce: Announce) -> None:

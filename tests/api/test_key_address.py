@@ -29,7 +29,7 @@ def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def issuer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("issuer")
-    leaf = Issued.make("issuer", MIDDLE, host=HOST)
+    leaf = Issued.make("issuer", MIDDLE, hosts=[HOST])
     key = jwt.algorithms.ECAlgorithm.to_jwk(leaf.key.public_key(), as_dict=True)
     keys = json.dumps({"keys": [key | {"kid": "one"}]}).encode()
     shown = leaf.server(folder, (MIDDLE,))

@@ -31,7 +31,7 @@ class Issued:
         *,
         ca: bool | None = None,
         names: bool = True,
-        host: str = "localhost",
+        hosts: Sequence[str] = ("localhost",),
         days: int = 1,
         bits: int | None = None,
         client_only: bool = False,
@@ -60,7 +60,7 @@ class Issued:
                 x509.BasicConstraints(ca=ca, path_length=None), critical=True
             )
         if names:
-            alternative = [x509.DNSName(host), x509.IPAddress(ip_address("127.0.0.1"))]
+            alternative = [*map(x509.DNSName, hosts), x509.IPAddress(ip_address("127.0.0.1"))]
             builder = builder.add_extension(
                 x509.SubjectAlternativeName(alternative), critical=False
             )

@@ -2,7 +2,7 @@
 
 import base64
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -39,6 +39,10 @@ def token(claims: Any) -> str:
         ("ghcr.io", "x-access-token", "1 hour"),
         ("ghcr.io", "github-actions[bot]", "CI job"),
         ("de.icr.io", "iambearer", "1 hour"),
+        ("1.dkr.ecr.us-iso-east-1.c2s.ic.gov", "AWS", "12 hours"),
+        ("1.dkr-ecr.cn-north-1.on.amazonwebservices.com.cn", "AWS", "12 hours"),
+        ("ecr-public.aws.com", "AWS", "12 hours"),
+        ("ocir.eu-frankfurt-1.oci.oraclecloud.com", "BEARER_TOKEN", "1 hour"),
     ],
 )
 def test_a_login_that_ends_is_told_without_its_password(
@@ -87,6 +91,43 @@ def test_a_token_of_a_github_app_ends() -> None:
     assert "1 hour" in found.ending
 
 
+def packed(content: str) -> str:
+    return base64.b64encode(content.encode()).decode()
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        # As `aws ecr get-login-password` prints it.
+        packed(
+            '{"payload":"x","datakey":"y","version":"2","type":"DATA_KEY","expiration":1798761600}'
+        ),
+        packed("reftkn:01:1798761600:abcdefGhijklmnoPqrstuVwxyz0"),
+        packed("reftkn:01:1798761600:abcdefGhijklmnoPqrstuVwxyz0").rstrip("="),
+        "glcbt-" + token({"exp": 1798761600}),
+    ],
+)
+def test_other_tokens_say_when_they_end(password: str) -> None:
+    (found,) = short_lived([("mirror.example.com", Login("AWS", password))])
+
+    assert found.ends_at == datetime(2027, 1, 1, tzinfo=UTC)
+    assert password not in repr(found)
+    now = datetime(2027, 1, 1, tzinfo=UTC)
+    assert found.told(now) == f"{found.text}, which is over"
+    assert found.told(now - timedelta(seconds=1)) == found.text
+
+
+@pytest.mark.parametrize(
+    ("password", "ending"),
+    [("glcbt-64_abcdef", "CI job"), ("ya29.c.b0AXv0zTP", "1 hour")],
+)
+def test_a_token_is_known_by_its_first_letters(password: str, ending: str) -> None:
+    (found,) = short_lived([("registry.example.com", Login("robot", password))])
+
+    assert ending in found.ending
+    assert found.ends_at is None
+
+
 @pytest.mark.parametrize(
     "password",
     [
@@ -100,6 +141,12 @@ def test_a_token_of_a_github_app_ends() -> None:
         "ey.ey.ey",
         "ey..",
         "a.b.c",
+        packed('{"payload":"x","expiration":"soon"}'),
+        packed('{"payload":"x"}'),
+        packed("reftkn:01:0000000000:abcdefGhijklmnoPqrstuVwxyz0"),  # it does not end
+        packed("reftkn:01:soon:abcdef"),
+        "cmVmdGtuO%%%",
+        "eyJ" + "A" * 30_000,
         "ey" + "." * 70_000,
         "",
     ],

@@ -1,13 +1,17 @@
 """The credentials folder: two layouts, read anew each time, bad ones named without their content."""
 
+import base64
 import json
 import os
 import shutil
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from remediation.inventory import Announcement
+from store.inventory import decode, encode
 from worker.credentials import CredentialFolder, CredentialUnavailable
 from worker.sealing import SealingKeys
 
@@ -50,6 +54,28 @@ def test_a_mounted_secret_makes_a_credential(tmp_path):
     assert announced.registries == ("https://r.example.com/v1/",)
     assert announced.usernames == ("u",)
     assert announced.problem is None
+    assert announced.endings == ()
+
+
+def test_logins_that_end_by_themselves_are_announced_without_their_passwords(tmp_path):
+    entry = tmp_path / "two"
+    entry.mkdir()
+    token = base64.b64encode(b'{"payload":"x","expiration":1798761600}').decode()
+    logins = {
+        "1.dkr.ecr.eu-west-1.amazonaws.com": {"username": "AWS", "password": token},
+        "r.example.com": {"username": "robot", "password": "hunter2"},
+    }
+    (entry / ".dockerconfigjson").write_text(json.dumps({"auths": logins}))
+
+    (announced,) = CredentialFolder(tmp_path).announced(KEYLESS)
+
+    (ending,) = announced.endings or ()
+    assert ending.key == "1.dkr.ecr.eu-west-1.amazonaws.com"
+    assert ending.ends_at == datetime(2027, 1, 1, tzinfo=UTC)
+    assert token not in repr(announced)
+    worker = Announcement("w", "p", "1", "h", 1, "t", 1, credentials=(announced,))
+    assert token not in encode(worker)
+    assert decode(encode(worker)) == worker
 
 
 def test_a_change_is_seen_at_once(tmp_path):

@@ -26,7 +26,7 @@ GATE = "gate:pa 55@"  # as it is, not as it is written in an address
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("registry")
-    shown = Issued.make("registry", CA, host=HOST).server(folder)
+    shown = Issued.make("registry", CA, hosts=[HOST]).server(folder)
     (folder / "ca.pem").write_bytes(CA.pem)
     with Server(_answer, Tls(folder / "ca.pem", shown.certificate, shown.key)) as server:
         yield server
