@@ -96,6 +96,7 @@ def _note(remediation_id: str, plan: Plan, admission: Admission) -> None:
         remediation_id=remediation_id,
         reason=plan.request.reason,
         **summary(plan.request),
+        kind=plan.origin.kind,
         resolved_clusters=len(plan.places),
         **_told(admission.terms.facts),
         **({"retry_of": plan.origin.retry_of} if plan.origin.retry_of else {}),

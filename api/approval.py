@@ -136,7 +136,12 @@ def _decided(remediation_id: str, body: Body, state: ApprovalState) -> tuple[Rem
         raise _refused(after, find(remediation_id))
     if changed:
         log.info("%s %s", state, remediation_id, extra={"fields": {"subject": caller().subject}})
-        decided(remediation_id=remediation_id, reason=verdict.comment, digest=verdict.digest)
+        decided(
+            remediation_id=remediation_id,
+            reason=verdict.comment,
+            digest=verdict.digest,
+            kind=remediation.kind,
+        )
     return remediation, changed
 
 

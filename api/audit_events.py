@@ -63,7 +63,10 @@ _COLUMNS = (
     "hash",
     "previous_hash",
 )
-_SHOWN = ("at", "action", "outcome", "subject", "remediation_id", "cluster", "namespace", "code")
+_SHOWN = (
+    *("at", "action", "kind", "outcome", "subject"),
+    *("remediation_id", "cluster", "namespace", "code"),
+)
 
 blueprint = Blueprint("audit")
 
@@ -254,7 +257,7 @@ def _answer(items: Sequence[dict[str, Any]], cursor: str | None) -> Response:
     if chosen is Format.JSON:
         return json_answer({"items": items, **({"next_cursor": cursor} if cursor else {})})
     if chosen is Format.TABLE:
-        lines = [[str(item[name] or "-") for name in _SHOWN] for item in items]
+        lines = [[str(_shown(item)[name] or "-") for name in _SHOWN] for item in items]
         return table_answer([name.upper() for name in _SHOWN], lines)
     if chosen is Format.NDJSON:
         lines_of_json = (orjson.dumps(item, option=orjson.OPT_APPEND_NEWLINE) for item in items)
@@ -264,6 +267,13 @@ def _answer(items: Sequence[dict[str, Any]], cursor: str | None) -> Response:
     writer.writerow(_COLUMNS)
     writer.writerows([_cell(item[name]) for name in _COLUMNS] for item in items)
     return Response(rows.getvalue(), content_type=f"{chosen.media_type}; charset=utf-8")
+
+
+def _shown(item: dict[str, Any]) -> dict[str, Any]:
+    """Return an item with what kind of remediation it is about: a dry run or an undo is not a run."""
+    kind = item["details"].get("kind") or ""
+    planned = item["details"].get("dry_run")
+    return item | {"kind": f"{kind} (dry run)" if planned else kind}
 
 
 def _cell(value: Any) -> Any:

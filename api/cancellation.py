@@ -75,7 +75,7 @@ def _cancel(before: Remediation, key: RequestKey | None) -> Response:
         raise Problem("invalid-state", f"It has ended already: it is {status}.")
     if before.status not in _ALREADY:
         log.info("cancelling %s", before.id, extra={"fields": {"subject": caller().subject}})
-        decided(remediation_id=before.id)
+        decided(remediation_id=before.id, kind=before.kind)
     end_unbegun(store, store.runs.without_lease(before.runs))
     answer = _answer(find(before.id), {})
     if status is RemediationStatus.CANCELLED:

@@ -42,6 +42,7 @@ def remediation_body(remediation: Remediation, link: Link) -> dict[str, Any]:
     path = f"{BASE}/{remediation.id}"
     return {
         "id": remediation.id,
+        "kind": remediation.kind,
         "status": remediation.status,
         "terminal": remediation.status.terminal,
         "dry_run": remediation.request.dry_run,
@@ -100,6 +101,8 @@ def summary_body(summary: Summary) -> dict[str, Mapping[str, int]]:
         "secrets": {
             "created": summary.secrets_created,
             "updated": summary.secrets_updated,
+            "merged": summary.secrets_merged,
+            "replaced": summary.secrets_replaced,
             "unchanged": summary.secrets_unchanged,
             "failed": summary.secrets_failed,
             "deleted": summary.secrets_deleted,

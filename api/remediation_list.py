@@ -20,6 +20,7 @@ from api.schemas import Strict
 from api.services import services
 from api.spec import Blueprint
 from api.visibility import sight
+from remediation.kind import Kind
 from remediation.patterns import matcher
 from remediation.status import RemediationStatus
 from store import clock
@@ -49,6 +50,7 @@ class _ListQuery(Strict):
     status = parameters.any_of("Any of these.", *RemediationStatus)
     cluster = parameters.any_of("Touches a cluster that is called so: names or globs.")
     requested_by = parameters.any_of("Asked for by any of these.")
+    kind = parameters.any_of("Any of these.", *Kind)
     dry_run = fields.Boolean(truthy={"true"}, falsy={"false"})
     created_after = parameters.moment("Not before this time.")
     created_before = parameters.moment("Before this time.")
@@ -138,6 +140,8 @@ def _tests(query: dict[str, Any]) -> Iterator[Test]:
         yield lambda item: any(matches(run.cluster) for run in visible.runs(item))
     if subjects := query.get("requested_by"):
         yield lambda item: item.requested_by in subjects
+    if kinds := query.get("kind"):
+        yield lambda item: item.kind in kinds
     if (dry_run := query.get("dry_run")) is not None:
         yield lambda item: item.request.dry_run == dry_run
     if after := query.get("created_after"):

@@ -14,6 +14,7 @@ from api.schemas import (
     time,
 )
 from remediation.approval import ApprovalState
+from remediation.kind import Kind
 from remediation.outcome import ErrorCode
 from remediation.readiness.verdict import Verdict as Readiness
 from remediation.registry.verdict import LoginAnswer, Verdict
@@ -60,6 +61,8 @@ class SecretCountsSchema(Answer):
 
     created = number()
     updated = number("Merged and replaced ones too.")
+    merged = number("Of those updated: another login was kept in them.")
+    replaced = number("Of those updated: their content was replaced.")
     unchanged = number()
     failed = number()
     deleted = number("Undo only.")
@@ -209,6 +212,10 @@ class RemediationSchema(Answer):
     """A request and its outcome."""
 
     id = text("`rem_` and a ULID.")
+    kind = one_of(
+        Kind,
+        "What it does: the request as it came, a retry of one, or an undo (also the retry of an undo).",
+    )
     status = one_of(RemediationStatus)
     terminal = flag("Whether it has ended for good.")
     dry_run = flag()

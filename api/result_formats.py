@@ -11,11 +11,11 @@ import orjson
 from api.formats import Format
 from api.result_row import row_body
 from api.table import Table
-from remediation.outcome import NamespaceResult
-from store.records import Row
+from remediation.outcome import NamespaceResult, Outcome, SecretAction, would
+from store.records import Remediation, Row
 
 _Row = TypeVar("_Row")
-Writer = Callable[[Iterable[Row], str], Iterator[bytes]]
+Writer = Callable[[Iterable[Row], Remediation], Iterator[bytes]]
 
 _ROWS_AT_ONCE = 200
 # What a spreadsheet takes for a formula.
@@ -42,6 +42,7 @@ _COLUMNS = (
     "error_http_status",
     "error_object",
     "warnings",
+    "kind",
 )
 _TITLES = (
     "CLUSTER",
@@ -54,21 +55,21 @@ _TITLES = (
 )
 
 
-def _ndjson(rows: Iterable[Row], secret_name: str) -> Iterator[bytes]:
+def _ndjson(rows: Iterable[Row], remediation: Remediation) -> Iterator[bytes]:
     for some in batches(rows):
         yield b"".join(
-            orjson.dumps(row_body(row, secret_name), option=orjson.OPT_APPEND_NEWLINE)
+            orjson.dumps(row_body(row, remediation), option=orjson.OPT_APPEND_NEWLINE)
             for row in some
         )
 
 
-def _csv(rows: Iterable[Row], secret_name: str) -> Iterator[bytes]:
+def _csv(rows: Iterable[Row], remediation: Remediation) -> Iterator[bytes]:
     yield csv_lines([_COLUMNS])
     for some in batches(rows):
-        yield csv_lines([_cells(row_body(row, secret_name)) for row in some])
+        yield csv_lines([_cells(row_body(row, remediation)) for row in some])
 
 
-def _table(rows: Iterable[Row], secret_name: str) -> Iterator[bytes]:
+def _table(rows: Iterable[Row], _: Remediation) -> Iterator[bytes]:
     some = batches(rows)
     first = next(some, [])
     # Wide enough for the first rows; a longer cell further down moves its own line only.
@@ -110,6 +111,7 @@ def _cells(row: dict[str, Any]) -> list[Any]:
         row["duration_ms"],
         *(error.get(name.removeprefix("error_")) for name in _COLUMNS if "error_" in name),
         "; ".join(f"{each['code']} {each['object']}: {each['detail']}" for each in row["warnings"]),
+        row["kind"],
     )
     return [cell(value) for value in cells]
 
@@ -127,11 +129,18 @@ def _line(row: Row) -> tuple[str, ...]:
         row.cluster,
         result.namespace,
         result.outcome,
-        "-" if result.secret_action == "none" else result.secret_action,
+        _secret(result),
         f"{result.accounts.changed}/{result.accounts.total}",
         f"{result.duration_ms / 1000:.1f}s",
         _why(result),
     )
+
+
+def _secret(result: NamespaceResult) -> str:
+    action = result.secret_action
+    if action is SecretAction.NONE:
+        return "-"
+    return would(action) if result.outcome is Outcome.WOULD_CHANGE else action
 
 
 def _why(result: NamespaceResult) -> str:

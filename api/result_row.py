@@ -8,20 +8,22 @@ from api.remediation_body import error_body
 from api.remediation_schemas import ErrorSchema
 from api.schemas import NEXT_CURSOR, Answer, maybe_text, number, one_of, text, texts
 from remediation.caution import CautionCode
+from remediation.kind import Kind
 from remediation.outcome import Outcome, SecretAction
-from store.records import Row
+from store.records import Remediation, Row
 
 
-def row_body(row: Row, secret_name: str) -> dict[str, Any]:
-    """Return the members of a row."""
+def row_body(row: Row, remediation: Remediation) -> dict[str, Any]:
+    """Return the members of a row of a remediation."""
     result = row.result
     accounts = result.accounts
     return {
+        "kind": remediation.kind,
         "cluster": row.cluster,
         "namespace": result.namespace,
         "outcome": result.outcome,
         "reason": result.reason,
-        "secret": {"name": secret_name, "action": result.secret_action},
+        "secret": {"name": remediation.request.secret_name, "action": result.secret_action},
         "service_accounts": {
             "total": accounts.total,
             "changed": accounts.changed,
@@ -78,6 +80,7 @@ class RowWarningSchema(Answer):
 class ResultRowSchema(Answer):
     """What came of one namespace."""
 
+    kind = one_of(Kind, "Of the remediation: an undo takes back what another one wrote.")
     cluster = text()
     namespace = text()
     outcome = one_of(Outcome)

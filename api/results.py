@@ -93,8 +93,7 @@ class _Page:
         return cls(taken[:limit], cursor)
 
     def body(self, remediation: Remediation) -> dict[str, Any]:
-        name = remediation.request.secret_name
-        body: dict[str, Any] = {"items": [row_body(row, name) for row in self.rows]}
+        body: dict[str, Any] = {"items": [row_body(row, remediation) for row in self.rows]}
         return {**body, "next_cursor": self.cursor} if self.cursor else body
 
 
@@ -118,7 +117,7 @@ def _runs(remediation: Remediation, clusters: Sequence[str] | None) -> list[Run]
 def _streamed(chosen: Format, rows: Iterator[Row], remediation: Remediation) -> Response:
     # The first row is read before anything is sent: if Redis is away, the answer is still a problem.
     first = list(islice(rows, 1))
-    lines = WRITERS[chosen](chain(first, rows), remediation.request.secret_name)
+    lines = WRITERS[chosen](chain(first, rows), remediation)
     return Response(lines, content_type=f"{chosen.media_type}; charset=utf-8")
 
 

@@ -69,7 +69,8 @@ def undo(query: dict[str, Any], remediation_id: str) -> Response:
 def _admitted(remediation_id: str, body: Body) -> Plan:
     original = followed(remediation_id, body)
     runs = _undoable(original)
-    wanted = request_for(original, runs, body.fields)
+    # Why something was done is not why it is taken back.
+    wanted = request_for(original, runs, {"reason": f"undo of {remediation_id}", **body.fields})
     needs = check_follow_up(original, wanted, undo=True)
     if refusals := list(islice(_refusals(runs), _MOST_REASONS)):
         raise Problem("later-remediation", f"{'; '.join(refusals)}.")

@@ -7,16 +7,24 @@ import click
 from cli.call import Call, client_command
 from cli.exit_codes import ExitCode
 from cli.render import Column, View, print_one, print_pages, print_table
-from cli.request import get
+from cli.request import JsonObject, get
 from cli.text import clean, readable
 
 _PAGE = 1000
 _TRAILS = ("decisions", "writes")
 
+
+def _kind(item: JsonObject) -> str:
+    """Return what kind of remediation an entry is about: a dry run or an undo is not a run."""
+    details = item.get("details") or {}
+    return f"{clean(details.get('kind'))}{' (dry run)' if details.get('dry_run') else ''}".strip()
+
+
 _VIEW = View(
     (
         Column("AT", lambda item: item.get("at")),
         Column("ACTION", lambda item: item.get("action")),
+        Column("KIND", _kind),
         Column("OUTCOME", lambda item: item.get("outcome")),
         Column("SUBJECT", lambda item: item.get("subject")),
         Column("REMEDIATION", lambda item: item.get("remediation_id")),

@@ -13,7 +13,7 @@ from cli.client import Answer, ApiClient
 from cli.errors import ClientError, CliError, Unreachable, WaitTimeout
 from cli.exit_codes import ExitCode
 from cli.request import JsonObject, get
-from cli.views import changed, count
+from cli.views import changed, changed_word, count
 
 LIVE_WAIT_SECONDS = 20
 QUIET_WAIT_SECONDS = 60
@@ -95,7 +95,7 @@ class Lines:
         failed = count(remediation, "namespaces", "failed")
         click.echo(
             f"{remediation.get('id')} {remediation.get('status')}: {done}/{total} namespaces,"
-            f" {changed(remediation)} changed, {failed} failed",
+            f" {changed(remediation)} {changed_word(remediation)}, {failed} failed",
             err=True,
         )
 

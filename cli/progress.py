@@ -16,7 +16,7 @@ from rich.progress_bar import ProgressBar
 
 from cli.request import JsonObject
 from cli.text import clean
-from cli.views import changed, count
+from cli.views import changed, changed_word, count
 
 MANY = 20  # clusters; beyond, only those at work have a bar, and all together have one
 _COLOURS = {"succeeded": "green", "partial": "yellow", "running": "cyan", "queued": "dim"}
@@ -43,13 +43,14 @@ class FleetBars:
         console = console or Console(stderr=True)
         self._tasks: dict[str, TaskID] = {}
         self._total: TaskID | None = None
+        self._word = ""
         self._room = max(3, min(MANY, console.height - 4))
         self._progress = Progress(
             TextColumn("{task.fields[name]}", markup=False),
             TextColumn("[{task.fields[colour]}]{task.fields[status]}"),
             _Bar(bar_width=None),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[changed]} changed", style="green"),
+            TextColumn("{task.fields[changed]} {task.fields[word]}", style="green"),
             TextColumn("[{task.fields[alarm]}]{task.fields[failed]} failed"),
             TimeElapsedColumn(),
             console=console,
@@ -75,6 +76,7 @@ class FleetBars:
         clusters = remediation.get("clusters") or []
         many = len(clusters) > self._room
         room = self._room
+        self._word = changed_word(remediation)
         for cluster in clusters:
             visible = not many or (cluster.get("status") == "running" and room > 0)
             room -= visible
@@ -114,6 +116,7 @@ class FleetBars:
             status="",
             colour="none",
             changed=0,
+            word=self._word,
             failed=0,
             alarm="dim",
         )

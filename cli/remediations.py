@@ -95,6 +95,7 @@ def results_command(call: Call, remediation_id: str, limit: int | None, **filter
 @click.command("list")
 @click.option("--status", help="Only these statuses, comma-separated; for example running,queued.")
 @click.option("--cluster", help="Only those that touch this cluster.")
+@click.option("--kind", help="Only these kinds, comma-separated: run, retry, undo.")
 @click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True)
 @client_command
 def list_command(call: Call, limit: int, **filters: str) -> None:

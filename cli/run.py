@@ -133,9 +133,18 @@ def request_body(options: dict[str, Any]) -> JsonObject:
 
 
 def remediate(
-    call: Call, path: str, body: JsonObject, login: Login | None = None, *, no_wait: bool
+    call: Call,
+    path: str,
+    body: JsonObject,
+    login: Login | None = None,
+    *,
+    no_wait: bool,
+    ask: Callable[[ApiClient], None] | None = None,
 ) -> None:
-    """Send a request that makes a remediation; follow that to its end unless `no_wait`, and exit by its status."""
+    """Send a request that makes a remediation; follow that to its end unless `no_wait`, and exit by its status.
+
+    `ask` comes first, and may end the command.
+    """
     request = post(path, body)
     if login:
         request = replace(request, body={**body, "inline_credential": login.to_member()})
@@ -143,6 +152,8 @@ def remediate(
     if login:
         request = replace(request, password=login.read_password())
     with call.connect() as client:
+        if ask:
+            ask(client)
         remediation = client.send(request).body
         if no_wait:
             _print_accepted(call, remediation)

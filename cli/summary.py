@@ -8,7 +8,7 @@ from cli.client import ApiClient
 from cli.render import Output, View, print_one, print_table
 from cli.request import JsonObject, get
 from cli.text import clean
-from cli.views import cluster_view, count, duration
+from cli.views import cluster_view, count, duration, kind
 
 SHOWN_FAILURES = 10
 _OF_ROWS = " (see `warnings` of the rows)"
@@ -28,13 +28,12 @@ def print_remediation(remediation: JsonObject) -> None:
     """Print the headline and the table of clusters."""
     status = clean(remediation.get("status"))
     took = duration(remediation)
+    what = kind(remediation)
+    what = "" if what == "run" else f"  {what}"
     click.echo(
-        f"{clean(remediation.get('id'))}  {click.style(status, fg=_COLOURS.get(status), bold=True)}"
+        f"{clean(remediation.get('id'))}{what}  {click.style(status, fg=_COLOURS.get(status), bold=True)}"
         f"{f'  in {took}' if took else ''}{'  (dry run: nothing was written)' if remediation.get('dry_run') else ''}"
     )
-    for member, words in (("undo_of", "undo of"), ("retry_of", "retry of")):
-        if original := clean(remediation.get(member)):
-            click.echo(f"{words} {original}")
     if reason := clean(remediation.get("reason")):
         click.echo(f"reason: {reason}")
     clusters = remediation.get("clusters") or []
@@ -50,7 +49,8 @@ def print_remediation(remediation: JsonObject) -> None:
 
 
 def print_failures(client: ApiClient, remediation: JsonObject) -> None:
-    """Print the first failed namespaces with their hints, and how to see the rest; nothing if none failed."""
+    """Print the first failed namespaces with their hints, those that failed alike together; nothing if none failed."""
+    told = hints(remediation.get("clusters") or [])
     failed = count(remediation, "namespaces", "failed")
     if not failed:
         return
@@ -60,9 +60,12 @@ def print_failures(client: ApiClient, remediation: JsonObject) -> None:
         {"outcome": "failed", "limit": str(SHOWN_FAILURES)},
     )
     rows = (client.send(request).body.get("items") or [])[:SHOWN_FAILURES]
-    click.echo(f"\n{failed} failed{f', the first {len(rows)}' if failed > len(rows) else ''}:")
-    for row in rows:
-        _print_failure(row)
+    word = "would fail" if remediation.get("dry_run") else "failed"
+    click.echo(f"\n{failed} {word}{f', the first {len(rows)}' if failed > len(rows) else ''}:")
+    for (code, detail, hint), places in _alike(rows).items():
+        click.echo(f"  {', '.join(places)}  {click.style(code, fg='red')}: {detail}")
+        if hint and hint not in told:
+            click.echo(f"      {hint}")
     click.echo(f"\nmore: remediator results {remediation_id} --outcome failed")
 
 
@@ -120,10 +123,13 @@ def _print_readiness(remediation: JsonObject) -> None:
         click.echo(f"  see: GET {path}")
 
 
-def _print_failure(row: JsonObject) -> None:
-    error = row.get("error") or {}
-    place = f"{clean(row.get('cluster'))}/{clean(row.get('namespace'))}"
-    code = click.style(clean(error.get("code")), fg="red")
-    click.echo(f"  {place}  {code}: {clean(error.get('detail'))}")
-    if hint := clean(error.get("hint")):
-        click.echo(f"      {hint}")
+def _alike(rows: list[JsonObject]) -> dict[tuple[str, str, str], list[str]]:
+    """Return where something failed, by code, detail and hint."""
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for row in rows:
+        error = row.get("error") or {}
+        key = (clean(error.get("code")), clean(error.get("detail")), clean(error.get("hint")))
+        found.setdefault(key, []).append(
+            f"{clean(row.get('cluster'))}/{clean(row.get('namespace'))}"
+        )
+    return found

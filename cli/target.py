@@ -50,11 +50,17 @@ def _checked(url: str) -> str:
     except ValueError:
         valid = False
     if not valid or "@" in parts.netloc:
-        raise CliError(
-            f"--url must be the address of a service without user or password; example: {DEFAULT_URL}",
-            ExitCode.INVALID,
-        )
+        raise CliError(f"--url {_wrong_with(url)}; example: {DEFAULT_URL}", ExitCode.INVALID)
     return url.rstrip("/").removesuffix(BASE_PATH)
+
+
+def _wrong_with(url: str) -> str:
+    """Return what is wrong, without quoting an address that may hold a password."""
+    if "@" in url:
+        return "must not hold a user or a password: set REMEDIATOR_TOKEN"
+    if "://" not in url:
+        return "must begin with http:// or https://"
+    return "must be the address of a service: http:// or https://, a host, and a port if needed"
 
 
 def _is_loopback(url: str) -> bool:

@@ -1,6 +1,7 @@
 """Text from elsewhere, made fit for a terminal."""
 
 import re
+import sys
 from collections.abc import Mapping
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]+")
@@ -9,6 +10,11 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u206
 def clean(value: object) -> str:
     """Return `value` on one line without control characters; None is ''. No answer may drive the terminal."""
     return "" if value is None else _CONTROL.sub(" ", str(value)).strip()
+
+
+def on_terminal() -> bool:
+    """Tell whether a person can be asked."""
+    return sys.stdin.isatty()
 
 
 def is_id(prefix: str, text: str) -> bool:

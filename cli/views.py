@@ -1,11 +1,12 @@
 """Which columns remediations, their clusters and their result rows have."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
 from cli.render import Column, View
 from cli.request import JsonObject
+from cli.text import clean
 
 
 def count(item: Mapping[str, Any], group: str, name: str) -> int:
@@ -17,6 +18,12 @@ def count(item: Mapping[str, Any], group: str, name: str) -> int:
 def changed(item: Mapping[str, Any]) -> int:
     """Return the namespaces that were, or in a dry run would be, changed."""
     return count(item, "namespaces", "changed") + count(item, "namespaces", "would_change")
+
+
+def changed_word(item: Mapping[str, Any]) -> str:
+    """Return what is counted by `changed`: an undo takes back, a dry run does nothing."""
+    word = "taken back" if item.get("undo_of") else "changed"
+    return f"would be {word}" if item.get("dry_run") else word
 
 
 def duration(item: Mapping[str, Any]) -> str:
@@ -59,9 +66,40 @@ def _accounts(item: JsonObject) -> str:
     )
 
 
-def _secrets(item: JsonObject) -> str:
-    counts = (item.get("summary") or {}).get("secrets") or {}
-    return ", ".join(f"{number} {name}" for name, number in counts.items() if number) or "-"
+_WOULD = {
+    "created": "would create",
+    "updated": "would update",
+    "merged": "would merge",
+    "replaced": "would replace",
+    "deleted": "would delete",
+    "failed": "would fail",
+}
+
+
+def _secrets(*, dry_run: bool) -> Callable[[JsonObject], str]:
+    """Return how to say what was, or in a dry run would be, done with Secrets."""
+
+    def told(item: JsonObject) -> str:
+        counts = dict((item.get("summary") or {}).get("secrets") or {})
+        # Those that were merged or replaced are among the updated ones.
+        special = sum(int(counts.get(name) or 0) for name in ("merged", "replaced"))
+        counts["updated"] = max(0, int(counts.get("updated") or 0) - special)
+        parts = [(number, name) for name, number in counts.items() if number]
+        words = [
+            f"{_WOULD[name]} {number}" if dry_run and name in _WOULD else f"{number} {name}"
+            for number, name in parts
+        ]
+        return ", ".join(words) or "-"
+
+    return told
+
+
+def secret_action(item: JsonObject) -> str:
+    """Return what was, or would be, done with the Secret of a result row."""
+    action = clean((item.get("secret") or {}).get("action"))
+    if item.get("outcome") == "would_change":
+        return _WOULD.get(action, action)
+    return "-" if action == "none" else action
 
 
 def cluster_view(*, dry_run: bool) -> View:
@@ -72,18 +110,34 @@ def cluster_view(*, dry_run: bool) -> View:
             Column("STATUS", lambda item: item.get("status")),
             Column("NAMESPACES", lambda item: count(item, "namespaces", "total")),
             Column("WOULD CHANGE" if dry_run else "CHANGED", changed),
-            *map(_number, ("unchanged", "ignored", "skipped", "failed", "cancelled")),
+            *map(_number, ("unchanged", "ignored", "skipped")),
+            Column(
+                "WOULD FAIL" if dry_run else "FAILED",
+                lambda item: count(item, "namespaces", "failed"),
+            ),
+            _number("cancelled"),
             Column("ACCOUNTS", _accounts),
-            Column("SECRETS", _secrets),
-            Column("ERROR", lambda item: error_text(item) or item.get("reason")),
+            Column("SECRETS", _secrets(dry_run=dry_run)),
+            Column("WHY", lambda item: error_text(item) or item.get("reason")),
         ),
         name=lambda item: str(item.get("name")),
     )
 
 
+def kind(item: JsonObject) -> str:
+    """Return what a remediation does, and of which other one it is the undo or the retry."""
+    told = [
+        f"{words} {original}"
+        for member, words in (("undo_of", "undo of"), ("retry_of", "retry of"))
+        if (original := clean(item.get(member)))
+    ]
+    return ", ".join(told) or "run"
+
+
 REMEDIATION_VIEW = View(
     (
         Column("ID", lambda item: item.get("id")),
+        Column("KIND", kind),
         Column("STATUS", lambda item: item.get("status")),
         Column("CLUSTERS", lambda item: len(item.get("clusters") or ())),
         Column("NAMESPACES", lambda item: count(item, "namespaces", "total")),
@@ -128,7 +182,7 @@ RESULT_VIEW = View(
         Column("CLUSTER", lambda item: item.get("cluster")),
         Column("NAMESPACE", lambda item: item.get("namespace")),
         Column("OUTCOME", lambda item: item.get("outcome")),
-        Column("SECRET", lambda item: (item.get("secret") or {}).get("action")),
+        Column("SECRET", secret_action),
         Column("ACCOUNTS", _row_accounts),
         Column("TIME", lambda item: seconds((item.get("duration_ms") or 0) / 1000)),
         Column("WHY", _why),
@@ -159,4 +213,6 @@ _FIELDS = View.of_fields(
     "error.http_status",
     "error.object",
 )
-RESULT_FIELDS = View((*_FIELDS.columns, Column("WARNINGS", _warnings)), name=str)
+RESULT_FIELDS = View(
+    (*_FIELDS.columns, Column("WARNINGS", _warnings), *View.of_fields("kind").columns), name=str
+)

@@ -53,6 +53,20 @@ class SecretAction(StrEnum):
     NONE = "none"
 
 
+_WOULD = {
+    SecretAction.CREATED: "would create",
+    SecretAction.UPDATED: "would update",
+    SecretAction.MERGED: "would merge",
+    SecretAction.REPLACED: "would replace",
+    SecretAction.DELETED: "would delete",
+}
+
+
+def would(action: SecretAction) -> str:
+    """Return how a dry run says it."""
+    return _WOULD.get(action, action.value)
+
+
 _REWRITTEN = frozenset((SecretAction.UPDATED, SecretAction.MERGED, SecretAction.REPLACED))
 _RETRYABLE = frozenset(
     {
@@ -162,6 +176,8 @@ class Summary:
     accounts_failed: int = 0
     secrets_created: int = 0
     secrets_updated: int = 0
+    secrets_merged: int = 0
+    secrets_replaced: int = 0
     secrets_unchanged: int = 0
     secrets_failed: int = 0
     secrets_deleted: int = 0
@@ -193,13 +209,14 @@ class Summary:
 
 SUMMARY_FIELDS = tuple(item.name for item in fields(Summary))
 
-_SECRET_COUNT = {
-    SecretAction.CREATED: "secrets_created",
-    SecretAction.UPDATED: "secrets_updated",
-    SecretAction.MERGED: "secrets_updated",
-    SecretAction.REPLACED: "secrets_updated",
-    SecretAction.UNCHANGED: "secrets_unchanged",
-    SecretAction.DELETED: "secrets_deleted",
+# What was merged or replaced was updated, and counts as such too.
+_SECRET_COUNTS = {
+    SecretAction.CREATED: ("secrets_created",),
+    SecretAction.UPDATED: ("secrets_updated",),
+    SecretAction.MERGED: ("secrets_updated", "secrets_merged"),
+    SecretAction.REPLACED: ("secrets_updated", "secrets_replaced"),
+    SecretAction.UNCHANGED: ("secrets_unchanged",),
+    SecretAction.DELETED: ("secrets_deleted",),
 }
 
 
@@ -214,6 +231,6 @@ def summarise_row(row: NamespaceResult) -> Summary:
     counts = {row.outcome.value: 1}
     if row.secret_failed:
         counts["secrets_failed"] = 1
-    elif name := _SECRET_COUNT.get(row.secret_action):
-        counts[name] = 1
+    else:
+        counts |= dict.fromkeys(_SECRET_COUNTS.get(row.secret_action, ()), 1)
     return replace(summary, **counts)

@@ -6,6 +6,7 @@ from typing import Any
 
 from remediation.approval import Approval
 from remediation.caution import CautionCount
+from remediation.kind import Kind, kind_of
 from remediation.outcome import Error, NamespaceResult, Summary
 from remediation.readiness.request import CheckRequest, overall
 from remediation.readiness.verdict import Verdict
@@ -171,11 +172,12 @@ FREE = Terms()
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """On whose behalf a worker carries out a run, and what it has to keep to; members as in `Terms`."""
+    """On whose behalf a worker carries out a run of which kind, and what it has to keep to; members as in `Terms`."""
 
     requested_by: str
     request_id: str = ""
     most_namespaces: int | None = None
+    kind: Kind = Kind.RUN
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +211,11 @@ class Remediation:
         """The sums over all runs."""
         return sum((run.summary for run in self.runs), Summary())
 
+    @property
+    def kind(self) -> Kind:
+        """What it does to its clusters."""
+        return kind_of(retry_of=self.retry_of, undo_of=self.undo_of)
+
 
 @dataclass(frozen=True, slots=True)
 class Origin:
@@ -231,6 +238,11 @@ class Origin:
             *(each for several in self.parents.values() for each in several),
             *self.undoes.values(),
         )
+
+    @property
+    def kind(self) -> Kind:
+        """What the new one does to its clusters."""
+        return kind_of(retry_of=self.retry_of, undo_of=self.undo_of)
 
 
 NEW = Origin()

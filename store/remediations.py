@@ -8,6 +8,7 @@ from typing import Any
 from redis import Redis
 
 from remediation.approval import ApprovalState
+from remediation.kind import kind_of
 from remediation.permission import Permission, Requester, Warrant
 from remediation.readiness.verdict import Verdict
 from remediation.request import RemediationRequest
@@ -37,10 +38,16 @@ class Remediations(Register[Remediation]):
 
     def orders(self, remediation_id: str) -> Orders:
         """Return what a worker has to keep to, and on whose behalf it works."""
-        requested_by, request_id, most = self._redis.hmget(
-            keys.remediation(remediation_id), "requested_by", "request_id", "most_namespaces"
+        requested_by, request_id, most, retry_of, undo_of = self._redis.hmget(
+            keys.remediation(remediation_id),
+            *("requested_by", "request_id", "most_namespaces", "retry_of", "undo_of"),
         )
-        return Orders(requested_by or "", request_id or "", int(most) if most else None)
+        return Orders(
+            requested_by or "",
+            request_id or "",
+            int(most) if most else None,
+            kind_of(retry_of=retry_of, undo_of=undo_of),
+        )
 
     def warrant(self, remediation_id: str) -> Warrant | None:
         """Return on whose behalf it is done, None if the remediation is not there."""

@@ -19,6 +19,7 @@ class Witness:
         self._audit = audit
         self._attempt = attempt
         self._insecure = insecure
+        self._kind = orders.kind
         self._who: dict[str, Any] = {
             "subject": orders.requested_by or None,
             "request_id": orders.request_id or None,
@@ -29,7 +30,7 @@ class Witness:
 
     def began(self) -> None:
         """Note that the run begins: what follows was done by this attempt."""
-        details: dict[str, Any] = {"attempt": self._attempt}
+        details: dict[str, Any] = {"attempt": self._attempt, "kind": self._kind}
         if self._insecure:
             details["insecure"] = True
         begun = entry(Action.RUN, Verdict.DONE, **self._who, details=details)
@@ -46,7 +47,12 @@ class Witness:
     ) -> None:
         """Note one write that was sent; `version` is the resourceVersion after it, where the answer says it."""
         _, namespace, _ = call.object.split("/")
-        details = {"object": call.object, "verb": call.verb, "fields": list(fields)}
+        details = {
+            "kind": self._kind,
+            "object": call.object,
+            "verb": call.verb,
+            "fields": list(fields),
+        }
         if version:
             details["resource_version"] = version
         written = entry(
@@ -69,14 +75,14 @@ class Witness:
         worst = max((write.outcome for write in writes), key=_GRAVITY.index)
         told = [
             {
-                **write.details,
+                **{name: value for name, value in write.details.items() if name != "kind"},
                 "outcome": write.outcome,
                 "at": write.at,
                 **({"code": write.code} if write.code else {}),
             }
             for write in writes
         ]
-        details = {"attempt": self._attempt, "writes": told}
+        details = {"attempt": self._attempt, "kind": self._kind, "writes": told}
         return entry(Action.NAMESPACE, worst, **self._who, namespace=namespace, details=details)
 
 

@@ -59,6 +59,7 @@ def test_a_row_says_it_all(client: FlaskClient, identity: str) -> None:
     _, changed, _, failed = client.get(url(identity, "?cluster=eu-2")).get_json()["items"]
 
     assert changed == {
+        "kind": "run",
         "cluster": "eu-2",
         "namespace": "shop",
         "outcome": "changed",
@@ -177,6 +178,7 @@ def test_csv_has_every_row_and_no_formulas(client: FlaskClient, identity: str) -
         "error_http_status": "403",
         "error_object": "ServiceAccount/zoo/default",
         "warnings": "",
+        "kind": "run",
     }
 
 

@@ -54,7 +54,15 @@ def test_shows_what_came_of_it(client: FlaskClient, start: Start, work: Work) ->
             "cancelled": 0,
         },
         "service_accounts": {"total": 2, "changed": 1, "unchanged": 1, "failed": 0},
-        "secrets": {"created": 1, "updated": 0, "unchanged": 0, "failed": 0, "deleted": 0},
+        "secrets": {
+            "created": 1,
+            "updated": 0,
+            "merged": 0,
+            "replaced": 0,
+            "unchanged": 0,
+            "failed": 0,
+            "deleted": 0,
+        },
     }
     first, second = body["clusters"]
     assert (first["name"], first["status"], first["attempt"]) == ("eu-1", "succeeded", 1)
@@ -69,6 +77,7 @@ def test_shows_what_came_of_it(client: FlaskClient, start: Start, work: Work) ->
         "http_status": None,
         "object": None,
     }
+    assert body["kind"] == "run"
     assert body["retry_of"] is None
     assert body["undo_of"] is None
     follower = check_after(identity)

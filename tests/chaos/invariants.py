@@ -182,7 +182,7 @@ def _differences(said: Summary, rows: Rows) -> list[str]:
     counts = {
         "namespaces": Counter(row["outcome"] for row in rows),
         "service_accounts": Counter[str](),
-        "secrets": Counter(_secret_count(row) for row in rows),
+        "secrets": Counter(name for row in rows for name in _secret_counts(row)),
     }
     counts["namespaces"].update(total=len(rows), done=len(rows))
     for row in rows:
@@ -195,8 +195,8 @@ def _differences(said: Summary, rows: Rows) -> list[str]:
     ]
 
 
-def _secret_count(row: dict[str, Any]) -> str:
+def _secret_counts(row: dict[str, Any]) -> tuple[str, ...]:
     action = str(row["secret"]["action"])
     if action == "none":
-        return "failed" if row["outcome"] == "failed" else action
-    return "updated" if action in ("merged", "replaced") else action
+        return ("failed" if row["outcome"] == "failed" else action,)
+    return ("updated", action) if action in ("merged", "replaced") else (action,)

@@ -32,6 +32,7 @@ def remediation(status: str = "succeeded", **fields: Any) -> dict[str, Any]:
     running = status in ("queued", "running", "cancelling")
     return {
         "id": ID,
+        "kind": "run",
         "status": status,
         "terminal": not running,
         "dry_run": False,
@@ -51,6 +52,7 @@ def remediation(status: str = "succeeded", **fields: Any) -> dict[str, Any]:
 def row(namespace: str = "payments", outcome: str = "changed", **fields: Any) -> dict[str, Any]:
     """Return a result row."""
     return {
+        "kind": "run",
         "cluster": "eu-1",
         "namespace": namespace,
         "outcome": outcome,

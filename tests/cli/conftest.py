@@ -35,8 +35,10 @@ def api() -> Iterator[StubApi]:
 def run(api: StubApi) -> Remediator:
     """Return a function that runs `remediator` against the stub."""
 
-    def invoke(*arguments: str) -> Result:
+    def invoke(*arguments: str, input: str | None = None) -> Result:
         environment = {"REMEDIATOR_URL": api.url, "REMEDIATOR_TOKEN": TOKEN}
-        return CliRunner().invoke(remediator, arguments, env=environment, prog_name="remediator")
+        return CliRunner().invoke(
+            remediator, arguments, input=input, env=environment, prog_name="remediator"
+        )
 
     return invoke

@@ -41,3 +41,28 @@ def test_a_refusal_is_told_with_its_reason(api: StubApi, run: Remediator) -> Non
 
     assert result.exit_code == 2
     assert "rem_2 has since written" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "answer", "undone"), [((), "n\n", 0), ((), "y\n", 1), (("--yes",), "", 1)]
+)
+def test_undo_asks_on_a_terminal_and_says_what_it_takes_back(
+    api: StubApi,
+    run: Remediator,
+    monkeypatch: pytest.MonkeyPatch,
+    options: tuple[str, ...],
+    answer: str,
+    undone: int,
+) -> None:
+    """One mistyped id would take Secrets out of every namespace."""
+    monkeypatch.setattr("cli.follow_up.on_terminal", lambda: True)
+    original = remediation("succeeded", reason="registry goes private")
+    api.on("GET", f"/remediations/{ID}", Reply(original))
+    api.on("POST", f"/remediations/{ID}/undo", Reply(remediation("succeeded"), status=202))
+
+    result = run("undo", ID, *options, input=answer)
+
+    assert len([seen for seen in api.seen if seen.method == "POST"]) == undone
+    if not options:
+        assert "registry goes private" in result.stderr
+        assert "it changed 2 namespaces on: eu-1" in result.stderr

@@ -201,7 +201,7 @@ def test_what_follows_on_another_says_on_which(api: StubApi, run: Remediator) ->
 
     lines = run("status", ID).stdout.splitlines()
 
-    assert lines[1:3] == ["undo of rem_1", "retry of rem_2"]
+    assert lines[0].startswith(f"{ID}  undo of rem_1, retry of rem_2  succeeded")
 
 
 def test_a_hint_is_shown_once_for_all_its_clusters(api: StubApi, run: Remediator) -> None:
@@ -225,3 +225,23 @@ def test_list(api: StubApi, run: Remediator) -> None:
     assert api.seen[0].params == {"status": "succeeded", "cluster": "eu-1", "limit": "5"}
     assert ID in result.stdout
     assert "2.4s" in result.stdout
+
+
+def test_the_list_tells_an_undo_from_a_run(api: StubApi, run: Remediator) -> None:
+    items = [
+        remediation(),
+        remediation(dry_run=True),
+        remediation(retry_of="rem_1"),
+        remediation(undo_of="rem_1"),
+        remediation(undo_of="rem_1", retry_of="rem_2"),
+    ]
+    api.on("GET", "/remediations", Reply({"items": items}))
+
+    table = run("list", "--kind", "run,undo")
+    rows = list(csv.DictReader(io.StringIO(run("list", "-o", "csv").stdout)))
+
+    kinds = ["run", "run", "retry of rem_1", "undo of rem_1", "undo of rem_1, retry of rem_2"]
+    assert [row["kind"] for row in rows] == kinds
+    assert [row["dry_run"] for row in rows] == ["", "yes", "", "", ""]
+    assert "  undo of rem_1  " in table.stdout
+    assert api.seen[0].params["kind"] == "run,undo"

@@ -5,7 +5,7 @@ import uuid
 
 import pytest
 
-from tests.cli.bodies import ID, cluster, failed_row, remediation
+from tests.cli.bodies import ID, cluster, failed_row, remediation, summary
 from tests.cli.conftest import Remediator
 from tests.cli.stub_api import Reply, StubApi
 
@@ -204,3 +204,62 @@ def test_all_problems_of_a_request_are_shown(api: StubApi, run: Remediator) -> N
         "  #/credential  unknown credential 'reg'\n"
         "  (422 validation-error, request 5f1c)\n"
     )
+
+
+MERGED = {"created": 9, "updated": 5, "merged": 3, "replaced": 1, "deleted": 0, "failed": 2}
+
+
+@pytest.mark.parametrize(
+    ("dry_run", "secrets", "columns"),
+    [
+        (False, "9 created, 1 updated, 3 merged, 1 replaced, 2 failed", ("CHANGED", "FAILED")),
+        (
+            True,
+            "would create 9, would update 1, would merge 3, would replace 1, would fail 2",
+            ("WOULD CHANGE", "WOULD FAIL"),
+        ),
+    ],
+)
+def test_the_table_says_what_was_done_or_would_be(
+    api: StubApi, run: Remediator, dry_run: bool, secrets: str, columns: tuple[str, ...]
+) -> None:
+    item = cluster()
+    item["summary"]["secrets"] = MERGED
+    done = remediation(dry_run=dry_run, clusters=[item])
+    api.on("POST", "/remediations", Reply(done, 202))
+
+    result = run(*ARGUMENTS)
+
+    assert secrets in result.stdout
+    assert all(f"  {column}  " in result.stdout for column in columns)
+    assert result.stdout.splitlines()[2].endswith("WHY")
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({}, "2 changed"),
+        ({"dry_run": True}, "2 would be changed"),
+        ({"undo_of": ID}, "2 taken back"),
+        ({"undo_of": ID, "dry_run": True}, "2 would be taken back"),
+    ],
+)
+def test_progress_says_what_is_done_or_would_be(
+    api: StubApi, run: Remediator, fields: dict[str, object], words: str
+) -> None:
+    api.on("POST", "/remediations", Reply(remediation("running", **fields), 202))
+    api.on("GET", f"/remediations/{ID}", Reply(remediation(**fields)))
+
+    assert words in run(*ARGUMENTS).stderr
+
+
+def test_what_failed_alike_is_told_once(api: StubApi, run: Remediator) -> None:
+    counts = remediation("partial", summary=summary(changed=1, failed=3))
+    alike = [failed_row("a"), failed_row("b") | {"error": failed_row("a")["error"]}]
+    api.on("POST", "/remediations", Reply(counts, 202))
+    api.on("GET", f"/remediations/{ID}/results", Reply({"items": [*alike, failed_row("c")]}))
+
+    lines = run(*ARGUMENTS).stdout.splitlines()
+
+    assert "  eu-1/a, eu-1/b  forbidden: may not create Secrets in a" in lines
+    assert "  eu-1/c  forbidden: may not create Secrets in c" in lines

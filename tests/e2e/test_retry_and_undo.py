@@ -92,6 +92,15 @@ def test_an_undo_leaves_the_cluster_as_it_was(service: Service, space: Space):
     undone = follow_up(service, done.body["id"], "undo")
 
     assert undone.body["undo_of"] == done.body["id"]
+    assert undone.body["reason"] == f"undo of {done.body['id']}"
+    assert [done.body["kind"], dry.body["kind"], undone.body["kind"]] == ["run", "undo", "undo"]
+    assert {row["kind"] for row in undone.rows} == {"undo"}
+    kept = service.http.get("/remediations", params={"kind": "undo"}).json()["items"]
+    assert {item["kind"] for item in kept} == {"undo"}
+    for trail in ("decisions", "writes"):
+        asked = {"trail": trail, "remediation_id": undone.body["id"]}
+        entries = service.http.get("/audit-events", params=asked).json()["items"]
+        assert {entry["details"]["kind"] for entry in entries} == {"undo"}
     assert undone.status == "succeeded"
     assert objects(space) == before
     assert undone.summary["secrets"]["deleted"] == 3
