@@ -209,6 +209,7 @@ def test_auditors_get_it_as_they_like(client: FlaskClient, announce: Announce) -
     assert table.splitlines()[0].split() == [
         "AT",
         "ACTION",
+        "KIND",
         "OUTCOME",
         "SUBJECT",
         "REMEDIATION_ID",
