@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from typing import Any
 
 import pytest
 
@@ -245,7 +246,7 @@ def test_the_table_says_what_was_done_or_would_be(
     ],
 )
 def test_progress_says_what_is_done_or_would_be(
-    api: StubApi, run: Remediator, fields: dict[str, object], words: str
+    api: StubApi, run: Remediator, fields: dict[str, Any], words: str
 ) -> None:
     api.on("POST", "/remediations", Reply(remediation("running", **fields), 202))
     api.on("GET", f"/remediations/{ID}", Reply(remediation(**fields)))
