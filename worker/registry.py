@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from remediation.docker_config import Login
-from remediation.registry.challenge import Challenge
+from remediation.registry.challenge import Challenge, in_order
 from remediation.registry.check import RepositoryProof
 from remediation.registry.endpoint import Endpoint, Refused
 from remediation.registry.rules import InvalidRules, RegistryRules, check_shadow
@@ -28,13 +28,12 @@ from remediation.registry.verdict import (
 from remediation.registry.words import known_error, server_words, tells
 from worker.registry_client import (
     RegistryClient,
-    basic,
     challenges_of,
-    digest_of,
     no_registry,
     scheme_of,
 )
 from worker.registry_http import CONCURRENCY, Answer, RegistryHttp, Stopped, refused_by_rules
+from worker.registry_pull import NodePull, Pulled
 
 # What these say holds for all repositories: nobody is asked again, least of all with a wrong password.
 _FOR_ALL = (
@@ -45,6 +44,8 @@ _FOR_ALL = (
     Verdict.NOT_A_REGISTRY,
     Verdict.REFUSED_BY_RULES,
 )
+# What a request without a login may meet where one with it is served.
+_HELD_BACK = {Verdict.BUSY: 429, Verdict.UNREACHABLE: 503}
 
 
 class Prober:
@@ -62,6 +63,7 @@ class Prober:
         self._user_agent = user_agent
         self._shadow = shadow or rules.shadow
         self._logins: dict[Login, asyncio.Task[LoginAnswer]] = {}
+        self._whole = True
         self._http: RegistryHttp
         self._client: RegistryClient
 
@@ -83,6 +85,8 @@ class Prober:
             raise refused_by_rules(Refused(str(error))) from None
         self._http = await RegistryHttp(asked, self._rules, self._user_agent).__aenter__()
         self._client = RegistryClient(self._http, self._rules, (asked, registry))
+        # Docker Hub counts what is fetched, but not what is only looked at.
+        self._whole = not asked.is_docker_hub
         return self
 
     async def __aexit__(
@@ -139,7 +143,7 @@ class Prober:
                 inside = seen.scheme is Scheme.BASIC and seen.pull is not None
                 path = f"/v2/{repository}/manifests/{reference}" if inside else "/v2/"
                 answer = await self._login(login, challenges, path)
-            elif login and seen.pull and seen.pull.status in (200, 404):
+            elif login and seen.pull and seen.pull.status in (200, 404) and not seen.public:
                 answer = LoginAnswer.ACCEPTED
             judged = judge(seen, answer)
             if judged.verdict is Verdict.WRONG_CREDENTIAL:
@@ -151,38 +155,42 @@ class Prober:
     async def _look(
         self, repository: str, reference: str, login: Login | None
     ) -> tuple[Seen, str | None, tuple[Challenge, ...]]:
-        """Ask without the login, then with it; return also the digest and the challenges. Raises Stopped."""
-        url = f"/v2/{repository}/manifests/{reference}"
-        scope = f"repository:{repository}:pull"
-        first = await self._client.manifest(url, None)
-        control, challenges = _reply(first, None), challenges_of(first)
-        if first.status == 404:
-            challenges = await self._client.challenges()
-        scheme = scheme_of(challenges) if first.status in (401, 404) else Scheme.NONE
-        if scheme is Scheme.NONE:
-            if first.status not in (200, 403, 404):
-                raise Stopped(no_registry(first))
-            return Seen(scheme, control), digest_of(first), ()
-        if scheme is Scheme.BASIC:
-            if login is None or first.status == 404:
-                return Seen(scheme, control), None, challenges
-            pull = await self._client.pull(url, basic(login), login)
-            return Seen(scheme, control, None, _reply(pull, login)), digest_of(pull), challenges
-        realm, service = self._client.realm(challenges)
-        anonymous, token = await self._client.token(realm, service, scope, None)
-        if token:
-            again = await self._client.manifest(url, f"Bearer {token}")
-            control = _reply(again, None)
-        else:
-            control = Reply(anonymous.status)
+        """Pull without the login, then with it; return also the digest and the challenges. Raises Stopped."""
+        path = f"/v2/{repository}/manifests/{reference}"
+        first = await self._client.get("HEAD", path, self._client.keys(None))
+        control, stranger = await self._without(repository, reference, first, login)
+        if stranger and not stranger.challenges:
+            if stranger.answer.status == 404 and not stranger.stage:
+                await self._client.challenges()  # or is it no registry?
+            elif not stranger.served and stranger.answer.status not in (403, 404):
+                raise Stopped(no_registry(stranger.answer))
+            return Seen(Scheme.NONE, control), stranger.digest, ()
+        challenges = stranger.challenges if stranger else in_order(challenges_of(first))
         if login is None:
-            return Seen(scheme, control), None, challenges
-        answer, token = await self._client.token(realm, service, scope, login)
-        granted = _reply(answer, login)
-        if token is None:
-            return Seen(scheme, control, granted), None, challenges
-        pull = await self._client.pull(url, f"Bearer {token}", login)
-        return Seen(scheme, control, granted, _reply(pull, login)), digest_of(pull), challenges
+            return Seen(scheme_of(challenges), control), None, challenges
+        node = NodePull(self._client, repository, login, self._whole)
+        pulled = await node.pull(reference, first)
+        token = _reply(pulled.token, login) if pulled.token else None
+        if token is None and pulled.scheme is Scheme.BEARER:
+            token = Reply(200)
+        pull = None if pulled.token or not node.login else _reply(pulled.answer, login)
+        seen = Seen(pulled.scheme, control, token, pull, pulled.stage, node.served_by_get)
+        return seen, pulled.digest, challenges
+
+    async def _without(
+        self, repository: str, reference: str, first: Answer, login: Login | None
+    ) -> tuple[Reply, Pulled | None]:
+        """Pull without a login; a registry that is busy or fails there may still serve one. Raises Stopped."""
+        try:
+            pulled = await NodePull(self._client, repository, None, self._whole).pull(
+                reference, first
+            )
+        except Stopped as stopped:
+            status = _HELD_BACK.get(stopped.judged.verdict)
+            if status is None or login is None or first.status != 401:
+                raise
+            return Reply(status), None
+        return _reply(pulled.token or pulled.answer, None), pulled
 
     async def _login(
         self, login: Login, challenges: Sequence[Challenge] = (), path: str = "/v2/"
@@ -204,14 +212,14 @@ class Prober:
             return LoginAnswer.NOT_CHECKED
         if scheme is Scheme.BEARER:
             realm, service = self._client.realm(challenges)
-            own = (await self._client.token(realm, service, None, login))[0]
+            own = (await self._client.token(realm, service, (), login))[0]
         else:
             own = await self._client.with_basic(path, login)
         if own.status == 401:
             return LoginAnswer.REFUSED
         try:
             if scheme is Scheme.BEARER:
-                other = (await self._client.token(realm, service, None, stranger))[0]
+                other = (await self._client.token(realm, service, (), stranger))[0]
             else:
                 other = await self._client.with_basic(path, stranger)
         except Stopped:
@@ -221,8 +229,9 @@ class Prober:
 
 def _reply(answer: Answer, login: Login | None) -> Reply:
     error = next((found for each in challenges_of(answer) if (found := each.get("error"))), "")
-    words = "" if answer.status == 200 else server_words(answer.body, login)
-    return Reply(answer.status, known_error(error), words)
+    served = 200 <= answer.status < 300
+    words = "" if served else server_words(answer.body, login)
+    return Reply(200 if served else answer.status, known_error(error), words)
 
 
 def _discreet(judged: Judgement, login: Login | None) -> Judgement:

@@ -5,25 +5,27 @@ import re
 from collections.abc import Sequence
 
 from remediation.docker_config import Login
-from remediation.registry.challenge import BASIC, BEARER, Challenge, parse_challenges
-from remediation.registry.endpoint import Endpoint, Refused, check_realm
+from remediation.registry.challenge import BEARER, Challenge, in_order, parse_challenges
+from remediation.registry.endpoint import Endpoint, Refused, check_realm, redirect_targets, shown
 from remediation.registry.rules import RegistryRules
+from remediation.registry.token import (
+    NO_PASSWORD_GRANT,
+    UnreadableToken,
+    grant_form,
+    query,
+    token_in,
+)
 from remediation.registry.verdict import Judgement, Scheme, Verdict, judgement
-from remediation.registry.words import token_of
-from worker.registry_http import Answer, RegistryHttp, Stopped, refused_by_rules
+from worker.registry_http import MOST_BYTES, Answer, Keys, RegistryHttp, Stopped, refused_by_rules
 
 # A registry that is asked without these says that there is no such image.
-_MANIFESTS = (
-    "application/vnd.oci.image.index.v1+json",
-    "application/vnd.oci.image.manifest.v1+json",
-    "application/vnd.docker.distribution.manifest.list.v2+json",
+MANIFESTS = (
     "application/vnd.docker.distribution.manifest.v2+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.oci.image.index.v1+json",
 )
-_ACCEPT = ", ".join(_MANIFESTS)
-# What nodes send: some registries decide by it.
-_CLIENT_ID = "containerd-client"
-# Registries that know no password grant answer it so; nodes then ask with GET.
-_NO_PASSWORD_GRANT = (400, 401, 404, 405)
+ACCEPT = ", ".join((*MANIFESTS, "*/*"))
 _DIGEST = re.compile(r"[a-z0-9]+:[a-f0-9]{32,128}")
 
 
@@ -33,32 +35,44 @@ class RegistryClient:
     def __init__(self, http: RegistryHttp, rules: RegistryRules, own: Sequence[Endpoint]) -> None:
         self._http = http
         self._rules = rules
-        self._own = tuple(own)
+        self._trusted = (
+            *own,
+            *redirect_targets(rules.redirect_hosts, plain_http=rules.plain_http),
+        )
 
-    async def manifest(self, path: str, authorization: str | None, method: str = "HEAD") -> Answer:
-        """Ask for a manifest, following redirects."""
+    def keys(self, login: Login | None) -> Keys:
+        """Return an empty ring of keys for a pull with a login or without one."""
+        return Keys(self._trusted, login is not None)
+
+    async def get(
+        self,
+        method: str,
+        path: str,
+        keys: Keys,
+        accept: str = ACCEPT,
+        *,
+        most: int = MOST_BYTES,
+        leave: bool = True,
+    ) -> Answer:
+        """Ask for a manifest or a blob, following redirects."""
         url = self._http.own.url(path)
-        answer = await self._http.follow(method, url, authorization=authorization, accept=_ACCEPT)
-        if answer.foreign and answer.status in (401, 403):
+        answer = await self._http.follow(method, url, keys, accept, most=most, leave=leave)
+        if answer.withheld:
             raise refused_by_rules(
-                Refused("the registry redirects to another host, which wants a login and gets none")
+                _elsewhere(answer.withheld, "where nodes send the login, and gets none")
             )
-        if answer.status == 200 and not _is_manifest(answer):
-            raise Stopped(no_registry(answer))
+        asks = answer.status == 401 and scheme_of(challenges_of(answer)) is not Scheme.NONE
+        if asks and answer.endpoint and answer.endpoint not in self._trusted:
+            raise refused_by_rules(_elsewhere(answer.endpoint, "which wants a login and gets none"))
         return answer
-
-    async def pull(self, path: str, authorization: str, login: Login) -> Answer:
-        """Ask for a manifest with the login; where that is forbidden, again for the reason."""
-        answer = await self.manifest(path, authorization)
-        if answer.status != 403:
-            return answer
-        return await self.manifest(path, authorization, "GET")
 
     async def with_basic(self, path: str, login: Login) -> Answer:
         """Ask with the login itself: the front door, or for a manifest."""
         if path == "/v2/":
             return await self._http.ask("GET", self._http.own.url(path), authorization=basic(login))
-        return await self.manifest(path, basic(login))
+        keys = self.keys(login)
+        keys.held = dict.fromkeys(self._trusted, basic(login))
+        return await self.get("HEAD", path, keys)
 
     async def challenges(self) -> tuple[Challenge, ...]:
         """Return what the registry asks of somebody who just comes by. Raises Stopped if it is no registry."""
@@ -74,47 +88,61 @@ class RegistryClient:
         bearers = [each for each in challenges if each.scheme == BEARER]
         rules = self._rules
         try:
-            realm = check_realm(bearers, self._own, rules.realm_hosts, plain_http=rules.plain_http)
+            realm = check_realm(
+                bearers, self._trusted, rules.realm_hosts, plain_http=rules.plain_http
+            )
         except Refused as refused:
             raise refused_by_rules(refused) from None
         return realm, bearers[0].get("service")
 
     async def token(
-        self, realm: str, service: str, scope: str | None, login: Login | None
+        self, realm: str, service: str, scopes: Sequence[str], login: Login | None
     ) -> tuple[Answer, str | None]:
-        """Return the answer of the token endpoint and the token in it, asked as nodes ask. Raises Stopped."""
-        wanted = {
-            name: value for name, value in (("service", service), ("scope", scope or "")) if value
-        }
+        """Return the answer of the token endpoint and the token in it, asked as containerd asks. Raises Stopped."""
         if login:
-            form = wanted | {
-                "client_id": _CLIENT_ID,
-                "grant_type": "password",
-                "username": login.username,
-                "password": login.password,
-            }
+            form = grant_form(service, scopes, login.username, login.password)
             answer = await self._http.ask("POST", realm, form=form)
-            if answer.status not in _NO_PASSWORD_GRANT:
-                return _granted(answer)
-        authorization = basic(login) if login else None
-        return _granted(
-            await self._http.ask("GET", realm, authorization=authorization, params=wanted)
+            if answer.status not in NO_PASSWORD_GRANT:
+                return _granted(answer, posted=True)
+        return await self.token_by_get(realm, service, scopes, login)
+
+    async def token_by_get(
+        self, realm: str, service: str, scopes: Sequence[str], login: Login | None
+    ) -> tuple[Answer, str | None]:
+        """Return the answer of the token endpoint to a `GET` and the token in it. Raises Stopped."""
+        answer = await self._http.ask(
+            "GET",
+            realm,
+            authorization=basic(login) if login else None,
+            params=query(service, scopes),
         )
+        return _granted(answer, posted=False)
 
 
-def _granted(answer: Answer) -> tuple[Answer, str | None]:
+def _elsewhere(endpoint: Endpoint, why: str) -> Refused:
+    host = shown(endpoint.name)
+    return Refused(
+        f"the registry redirects to '{host}', {why}",
+        f"if it belongs to the registry, add '{host}' to redirect_hosts of this registry in the registries file",
+    )
+
+
+def _granted(answer: Answer, *, posted: bool) -> tuple[Answer, str | None]:
     if 300 <= answer.status < 400:
         raise refused_by_rules(
             Refused("the token endpoint redirects, which would take the password along")
         )
-    if answer.status != 200:
+    if not 200 <= answer.status < 300:
         return answer, None
-    token = token_of(answer.body)
-    if token is None:
+    try:
+        return answer, token_in(answer.body, posted=posted)
+    except UnreadableToken as error:
         raise Stopped(
-            judgement(Verdict.NOT_A_REGISTRY, "the token endpoint answers without a token")
-        )
-    return answer, token
+            judgement(
+                Verdict.NOT_A_REGISTRY,
+                f"the token endpoint answers {error}{' to the POST of nodes' if posted else ''}",
+            )
+        ) from None
 
 
 def basic(login: Login) -> str:
@@ -129,24 +157,28 @@ def challenges_of(answer: Answer) -> tuple[Challenge, ...]:
 
 
 def scheme_of(challenges: Sequence[Challenge]) -> Scheme:
-    """Return which of the schemes of these challenges nodes take."""
-    schemes = {challenge.scheme for challenge in challenges}
-    if BEARER in schemes:
-        return Scheme.BEARER
-    return Scheme.BASIC if BASIC in schemes else Scheme.NONE
+    """Return which of the schemes of these challenges nodes take first."""
+    first = next(iter(in_order(challenges)), None)
+    if first is None:
+        return Scheme.NONE
+    return Scheme.BEARER if first.scheme == BEARER else Scheme.BASIC
 
 
 def digest_of(answer: Answer) -> str | None:
     """Return the digest of the manifest that was served, None if none is named."""
     digest = answer.headers.get("Docker-Content-Digest", "")
-    return digest if answer.status == 200 and _DIGEST.fullmatch(digest) else None
+    return digest if is_digest(digest) else None
 
 
-def _is_manifest(answer: Answer) -> bool:
-    """Tell whether a manifest was served: a website has a page for every address."""
-    if digest_of(answer):
-        return True
-    return answer.headers.get("Content-Type", "").partition(";")[0].strip() in _MANIFESTS
+def is_digest(text: str) -> bool:
+    """Tell whether a text is the digest of something."""
+    return _DIGEST.fullmatch(text) is not None
+
+
+def media_type_of(answer: Answer) -> str:
+    """Return the type of the manifest that was served, "" if nodes would not take it for one."""
+    media_type = answer.headers.get("Content-Type", "").partition(";")[0]
+    return media_type if media_type in MANIFESTS else ""
 
 
 def _looks_like_a_registry(answer: Answer) -> bool:

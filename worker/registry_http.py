@@ -4,11 +4,12 @@ import asyncio
 import os
 import socket
 import ssl
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+from urllib.parse import urlencode
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -18,8 +19,9 @@ from yarl import URL
 from network import trust
 from network.proxy import proxy_for
 from remediation.registry.address import is_address, is_loopback_host, is_number, refused_address
-from remediation.registry.endpoint import Endpoint, Refused, check_redirect, shown
+from remediation.registry.endpoint import Endpoint, Refused, carries_on, check_redirect, shown
 from remediation.registry.proxy import InvalidProxy, Proxy
+from remediation.registry.rate_limit import limit_of
 from remediation.registry.rules import RegistryRules
 from remediation.registry.verdict import Judgement, Verdict, judgement
 from worker.registry_proxy import proxy_options, through_proxy
@@ -31,6 +33,9 @@ _MOST_REDIRECTS = 3
 _LONGEST_PAUSE_SECONDS = 5.0
 _REDIRECTS = (301, 302, 303, 307, 308)
 _BUSY = 429
+_TIMED_OUT = 408
+# Nodes ask again for these.
+_ONCE_MORE = (_BUSY, _TIMED_OUT, 500, 503, 504)
 
 
 class Stopped(Exception):
@@ -47,12 +52,33 @@ class AddressRefused(OSError):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back; `foreign` says that it came from another origin, to which a redirect led."""
+    """What came back: `url` and `endpoint` are where it came from, after redirects.
+
+    `withheld` is the host that a node would have sent the login to, and that did not get it here.
+    """
 
     status: int
     headers: CIMultiDictProxy[str] = field(repr=False)
     body: bytes = field(default=b"", repr=False)
-    foreign: bool = False
+    url: str = ""
+    endpoint: Endpoint | None = None
+    withheld: Endpoint | None = None
+
+
+@dataclass(slots=True)
+class Keys:
+    """The `Authorization` headers of one pull by the host that asked for them; `trusted` are those that may have one.
+
+    Without a `login` there is nothing to keep from anybody.
+    """
+
+    trusted: tuple[Endpoint, ...]
+    login: bool
+    held: dict[Endpoint, str] = field(default_factory=dict, repr=False)
+
+    def may_have(self, endpoint: Endpoint) -> bool:
+        """Tell whether a host may have what is held for it."""
+        return not self.login or endpoint in self.trusted
 
 
 class CheckedResolver(AbstractResolver):
@@ -125,30 +151,57 @@ class RegistryHttp:
         *,
         authorization: str | None = None,
         form: Mapping[str, str] | None = None,
-        params: Mapping[str, str] | None = None,
+        params: Sequence[tuple[str, str]] = (),
     ) -> Answer:
-        """Return the answer, a redirect as it is. Raises Stopped if there is none, or none that says anything."""
+        """Return the answer, a redirect as it is. Raises Stopped if there is none, or none that says anything.
+
+        `params` are added to those that the address has itself.
+        """
         headers = {"Authorization": authorization} if authorization else {}
-        return await self._polite(method, url, headers, form, params)
+        body = None
+        if form is not None:
+            body = urlencode(sorted(form.items()), errors="surrogateescape").encode()
+            headers["Content-Type"] = "application/x-www-form-urlencoded; charset=utf-8"
+        address = str(URL(url).extend_query(list(params))) if params else url
+        return await self._polite(method, address, headers, body)
 
     async def follow(
-        self, method: str, url: str, *, authorization: str | None, accept: str
+        self,
+        method: str,
+        url: str,
+        keys: Keys,
+        accept: str,
+        *,
+        most: int = MOST_BYTES,
+        leave: bool = True,
     ) -> Answer:
-        """Ask and follow redirects; from the first change of origin on without the credential. Raises Stopped."""
-        foreign = False
+        """Ask and follow redirects as a node does, but give no login to a host that may not have it. Raises Stopped.
+
+        At most `most` bytes are read, with 0 none; unless it may `leave`, a redirect to a host that may not have a
+        login is the answer.
+        """
+        endpoint, withheld, strayed = self.own, None, False
+        carried = keys.held.get(self.own)
         for _ in range(_MOST_REDIRECTS + 1):
-            headers = {"Accept": accept}
-            if authorization and not foreign:
-                headers["Authorization"] = authorization
-            answer = await self._polite(method, url, headers)
-            if answer.status not in _REDIRECTS:
-                return Answer(answer.status, answer.headers, answer.body, foreign)
+            due = keys.held.get(endpoint) or carried
+            # Once elsewhere, always elsewhere: whoever leads back must not get the login either.
+            strayed = strayed or not keys.may_have(endpoint)
+            if due and strayed:
+                withheld, due = endpoint, None
+            headers = {"Accept": accept} | ({"Authorization": due} if due else {})
+            answer = await self._polite(method, url, headers, most=most)
+            location = answer.headers.get("Location", "")
+            end = replace(answer, url=url, endpoint=endpoint, withheld=withheld)
+            if answer.status not in _REDIRECTS or not location:
+                return end
             try:
-                url, endpoint = check_redirect(url, answer.headers.get("Location", ""), self.own)
+                url, endpoint = check_redirect(url, location, self.own, keys.trusted)
             except Refused as refused:
                 raise refused_by_rules(refused) from None
-            # Once elsewhere, always elsewhere: whoever leads back must not get the credential either.
-            foreign = foreign or endpoint != self.own
+            if not leave and endpoint not in keys.trusted:
+                return end
+            if not carries_on(endpoint.host, self.own.host):
+                carried = None
         raise Stopped(judgement(Verdict.REFUSED_BY_RULES, f"more than {_MOST_REDIRECTS} redirects"))
 
     async def _polite(
@@ -156,40 +209,34 @@ class RegistryHttp:
         method: str,
         url: str,
         headers: Mapping[str, str],
-        form: Mapping[str, str] | None = None,
-        params: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        most: int = MOST_BYTES,
     ) -> Answer:
-        answer = await self._once(method, url, headers, form, params)
+        answer = await self._once(method, url, headers, body, most)
+        pause = _pause(answer)
+        if answer.status in _ONCE_MORE and pause <= _LONGEST_PAUSE_SECONDS:
+            await asyncio.sleep(pause)
+            answer = await self._once(method, url, headers, body, most)
         if answer.status == _BUSY:
-            await asyncio.sleep(_pause(answer))
-            answer = await self._once(method, url, headers, form, params)
-        if answer.status == _BUSY:
-            raise Stopped(judgement(Verdict.BUSY, f"{_place(url)} asks for fewer requests (429)"))
-        if answer.status >= 500:
+            raise Stopped(_busy(answer, url))
+        if answer.status >= 500 or answer.status == _TIMED_OUT:
             raise Stopped(judgement(Verdict.UNREACHABLE, f"{_place(url)} failed ({answer.status})"))
         return answer
 
     async def _once(
-        self,
-        method: str,
-        url: str,
-        headers: Mapping[str, str],
-        form: Mapping[str, str] | None,
-        params: Mapping[str, str] | None,
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, most: int
     ) -> Answer:
         address = URL(url)
         self._check_literal(address.host or "")
-        if params:
-            address = address.update_query(params)
         proxy = self._proxy(url)
         through = proxy_options(proxy)
         async with self._slots:
             try:
                 async with self._http.request(
-                    method, address, headers=headers, data=form, allow_redirects=False, **through
+                    method, address, headers=headers, data=body, allow_redirects=False, **through
                 ) as response:
-                    body = await _read(response)
-                    return Answer(response.status, response.headers, body)
+                    content = await _read(response, most)
+                    return Answer(response.status, response.headers, content)
             except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
                 raise Stopped(
                     through_proxy(error, proxy) or _no_answer(error, _place(url))
@@ -233,17 +280,20 @@ def _trust(ca_file: str | None) -> ssl.SSLContext:
     return trust.system_context(more)
 
 
-async def _read(response: aiohttp.ClientResponse) -> bytes:
-    """Return the body, whose length is bounded. Raises Stopped for a longer one."""
+async def _read(response: aiohttp.ClientResponse, most: int) -> bytes:
+    """Return the body, whose length is bounded; 0 reads nothing. Raises Stopped for a longer one."""
     body = bytearray()
+    if not most:
+        response.close()
+        return b""
     async for chunk in response.content.iter_any():
         body += chunk
-        if len(body) > MOST_BYTES:
+        if len(body) > most:
             response.close()
             raise Stopped(
                 judgement(
                     Verdict.NOT_A_REGISTRY,
-                    f"{_place(str(response.url))} answers with more than {MOST_BYTES // 1024} KiB",
+                    f"{_place(str(response.url))} answers with more than {most // 1024} KiB",
                 )
             )
     return bytes(body)
@@ -286,7 +336,15 @@ def _place(url: str) -> str:
     return shown(address.authority.rpartition("@")[2])
 
 
+def _busy(answer: Answer, url: str) -> Judgement:
+    limit = limit_of(answer.headers)
+    told = f"; {limit}" if limit else ""
+    return judgement(Verdict.BUSY, f"{_place(url)} asks for fewer requests (429){told}")
+
+
 def _pause(answer: Answer) -> float:
+    """Return the seconds that a registry wants to be left alone."""
+    if answer.status != _BUSY:
+        return 0.0
     text = answer.headers.get("Retry-After", "")
-    asked = float(text) if text.isascii() and text.isdigit() else 1.0
-    return min(asked, _LONGEST_PAUSE_SECONDS)
+    return float(text) if text.isascii() and text.isdigit() else 1.0

@@ -1,4 +1,4 @@
-"""What a registry answers to somebody who is not logged in: the `WWW-Authenticate` header."""
+"""What a registry answers to a request without a login: the `WWW-Authenticate` header, read as containerd reads it."""
 
 import re
 from collections.abc import Iterable
@@ -7,11 +7,13 @@ from dataclasses import dataclass
 BEARER = "bearer"
 BASIC = "basic"
 
-# A word; with '=' and a value, quoted or not, it is a parameter, without one it begins a challenge.
-_PART = re.compile(
-    r'[\s,]*([!#$%&\'*+.^_`|~0-9A-Za-z-]+)(?:\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,]*)))?'
+_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_SCHEME = re.compile(_TOKEN)
+# Nothing may stand between a name and its '='. A quoted value that does not end is empty and ends the line.
+_PARAMETER = re.compile(
+    rf'[ \t\r\n]*({_TOKEN})=(?:"((?:[^"\\]|\\.)*)"|("[\s\S]*)|({_TOKEN})?)[ \t\r\n]*', re.DOTALL
 )
-_ESCAPED = re.compile(r"\\(.)")
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,24 +28,33 @@ class Challenge:
         return tuple(value for key, value in self.parameters if key == name)
 
     def get(self, name: str) -> str:
-        """Return the first value of a parameter, "" if it is missing."""
-        return next(iter(self.all(name)), "")
+        """Return the value of a parameter, the last one of several, "" if it is missing."""
+        return next(reversed(self.all(name)), "")
 
 
 def parse_challenges(lines: Iterable[str]) -> tuple[Challenge, ...]:
-    """Read all challenges of all header lines; what is no challenge is passed over."""
-    return tuple(challenge for line in lines for challenge in _scan(line))
+    """Read the challenge that containerd reads in each header line: the first one; what is none is passed over."""
+    return tuple(challenge for line in lines if (challenge := _first(line)))
 
 
-def _scan(line: str) -> list[Challenge]:
-    found: list[tuple[str, list[tuple[str, str]]]] = []
-    place = 0
-    while part := _PART.match(line, place):
+def in_order(challenges: Iterable[Challenge]) -> tuple[Challenge, ...]:
+    """Return those that containerd answers, in the order in which it tries them: tokens before passwords."""
+    known = [each for each in challenges if each.scheme in (BEARER, BASIC)]
+    return tuple(sorted(known, key=lambda each: each.scheme != BEARER))
+
+
+def _first(line: str) -> Challenge | None:
+    scheme = _SCHEME.match(line)
+    if scheme is None:
+        return None
+    parameters: list[tuple[str, str]] = []
+    place = scheme.end()
+    while part := _PARAMETER.match(line, place):
+        name, quoted, endless, plain = part.groups()
+        value = _ESCAPED.sub(r"\1", quoted) if quoted is not None else plain or ""
+        parameters.append((name.lower(), value))
         place = part.end()
-        word, quoted, plain = part.groups()
-        value = _ESCAPED.sub(r"\1", quoted) if quoted is not None else plain
-        if value is None:
-            found.append((word.lower(), []))
-        elif found:
-            found[-1][1].append((word.lower(), value))
-    return [Challenge(scheme, tuple(parameters)) for scheme, parameters in found]
+        if endless is not None or line[place : place + 1] != ",":
+            break
+        place += 1
+    return Challenge(scheme[0].lower(), tuple(parameters))

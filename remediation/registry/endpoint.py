@@ -1,6 +1,6 @@
 """Where requests go: endpoints, and which of them may see a password."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urljoin, urlsplit
 
@@ -58,6 +58,11 @@ class Endpoint:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
 
+    @property
+    def is_docker_hub(self) -> bool:
+        """Tell whether it is that of Docker Hub."""
+        return self.host == _HUB_API
+
     def url(self, path: str) -> str:
         """Return an address there."""
         return f"{self.scheme}://{self.name}{path}"
@@ -94,15 +99,37 @@ def check_realm(
     return realm
 
 
-def check_redirect(base: str, location: str, own: Endpoint) -> tuple[str, Endpoint]:
-    """Return the address a manifest is redirected to, and where that is. Raises Refused."""
+def check_redirect(
+    base: str, location: str, own: Endpoint, trusted: Collection[Endpoint] = ()
+) -> tuple[str, Endpoint]:
+    """Return the address a manifest is redirected to, and where that is. Raises Refused.
+
+    Without TLS only `own` and the `trusted` are asked.
+    """
     target = urljoin(base, location)
     parsed, endpoint = _parsed(target)
     if parsed is None or endpoint is None:
         raise Refused("the registry redirects to something that is not a plain address")
-    if endpoint != own and endpoint.scheme != "https":
+    if endpoint != own and endpoint not in trusted and endpoint.scheme != "https":
         raise Refused(f"the registry redirects to '{shown(endpoint.name)}' without TLS")
     return target, endpoint
+
+
+def redirect_targets(hosts: Sequence[str], *, plain_http: bool) -> tuple[Endpoint, ...]:
+    """Return the endpoints behind the names of `redirect_hosts`; without TLS only where the registry may be so."""
+    schemes = ("https", "http") if plain_http else ("https",)
+    found = [_parsed(f"{scheme}://{host}")[1] for host in hosts for scheme in schemes]
+    return tuple(endpoint for endpoint in found if endpoint)
+
+
+def carries_on(target: str, origin: str) -> bool:
+    """Tell whether a node that is redirected from one host to another sends its login along unasked.
+
+    Go's client does so within a host, whatever the port, and to the names below it.
+    """
+    if target == origin:
+        return True
+    return ":" not in target and target.endswith(f".{origin}")
 
 
 def shown(text: str) -> str:

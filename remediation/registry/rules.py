@@ -13,7 +13,7 @@ from remediation.registry_host import dialled
 
 _BUILT_IN_REALMS = {DOCKER_HUB: ("auth.docker.io",), "registry.gitlab.com": ("gitlab.com",)}
 _HOST = re.compile(r"(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]+\])(?::[0-9]{1,5})?")
-_FIELDS = ("plain_http", "ca_file", "realm_hosts", "shadow", "proxy")
+_FIELDS = ("plain_http", "ca_file", "realm_hosts", "redirect_hosts", "shadow", "proxy")
 
 
 class InvalidRules(ValueError):
@@ -25,13 +25,15 @@ class RegistryRules:
     """The rules of one registry.
 
     `plain_http` allows HTTP without TLS, `ca_file` holds certificates that are trusted besides the system's,
-    `realm_hosts` (`host[:port]`) may get its passwords besides itself, `shadow` is the address of the same images
-    behind the login that will be asked for, `proxy` is the one on the way there.
+    `realm_hosts` (`host[:port]`) may get its passwords besides itself, and so may `redirect_hosts`, to which it sends
+    those who ask for manifests. `shadow` is the address of the same images behind the login that will be asked for,
+    `proxy` is the one on the way there.
     """
 
     plain_http: bool = False
     ca_file: str | None = None
     realm_hosts: tuple[str, ...] = ()
+    redirect_hosts: tuple[str, ...] = ()
     shadow: str | None = None
     proxy: str | None = field(default=None, repr=False)  # may hold a login
 
@@ -81,19 +83,17 @@ def _rules(place: str, entry: object) -> RegistryRules:
     ca_file = given.get("ca_file")
     if ca_file is not None and not (isinstance(ca_file, str) and ca_file):
         raise InvalidRules(f"{place}.ca_file is {ca_file!r}; use the path of a PEM file")
-    hosts = given.get("realm_hosts", [])
-    if not isinstance(hosts, list):
-        raise InvalidRules(f"{place}.realm_hosts is {hosts!r}; use a list like [auth.example.com]")
-    for host in hosts:
-        if not (isinstance(host, str) and _HOST.fullmatch(host)):
-            raise InvalidRules(
-                f"{place}.realm_hosts: {host!r} is no host; use 'host' or 'host:port' in lower case"
-            )
     shadow = given.get("shadow")
     if shadow is not None:
         check_shadow(shadow, f"{place}.shadow", plain_http=plain_http)
-    proxy = _proxy(given.get("proxy"), f"{place}.proxy", plain_http=plain_http)
-    return RegistryRules(plain_http, ca_file, tuple(hosts), shadow, proxy)
+    return RegistryRules(
+        plain_http,
+        ca_file,
+        _hosts(given, "realm_hosts", place),
+        _hosts(given, "redirect_hosts", place),
+        shadow,
+        _proxy(given.get("proxy"), f"{place}.proxy", plain_http=plain_http),
+    )
 
 
 def _proxy(proxy: object, place: str, *, plain_http: bool) -> str | None:
@@ -108,6 +108,18 @@ def _proxy(proxy: object, place: str, *, plain_http: bool) -> str | None:
             f"{place} does not go with plain_http: without TLS the proxy would read the password"
         )
     return str(proxy)
+
+
+def _hosts(given: Mapping[str, Any], name: str, place: str) -> tuple[str, ...]:
+    hosts = given.get(name, [])
+    if not isinstance(hosts, list):
+        raise InvalidRules(f"{place}.{name} is {hosts!r}; use a list like [auth.example.com]")
+    for host in hosts:
+        if not (isinstance(host, str) and _HOST.fullmatch(host)):
+            raise InvalidRules(
+                f"{place}.{name}: {host!r} is no host; use 'host' or 'host:port' in lower case"
+            )
+    return tuple(hosts)
 
 
 def check_shadow(shadow: object, place: str, *, plain_http: bool) -> Endpoint:

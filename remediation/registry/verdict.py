@@ -62,18 +62,27 @@ class Seen:
     """The answers about one repository.
 
     `control` is the answer without a login (an anonymous token where the registry deals in tokens), `token` that of the
-    token endpoint to the login, `pull` that of the registry to login or token; None where nothing was asked.
+    token endpoint to the login, `pull` that of the registry to login or token; None where nothing was asked. `stage`
+    names what was asked for last where that is not the manifest by its name; `served_by_get` says that the token
+    endpoint refuses the `POST` of containerd only.
     """
 
     scheme: Scheme
     control: Reply
     token: Reply | None = None
     pull: Reply | None = None
+    stage: str = ""
+    served_by_get: bool = False
 
     @property
     def public(self) -> bool:
         """Tell whether everybody may look, be the image there or not."""
         return self.control.status in (200, 404)
+
+    @property
+    def held_back(self) -> bool:
+        """Tell whether requests without a login are limited or fail, so that they say nothing of the image."""
+        return self.control.status == 429 or self.control.status >= 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +98,9 @@ def needs_login(seen: Seen) -> bool:
     """Tell whether the verdict depends on what the registry says of the login itself."""
     if _refused(seen.token):
         return False
-    if seen.public:
-        return True
     status = seen.pull.status if seen.pull else 0
+    if seen.public or (seen.held_back and status == 200):
+        return True
     return status == 403 or (status == 401 and seen.scheme is Scheme.BEARER)
 
 
@@ -113,14 +122,18 @@ def judge(seen: Seen, login: LoginAnswer) -> Judgement:
     """Return what the answers about one repository prove."""
     if _refused(seen.token):
         assert seen.token  # noqa: S101 -- it was refused
-        return _by_token_endpoint(seen.token)
+        return _by_token_endpoint(seen.token, served_by_get=seen.served_by_get)
     if seen.public:
         return _public(seen, login)
+    if seen.held_back and seen.pull and seen.pull.status == 200:
+        return _held_back(seen.control, login)
     if seen.pull is None:
         return _judgement(
             Verdict.DENIED,
             "the registry refuses without asking for a login" + _quote(seen.control),
         )
+    if seen.stage and seen.pull.status != 200:
+        return _cut_short(seen.stage, seen.pull)
     match seen.pull.status:
         case 200:
             return _judgement(Verdict.WORKS, "refused without the login, served with it")
@@ -179,9 +192,16 @@ def _refused(token: Reply | None) -> bool:
     return token is not None and token.status != 200
 
 
-def _by_token_endpoint(token: Reply) -> Judgement:
+def _by_token_endpoint(token: Reply, *, served_by_get: bool) -> Judgement:
     if token.status == 401:
         return _wrong(token)
+    if served_by_get:
+        return Judgement(
+            Verdict.DENIED,
+            f"nodes with containerd cannot log in: the token endpoint answers {token.status} to their POST; nodes "
+            f"with CRI-O can: it answers the GET{_quote(token)}",
+            "have the token endpoint answer the POST, or refuse it with 404 or 405, after which containerd asks by GET",
+        )
     return _judgement(
         Verdict.DENIED,
         f"the token endpoint answers {token.status} to the login{_quote(token)}",
@@ -201,6 +221,33 @@ def _public(seen: Seen, login: LoginAnswer) -> Judgement:
     }[login]
     return _judgement(
         Verdict.NOT_PROVEN_PUBLIC, f"everybody may pull{there}, so no right is proven; {said}"
+    )
+
+
+def _held_back(control: Reply, login: LoginAnswer) -> Judgement:
+    without = "limits pulls" if control.status == 429 else "fails"
+    if login is LoginAnswer.REFUSED:
+        return _judgement(
+            Verdict.WRONG_CREDENTIAL, f"the registry refuses the login, and {without} without one"
+        )
+    said = "is accepted" if login is LoginAnswer.ACCEPTED else "is not checked by it"
+    return Judgement(
+        Verdict.NOT_PROVEN_PUBLIC,
+        f"without a login the registry {without} ({control.status}), with it it serves; the login itself {said}, but "
+        "whether it is needed was not to be seen",
+        _HINTS[Verdict.NOT_PROVEN_PUBLIC],
+    )
+
+
+def _cut_short(stage: str, pull: Reply) -> Judgement:
+    if pull.status == 404:
+        return _judgement(
+            Verdict.ACCEPTED_NO_SUCH_IMAGE,
+            f"the login is accepted, but the image is not whole: {stage} is not there",
+        )
+    return _judgement(
+        Verdict.DENIED,
+        f"the registry says that the image is there, but answers {pull.status} for {stage}{_quote(pull)}",
     )
 
 

@@ -53,17 +53,3 @@ def tells(text: str, login: Login) -> bool:
 def known_error(text: str) -> str:
     """Return the reason that a challenge gives, "" if it is none of the known ones."""
     return text if text in _ERRORS else ""
-
-
-def token_of(body: bytes) -> str | None:
-    """Return the token in the answer of a token endpoint, None if there is none that could be sent."""
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(document, dict):
-        return None
-    token = document.get("token") or document.get("access_token")
-    if not isinstance(token, str) or not token.isascii() or not token.isprintable():
-        return None
-    return token

@@ -14,14 +14,13 @@ from remediation.docker_config import Login
 from remediation.registry.check import RepositoryProof
 from remediation.registry.rules import RegistryRules
 from remediation.registry.verdict import Verdict
-from tests.worker.registry_lab import Reply, Request, Server, Tls
+from tests.worker.registry_lab import IMAGE, Reply, Request, Server, Tls
 from worker import registry_http
 from worker.registry import Prober
 
 PASSWORD = "correct-horse-battery"
 LOGIN = Login("robot", PASSWORD)
 PLAIN = RegistryRules(plain_http=True)
-DIGEST = ("Docker-Content-Digest", f"sha256:{'a' * 64}")
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +106,6 @@ class TestRealm:
         [
             ['realm="{own}/token"', 'realm="{thief}/token"'],
             ['realm="{thief}/token"', 'realm="{own}/token"'],
-            ['realm="{own}/token", Bearer realm="{thief}/token"'],
             ['service="x"'],
             ['realm=""'],
             ['realm="http://robot@{own_host}/token"'],
@@ -135,6 +133,19 @@ class TestRealm:
             refused(prove(server.host))
 
         assert not server.saw(PASSWORD)
+        assert not thief.requests
+
+    def test_of_a_second_challenge_in_the_line_is_not_the_one_that_nodes_take(
+        self, thief: Server
+    ) -> None:
+        def answer(request: Request) -> Reply:
+            first = f'realm="{server.url}/token"'
+            return bearer(f'{first}, Bearer realm="{thief.url}/token"')(request)
+
+        with Server(answer) as server:
+            prove(server.host)
+
+        assert server.saw(PASSWORD)
         assert not thief.requests
 
     def test_without_tls_gets_nothing_from_a_registry_with_it(
@@ -225,22 +236,23 @@ class TestRedirect:
 
         def here(request: Request) -> Reply:
             if request.path == "/back":
-                return Reply(200, [DIGEST])
+                return IMAGE.reply(request.path)
             return _redirecting(f"{other.url}/there", 307)(request)
 
         with Server(there, tls) as other, Server(here, tls) as own:
             proof = prove(own.host, RegistryRules(ca_file=str(tls.ca)))
             back = [request for request in own.requests if request.path == "/back"]
 
-        assert proof.verdict is Verdict.WORKS
+        assert "where nodes send the login" in refused(proof)
+        assert not any("Authorization" in request.headers for request in other.requests)
         assert back
         assert not any("Authorization" in request.headers for request in back)
 
     def test_within_the_registry_keeps_the_credential(self) -> None:
         def answer(request: Request) -> Reply:
-            if request.path == "/real":
-                return Reply(200, [DIGEST])
-            return _redirecting("/real", 307)(request)
+            if request.path.startswith("/real/"):
+                return IMAGE.reply(request.path)
+            return _redirecting(f"/real{request.path}", 307)(request)
 
         with Server(answer) as own:
             assert prove(own.host).verdict is Verdict.WORKS

@@ -14,6 +14,7 @@ def test_a_whole_document() -> None:
                 "registry.example.com": {
                     "ca_file": "ca.pem",
                     "realm_hosts": ["auth.example.com", "sso.example.com:8443"],
+                    "redirect_hosts": ["inner.example.com"],
                     "shadow": "https://shadow.example.com:5001",
                 },
                 "127.0.0.1:5000": {"plain_http": True, "shadow": "http://127.0.0.1:5001/"},
@@ -26,6 +27,7 @@ def test_a_whole_document() -> None:
         False,
         "ca.pem",
         ("auth.example.com", "sso.example.com:8443"),
+        ("inner.example.com",),
         "https://shadow.example.com:5001",
     )
     assert rules.of("127.0.0.1:5000").plain_http

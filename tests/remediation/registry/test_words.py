@@ -6,7 +6,7 @@ import json
 import pytest
 
 from remediation.docker_config import Login
-from remediation.registry.words import MOST_SHOWN, known_error, server_words, token_of
+from remediation.registry.words import MOST_SHOWN, known_error, server_words
 
 LOGIN = Login("robot", "p%ss wörd+1")
 
@@ -49,23 +49,6 @@ def test_no_form_of_the_password_is_repeated(form: str) -> None:
     body = json.dumps({"message": f"{'x' * 155} {form}"}).encode()
 
     assert server_words(body, LOGIN) == ""
-
-
-@pytest.mark.parametrize(
-    ("body", "token"),
-    [
-        (b'{"token": "a"}', "a"),
-        (b'{"access_token": "b"}', "b"),
-        (b'{"token": "", "access_token": "b"}', "b"),
-        (b'{"token": "a\\r\\nb"}', None),
-        (b'{"token": 1}', None),
-        (b"[]", None),
-        (b"nothing", None),
-        (b"[" * 100_000, None),
-    ],
-)
-def test_a_token(body: bytes, token: str | None) -> None:
-    assert token_of(body) == token
 
 
 def test_only_known_reasons_are_repeated() -> None:
