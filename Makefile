@@ -1,6 +1,6 @@
 # Every target does its own set-up. Variables: PYTHON (which Python makes .venv), ARGS (for the command that runs), UV;
-# for chaos also ROUNDS, for oracle CASES, for safety CLUSTERS, and SEED to repeat a run; for test also JOBS (how many
-# files of tests run at once, 0 for all in one process), LARGE_NAMESPACES and REDIS_AWAY_SECONDS (tests/e2e).
+# for chaos also ROUNDS, for oracle and challenges CASES, for safety CLUSTERS, and SEED to repeat a run; for test also JOBS
+# (how many files of tests run at once, 0 for all in one process), LARGE_NAMESPACES and REDIS_AWAY_SECONDS (tests/e2e).
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 BIN := .venv/bin
@@ -16,7 +16,7 @@ JOBS ?= 2
 # What the tests and the demo start; anything else of controlplane/ is built when it is first asked for.
 BINARIES := etcd kube-apiserver kube-controller-manager kube-scheduler kwok registry keyring ctrpull
 
-.PHONY: help demo up test bench chaos oracle safety lint format check setup control-plane openapi requirements clean
+.PHONY: help demo up test bench chaos oracle challenges safety lint format check setup control-plane openapi requirements clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
@@ -44,6 +44,11 @@ oracle: setup ## Compare our matching of Secrets with the kubelet's in CASES gen
 	@$(BIN)/python -m controlplane build keyring
 	@echo "oracle: pytest tests/remediation/readiness/test_oracle.py, $(CASES) cases"
 	@ORACLE_SEED="$(SEED)" ORACLE_CASES="$(CASES)" $(BIN)/python -m pytest tests/remediation/readiness/test_oracle.py --capture=no $(ARGS)
+
+challenges: setup ## Judge CASES random registries and have containerd's own code pull from them; SEED repeats a run
+	@$(BIN)/python -m controlplane build ctrpull
+	@echo "challenges: pytest tests/worker/test_registry_agreement.py, $(CASES) cases"
+	@CHALLENGES_SEED="$(SEED)" CHALLENGES_CASES="$(CASES)" $(BIN)/python -m pytest tests/worker/test_registry_agreement.py --capture=no --timeout=3600 $(ARGS)
 
 safety: setup control-plane ## Judge CLUSTERS random clusters, flip the registry, try every pull of a day; SEED repeats a run, NODE=real has a real kubelet pull
 	@echo "safety: pytest tests/e2e/test_false_safety.py, $(CLUSTERS) clusters"

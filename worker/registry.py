@@ -2,7 +2,8 @@
 
 import asyncio
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from types import TracebackType
 from typing import Self
@@ -44,8 +45,8 @@ _FOR_ALL = (
     Verdict.NOT_A_REGISTRY,
     Verdict.REFUSED_BY_RULES,
 )
-# What a request without a login may meet where one with it is served.
-_HELD_BACK = {Verdict.BUSY: 429, Verdict.UNREACHABLE: 503}
+# What a pull without a login may meet where one with it is served; 0 is an answer that says nothing.
+_HELD_BACK = {Verdict.BUSY: 429, Verdict.UNREACHABLE: 0, Verdict.NOT_A_REGISTRY: 0}
 
 
 class Prober:
@@ -142,7 +143,11 @@ class Prober:
                 # One that is let in and may not pull is told so there; elsewhere the front door says who gets in.
                 inside = seen.scheme is Scheme.BASIC and seen.pull is not None
                 path = f"/v2/{repository}/manifests/{reference}" if inside else "/v2/"
-                answer = await self._login(login, challenges, path)
+                try:
+                    answer = await self._login(login, challenges, path)
+                except Stopped:  # of no weight where the pull itself was served
+                    if not (seen.pull and seen.pull.status == 200):
+                        raise
             elif login and seen.pull and seen.pull.status in (200, 404) and not seen.public:
                 answer = LoginAnswer.ACCEPTED
             judged = judge(seen, answer)
@@ -157,7 +162,8 @@ class Prober:
     ) -> tuple[Seen, str | None, tuple[Challenge, ...]]:
         """Pull without the login, then with it; return also the digest and the challenges. Raises Stopped."""
         path = f"/v2/{repository}/manifests/{reference}"
-        first = await self._client.get("HEAD", path, self._client.keys(None))
+        with _told("before it asks for a login, where nodes give up too"):
+            first = await self._client.get("HEAD", path, self._client.keys(None))
         control, stranger = await self._without(repository, reference, first, login)
         if stranger and not stranger.challenges:
             if stranger.answer.status == 404 and not stranger.stage:
@@ -169,7 +175,8 @@ class Prober:
         if login is None:
             return Seen(scheme_of(challenges), control), None, challenges
         node = NodePull(self._client, repository, login, self._whole)
-        pulled = await node.pull(reference, first)
+        with _told("with the login"):
+            pulled = await node.pull(reference, first)
         token = _reply(pulled.token, login) if pulled.token else None
         if token is None and pulled.scheme is Scheme.BEARER:
             token = Reply(200)
@@ -232,6 +239,18 @@ def _reply(answer: Answer, login: Login | None) -> Reply:
     served = 200 <= answer.status < 300
     words = "" if served else server_words(answer.body, login)
     return Reply(200 if served else answer.status, known_error(error), words)
+
+
+@contextmanager
+def _told(when: str) -> Iterator[None]:
+    """Say of a registry that is busy when it was."""
+    try:
+        yield
+    except Stopped as stopped:
+        judged = stopped.judged
+        if judged.verdict is not Verdict.BUSY:
+            raise
+        raise Stopped(replace(judged, detail=f"{judged.detail}, {when}")) from None
 
 
 def _discreet(judged: Judgement, login: Login | None) -> Judgement:

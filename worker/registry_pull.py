@@ -88,7 +88,7 @@ class NodePull:
             answer = await self._ask("HEAD", f"manifests/{reference}", first=first)
             if not 200 <= answer.status < 300:
                 return self._ended(await self._with_reason(reference, answer))
-            if used_up(answer.headers):
+            if not self.whole and used_up(answer.headers):
                 limit = limit_of(answer.headers)
                 raise Stopped(
                     judgement(

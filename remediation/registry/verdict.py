@@ -50,7 +50,10 @@ class Scheme(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One answer: `error` is what its challenge names as the reason, `text` the server's words, fit to be shown."""
+    """One answer: `error` is what its challenge names as the reason, `text` the server's words, fit to be shown.
+
+    The status is 0 where no answer came that says anything.
+    """
 
     status: int
     error: str = ""
@@ -82,7 +85,7 @@ class Seen:
     @property
     def held_back(self) -> bool:
         """Tell whether requests without a login are limited or fail, so that they say nothing of the image."""
-        return self.control.status == 429 or self.control.status >= 500
+        return self.control.status in (0, 429) or self.control.status >= 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +126,8 @@ def judge(seen: Seen, login: LoginAnswer) -> Judgement:
     if _refused(seen.token):
         assert seen.token  # noqa: S101 -- it was refused
         return _by_token_endpoint(seen.token, served_by_get=seen.served_by_get)
+    if seen.public and seen.pull and seen.pull.status not in (200, seen.control.status):
+        return _only_without(seen, seen.pull, login)
     if seen.public:
         return _public(seen, login)
     if seen.held_back and seen.pull and seen.pull.status == 200:
@@ -224,16 +229,28 @@ def _public(seen: Seen, login: LoginAnswer) -> Judgement:
     )
 
 
+def _only_without(seen: Seen, pull: Reply, login: LoginAnswer) -> Judgement:
+    """Judge a login that takes away what everybody may have: nodes that have one do not pull without it."""
+    if login is LoginAnswer.REFUSED:
+        return _public(seen, login)
+    return Judgement(
+        Verdict.DENIED,
+        f"everybody may pull without a login, but with this one the registry answers {pull.status}{_quote(pull)}",
+        "nodes with the login would not pull any more: try it by hand; the registry's log says why it refuses",
+    )
+
+
 def _held_back(control: Reply, login: LoginAnswer) -> Judgement:
     without = "limits pulls" if control.status == 429 else "fails"
     if login is LoginAnswer.REFUSED:
         return _judgement(
             Verdict.WRONG_CREDENTIAL, f"the registry refuses the login, and {without} without one"
         )
+    status = f" ({control.status})" if control.status else ""
     said = "is accepted" if login is LoginAnswer.ACCEPTED else "is not checked by it"
     return Judgement(
         Verdict.NOT_PROVEN_PUBLIC,
-        f"without a login the registry {without} ({control.status}), with it it serves; the login itself {said}, but "
+        f"without a login the registry {without}{status}, with it it serves; the login itself {said}, but "
         "whether it is needed was not to be seen",
         _HINTS[Verdict.NOT_PROVEN_PUBLIC],
     )
