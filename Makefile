@@ -1,6 +1,6 @@
 # Every target does its own set-up. Variables: PYTHON (which Python makes .venv), ARGS (for the command that runs), UV;
-# for chaos also ROUNDS, for oracle and challenges CASES, for safety CLUSTERS, and SEED to repeat a run; for test also JOBS
-# (how many files of tests run at once, 0 for all in one process), LARGE_NAMESPACES and REDIS_AWAY_SECONDS (tests/e2e).
+# for chaos also ROUNDS, for oracle, challenges and kubeconfigs CASES, for safety CLUSTERS, and SEED to repeat a run; for test also
+# JOBS (how many files of tests run at once, 0 for all in one process), LARGE_NAMESPACES and REDIS_AWAY_SECONDS (tests/e2e).
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 BIN := .venv/bin
@@ -14,9 +14,9 @@ NODE ?=
 JOBS ?= 2
 
 # What the tests and the demo start; anything else of controlplane/ is built when it is first asked for.
-BINARIES := etcd kube-apiserver kube-controller-manager kube-scheduler kwok registry keyring ctrpull
+BINARIES := etcd kube-apiserver kube-controller-manager kube-scheduler kwok registry keyring ctrpull kubectl
 
-.PHONY: help demo up test bench chaos oracle challenges safety lint format check setup control-plane openapi requirements clean
+.PHONY: help demo up test bench chaos oracle challenges kubeconfigs safety lint format check setup control-plane openapi requirements clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
@@ -49,6 +49,11 @@ challenges: setup ## Judge CASES random registries and have containerd's own cod
 	@$(BIN)/python -m controlplane build ctrpull
 	@echo "challenges: pytest tests/worker/test_registry_agreement.py, $(CASES) cases"
 	@CHALLENGES_SEED="$(SEED)" CHALLENGES_CASES="$(CASES)" $(BIN)/python -m pytest tests/worker/test_registry_agreement.py --capture=no --timeout=3600 $(ARGS)
+
+kubeconfigs: setup ## Hold CASES random kubeconfigs against kubectl: served by both, refused by both or by a page; SEED repeats a run
+	@$(BIN)/python -m controlplane build kubectl
+	@echo "kubeconfigs: pytest tests/worker/test_kubeconfigs_as_kubectl.py, $(CASES) cases"
+	@KUBECONFIG_SEED="$(SEED)" KUBECONFIG_CASES="$(CASES)" $(BIN)/python -m pytest tests/worker/test_kubeconfigs_as_kubectl.py --capture=no $(ARGS)
 
 safety: setup control-plane ## Judge CLUSTERS random clusters, flip the registry, try every pull of a day; SEED repeats a run, NODE=real has a real kubelet pull
 	@echo "safety: pytest tests/e2e/test_false_safety.py, $(CLUSTERS) clusters"

@@ -10,7 +10,7 @@ import shutil
 import ssl
 import tempfile
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,10 +21,12 @@ from kubernetes.aio import client, config
 from kubernetes.aio.config import kube_config
 from yarl import URL
 
-from network.trust import as_go, system_roots
-from worker import exec_plugin
+from network.pem import certificates
+from network.trust import as_go
+from network.trust import context as trusting
 from worker.faults import Call, transport_fault
-from worker.kubeconfig_rules import Unusable, authority, client_identity, read_token
+from worker.kubeconfig_document import document_of
+from worker.kubeconfig_rules import Unusable
 from worker.kubeconfigs import Context
 from worker.renewal import OPENING_SECONDS, NotNow, Renewals, patiently
 
@@ -32,8 +34,8 @@ _CONNECT_SECONDS = 3
 # An overloaded server may keep a request in its queue for 15 s before it answers 429, a write may take 34 s.
 _TOTAL_SECONDS = 40
 _SPARE_CONNECTIONS = 4
-# Where a cluster entry keeps what its exec plugins are told.
-_PLUGIN_EXTENSION = "client.authentication.k8s.io/exec"
+# More authorities in one kubeconfig are tried together only.
+_MOST_ALONE = 16
 _REFUSED_FROM = 400
 
 # What the client logs of a kubeconfig may hold a token.
@@ -57,7 +59,7 @@ class Connection:
 
     def __init__(self, context: Context, user_agent: str, concurrency: int) -> None:
         self._context = context
-        self._proxy, self._proxy_login = _proxy(context.proxy)
+        self._proxy, self._proxy_headers = _proxy(context.proxy)
         self._user_agent = user_agent
         self._concurrency = concurrency
         self._renewing = asyncio.Lock()
@@ -65,6 +67,8 @@ class Connection:
         self.generation = 0  # of the credential
         self._config: Any = None
         self._http: aiohttp.ClientSession
+        self._trusts: list[ssl.SSLContext] = []
+        self._trust = 0  # the one that the server was trusted with last
         self._folder: str | None = None
         self._apis: list[Any] = []
 
@@ -91,27 +95,47 @@ class Connection:
         if token := configuration.api_key.get("BearerToken"):
             headers["Authorization"] = token.strip()
         try:
-            async with (
-                self._http.request(
-                    request.method,
-                    configuration.host + request.path,
-                    params=request.params,
-                    data=request.body,
-                    headers=headers,
-                    timeout=aiohttp.ClientTimeout(
-                        total=_TOTAL_SECONDS, sock_connect=_CONNECT_SECONDS
-                    ),
-                    allow_redirects=False,  # a redirect would carry the Secret in the body somewhere else
-                    server_hostname=configuration.tls_server_name or None,
-                    proxy=self._proxy,
-                    proxy_auth=self._proxy_login,
-                ) as response
-            ):
-                if response.status < _REFUSED_FROM:
-                    self._renewals.worked()
-                return response.status, response.headers, await response.read()
+            return await self._send(request, headers)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise transport_fault(error, request.call) from None
+
+    async def _send(
+        self, request: Request, headers: Mapping[str, str]
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        """Send it, as often as there are certificates that may vouch for the server."""
+        trusts, first = self._trusts, self._trust
+        for number in range(len(trusts)):
+            trust = (first + number) % len(trusts)
+            try:
+                answer = await self._attempt(request, headers, trusts[trust])
+            except aiohttp.ClientConnectorCertificateError:
+                if number == len(trusts) - 1:
+                    raise
+            else:
+                if trusts is self._trusts:
+                    self._trust = trust
+                return answer
+        raise AssertionError("there is always one")
+
+    async def _attempt(
+        self, request: Request, headers: Mapping[str, str], trust: ssl.SSLContext
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        async with self._http.request(
+            request.method,
+            self._config.host + request.path,
+            params=request.params,
+            data=request.body,
+            headers=headers,
+            timeout=aiohttp.ClientTimeout(total=_TOTAL_SECONDS, sock_connect=_CONNECT_SECONDS),
+            allow_redirects=False,  # a redirect would carry the Secret in the body somewhere else
+            server_hostname=self._config.tls_server_name or None,
+            ssl=trust,
+            proxy=self._proxy,
+            proxy_headers=self._proxy_headers,
+        ) as response:
+            if response.status < _REFUSED_FROM:
+                self._renewals.worked()
+            return response.status, response.headers, await response.read()
 
     async def renew(self, generation: int) -> bool:
         """Get a new token or certificate, once for all the calls that were refused with that of this generation.
@@ -153,11 +177,13 @@ class Connection:
         """Make a connection pool with the present certificates. Raises Unusable."""
         try:
             api = client.ApiClient(self._config)
+            trusts = [api.rest_client.ssl_context, *_each_alone(self._config)]
         except (ssl.SSLError, ValueError, OSError):
             raise Unusable("the certificates in the kubeconfig do not fit together") from None
         finally:
             self._forget_files()
         as_go(api.rest_client.ssl_context)
+        self._trusts, self._trust = trusts, 0
         self._http = api.rest_client._create_pool_manager()
         api.rest_client.pool_manager = self._http
         # An earlier one stays until the end: calls may be under way on it.
@@ -171,7 +197,7 @@ class Connection:
             if self._context.in_cluster:
                 config.load_incluster_config(client_configuration=configuration)
             else:
-                document = await _document(self._context)
+                document = await document_of(self._context)
                 # It lives for a moment only: a killed process cannot tidy up.
                 self._folder = tempfile.mkdtemp(prefix="remediator-")
                 await config.load_kube_config_from_dict(
@@ -198,77 +224,26 @@ class Connection:
             shutil.rmtree(self._folder, ignore_errors=True)
 
 
-def _proxy(proxy: str | None) -> tuple[URL | None, aiohttp.BasicAuth | None]:
-    """Return where the proxy is, and its login apart."""
+def _each_alone(configuration: Any) -> Iterator[ssl.SSLContext]:
+    """Yield contexts that trust one of several authorities each.
+
+    Of two with one name, as before and after a rotation, OpenSSL tries one, and Go all of them.
+    """
+    authority = configuration.ssl_ca_cert
+    anchors = certificates(Path(authority).read_bytes()) if authority else ()
+    for anchor in anchors if 1 < len(anchors) <= _MOST_ALONE else ():
+        alone = trusting([anchor])
+        if configuration.cert_file:
+            alone.load_cert_chain(configuration.cert_file, configuration.key_file)
+        yield alone
+
+
+def _proxy(proxy: str | None) -> tuple[URL | None, dict[str, str] | None]:
+    """Return where the proxy is, and the headers with its login."""
     if proxy is None:
         return None, None
     url = URL(proxy)
     if url.user is None:
         return url, None
-    login = aiohttp.BasicAuth(url.user, url.password or "", encoding="utf-8")
-    return url.with_user(None), login
-
-
-async def _document(context: Context) -> dict[str, Any]:
-    """Return the context as a kubeconfig that the client cannot misread. Raises Unusable."""
-    cluster: dict[str, Any] = {"server": context.server}
-    if name := context.cluster.get("tls-server-name"):
-        cluster["tls-server-name"] = name.removesuffix(".")
-    vouched = authority(context.cluster, Path())
-    if context.insecure:
-        cluster["insecure-skip-tls-verify"] = True
-    elif trusted := vouched or _machine_authorities():
-        cluster["certificate-authority-data"] = _base64(trusted)
-    user = dict(context.user)
-    if plugin := user.pop("exec", None):
-        user = dict(await exec_plugin.run(plugin, _told(context, vouched)))
-    if path := user.pop("tokenFile", None):
-        user["token"] = _token(Path(path), user.get("token"))
-    if found := client_identity(user, Path()):
-        certificate, key = map(_base64, found)
-        user = {"client-certificate-data": certificate, "client-key-data": key} | {
-            key: value for key, value in user.items() if key == "token"
-        }
-    name = context.name
-    return {
-        "clusters": [{"name": name, "cluster": cluster}],
-        "users": [{"name": name, "user": user}],
-        "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
-    }
-
-
-def _told(context: Context, vouched: str | None) -> dict[str, Any]:
-    """Return what a plugin with provideClusterInfo is told of the cluster, as kubectl tells it."""
-    told: dict[str, Any] = {"server": context.server}
-    for name in ("tls-server-name", "proxy-url"):
-        if value := context.cluster.get(name):
-            told[name] = value
-    if vouched is not None:
-        told["certificate-authority-data"] = _base64(vouched)
-    if context.insecure:
-        told["insecure-skip-tls-verify"] = True
-    if context.cluster.get("disable-compression"):
-        told["disable-compression"] = True
-    extensions = context.cluster.get("extensions")
-    for item in extensions if isinstance(extensions, list) else ():
-        if isinstance(item, dict) and item.get("name") == _PLUGIN_EXTENSION:
-            told["config"] = item.get("extension")
-    return told
-
-
-def _token(path: Path, otherwise: str | None) -> str:
-    """Return the token in the file; one that stands beside it counts while the file cannot be read, as with kubectl."""
-    try:
-        return read_token(path)
-    except Unusable as error:
-        if not otherwise:
-            raise NotNow(str(error)) from None  # what renews it may be writing it
-        return otherwise
-
-
-def _machine_authorities() -> str:
-    return "".join(ssl.DER_cert_to_PEM_cert(der) for der in system_roots())
-
-
-def _base64(text: str) -> str:
-    return b64encode(text.encode()).decode()
+    login = b64encode(f"{url.user}:{url.password or ''}".encode()).decode()
+    return url.with_user(None), {"Proxy-Authorization": f"Basic {login}"}
