@@ -13,6 +13,7 @@ from remediation.registry.challenge import Challenge, in_order
 from remediation.registry.check import RepositoryProof
 from remediation.registry.endpoint import Endpoint, Refused
 from remediation.registry.rules import InvalidRules, RegistryRules, check_shadow
+from remediation.registry.token import scopes_of
 from remediation.registry.verdict import (
     Judgement,
     LoginAnswer,
@@ -29,6 +30,7 @@ from remediation.registry.verdict import (
 from remediation.registry.words import known_error, server_words, tells
 from worker.registry_client import (
     RegistryClient,
+    basic,
     challenges_of,
     no_registry,
     scheme_of,
@@ -167,7 +169,9 @@ class Prober:
         control, stranger = await self._without(repository, reference, first, login)
         if stranger and not stranger.challenges:
             if stranger.answer.status == 404 and not stranger.stage:
-                await self._client.challenges()  # or is it no registry?
+                door = await self._client.challenges()  # or is it no registry?
+                if login and door:
+                    return await self._unasked(repository, path, control, door, login)
             elif not stranger.served and stranger.answer.status not in (403, 404):
                 raise Stopped(no_registry(stranger.answer))
             return Seen(Scheme.NONE, control), stranger.digest, ()
@@ -183,6 +187,35 @@ class Prober:
         pull = None if pulled.token or not node.login else _reply(pulled.answer, login)
         seen = Seen(pulled.scheme, control, token, pull, pulled.stage, node.served_by_get)
         return seen, pulled.digest, challenges
+
+    async def _unasked(
+        self,
+        repository: str,
+        path: str,
+        control: Reply,
+        door: tuple[Challenge, ...],
+        login: Login,
+    ) -> tuple[Seen, str | None, tuple[Challenge, ...]]:
+        """Ask with the login for what is not there without one, though nobody asked for it: is it hidden?
+
+        `door` are the challenges of the registry's front door. Raises Stopped.
+        """
+        scheme = scheme_of(door)
+        nothing = Seen(scheme, control), None, door
+        accepted = await self._login(login, door)
+        if accepted is LoginAnswer.REFUSED:
+            return nothing
+        authorization = basic(login)
+        if scheme is Scheme.BEARER:
+            realm, service = self._client.realm(door)
+            _, token = await self._client.token(realm, service, scopes_of(repository, None), login)
+            if token is None:
+                return nothing
+            authorization = f"Bearer {token}"
+        pull = _reply(await self._client.manifest(path, authorization, login), login)
+        if pull.status != 200 and accepted is not LoginAnswer.ACCEPTED:
+            return nothing
+        return Seen(scheme, control, None, pull, unasked=True), None, door
 
     async def _without(
         self, repository: str, reference: str, first: Answer, login: Login | None

@@ -70,8 +70,12 @@ class RegistryClient:
         """Ask with the login itself: the front door, or for a manifest."""
         if path == "/v2/":
             return await self._http.ask("GET", self._http.own.url(path), authorization=basic(login))
+        return await self.manifest(path, basic(login), login)
+
+    async def manifest(self, path: str, authorization: str, login: Login) -> Answer:
+        """Ask for a manifest with what carries the login, before anybody asks for it."""
         keys = self.keys(login)
-        keys.held = dict.fromkeys(self._trusted, basic(login))
+        keys.held = dict.fromkeys(self._trusted, authorization)
         return await self.get("HEAD", path, keys)
 
     async def challenges(self) -> tuple[Challenge, ...]:

@@ -284,6 +284,8 @@ async def _read(response: aiohttp.ClientResponse, most: int) -> bytes:
     """Return the body, whose length is bounded; 0 reads nothing. Raises Stopped for a longer one."""
     body = bytearray()
     if not most:
+        if response.connection and response.connection.transport:
+            response.connection.transport.abort()  # no farewell of TLS: the rest is not wanted
         response.close()
         return b""
     async for chunk in response.content.iter_any():

@@ -73,6 +73,7 @@ _REFUSALS = (
     Verdict.WRONG_CREDENTIAL,
     Verdict.ACCEPTED_NO_RIGHT,
     Verdict.DENIED,
+    Verdict.HIDDEN,
 )
 
 

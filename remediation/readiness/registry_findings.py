@@ -19,6 +19,8 @@ _WHAT_IT_MEANS = {
     RegistryVerdict.WRONG_CREDENTIAL: "the registry refuses the login itself",
     RegistryVerdict.ACCEPTED_NO_RIGHT: "the login is right and has no right to pull it",
     RegistryVerdict.DENIED: "the registry refuses it without saying why",
+    RegistryVerdict.HIDDEN: "the registry answers 404 instead of asking for a login, so that nodes with containerd"
+    " send none",
     RegistryVerdict.ACCEPTED_NO_SUCH_IMAGE: "the login is accepted, the image does not exist, so that the right"
     " is not shown",
     RegistryVerdict.NOT_PROVEN_PUBLIC: "the registry gives it to anyone now, which shows nothing about afterwards",
@@ -32,6 +34,7 @@ _WHAT_IT_MEANS = {
 _FIXES = {
     RegistryVerdict.WRONG_CREDENTIAL: "correct the credential that the workers hold, remediate, and judge again",
     RegistryVerdict.ACCEPTED_NO_RIGHT: "give the credential's user the right to pull these repositories",
+    RegistryVerdict.HIDDEN: "have the registry answer 401 with a challenge instead of 404, and judge again",
     RegistryVerdict.DENIED: "check the login and its rights at the registry",
     RegistryVerdict.ACCEPTED_NO_SUCH_IMAGE: "push the image, or mend its name in what uses it, and judge again with"
     " evidence L2",

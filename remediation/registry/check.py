@@ -12,6 +12,7 @@ _MOST_NAMES = 5
 _ORDER = (
     Verdict.WRONG_CREDENTIAL,
     Verdict.DENIED,
+    Verdict.HIDDEN,
     Verdict.ACCEPTED_NO_RIGHT,
     Verdict.REFUSED_BY_RULES,
     Verdict.NOT_A_REGISTRY,

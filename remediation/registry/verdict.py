@@ -14,6 +14,7 @@ class Verdict(StrEnum):
     WORKS = "works"
     WRONG_CREDENTIAL = "wrong_credential"
     ACCEPTED_NO_RIGHT = "accepted_no_right"
+    HIDDEN = "hidden"  # it is there with the login, but nodes are never asked for one
     DENIED = "denied"  # refused, and the registry does not let anybody tell why
     ACCEPTED_NO_SUCH_IMAGE = "accepted_no_such_image"
     NOT_PROVEN_PUBLIC = "not_proven_public"
@@ -67,7 +68,8 @@ class Seen:
     `control` is the answer without a login (an anonymous token where the registry deals in tokens), `token` that of the
     token endpoint to the login, `pull` that of the registry to login or token; None where nothing was asked. `stage`
     names what was asked for last where that is not the manifest by its name; `served_by_get` says that the token
-    endpoint refuses the `POST` of containerd only.
+    endpoint refuses the `POST` of containerd only, `unasked` that the manifest was asked for with a login though nobody
+    had asked for one.
     """
 
     scheme: Scheme
@@ -76,6 +78,7 @@ class Seen:
     pull: Reply | None = None
     stage: str = ""
     served_by_get: bool = False
+    unasked: bool = False
 
     @property
     def public(self) -> bool:
@@ -126,6 +129,11 @@ def judge(seen: Seen, login: LoginAnswer) -> Judgement:
     if _refused(seen.token):
         assert seen.token  # noqa: S101 -- it was refused
         return _by_token_endpoint(seen.token, served_by_get=seen.served_by_get)
+    if seen.unasked and seen.pull:
+        return _hidden(seen.pull, login)
+    hides = seen.control.status == 404 and login is not LoginAnswer.REFUSED
+    if hides and seen.pull and seen.pull.status == 200:
+        return _judgement(Verdict.WORKS, "not there without the login, served with it")
     if seen.public and seen.pull and seen.pull.status not in (200, seen.control.status):
         return _only_without(seen, seen.pull, login)
     if seen.public:
@@ -181,6 +189,8 @@ _HINTS = {
     Verdict.WRONG_CREDENTIAL: "put the right user name and password into the credential, then retry",
     Verdict.ACCEPTED_NO_RIGHT: "give the account the right to pull there, or name the registry more narrowly in the "
     "credential",
+    Verdict.HIDDEN: "have the registry answer 401 with a challenge where it hides images (Artifactory: 'Hide existence "
+    "of unauthorized resources')",
     Verdict.DENIED: "try the login by hand; the registry's log says why it refuses",
     Verdict.NOT_PROVEN_PUBLIC: "set up a shadow of the registry for a real proof before it becomes private",
     Verdict.UNREACHABLE: "the worker must reach the registry: check name, network, proxy, certificate; then retry",
@@ -219,7 +229,7 @@ def _public(seen: Seen, login: LoginAnswer) -> Judgement:
             Verdict.WRONG_CREDENTIAL,
             "the registry refuses the login, though everybody may pull without one",
         )
-    there = "" if seen.control.status == 200 else " (this image is not there)"
+    there = "" if seen.control.status == 200 else " (this image is not there, or hidden)"
     said = {
         LoginAnswer.ACCEPTED: "the login itself is accepted",
         LoginAnswer.NOT_CHECKED: "the login is not checked by it",
@@ -237,6 +247,22 @@ def _only_without(seen: Seen, pull: Reply, login: LoginAnswer) -> Judgement:
         Verdict.DENIED,
         f"everybody may pull without a login, but with this one the registry answers {pull.status}{_quote(pull)}",
         "nodes with the login would not pull any more: try it by hand; the registry's log says why it refuses",
+    )
+
+
+def _hidden(pull: Reply, login: LoginAnswer) -> Judgement:
+    if pull.status in (401, 403):
+        return _no_right(pull, login)
+    if pull.status != 200:
+        return _judgement(
+            Verdict.ACCEPTED_NO_SUCH_IMAGE,
+            "the login is accepted, but the image is not there, or hidden from this login too, so the right to pull is "
+            "not proven",
+        )
+    return _judgement(
+        Verdict.HIDDEN,
+        "the image is there with the login, but without one the registry answers 404 instead of asking for one: nodes "
+        "with containerd send none and cannot pull; nodes with CRI-O can",
     )
 
 

@@ -278,6 +278,42 @@ class TestRedirect:
         assert judged(stage, puller, behaviour) == (Verdict.WRONG_CREDENTIAL, False)
 
 
+class TestHidden:
+    """Registries that answer 404 to strangers."""
+
+    DOOR = Behaviour(challenge=(BASIC,), takes=("basic",), first=404)
+
+    def test_nodes_that_are_not_asked_for_a_login_send_none(
+        self, stage: Stage, puller: Puller
+    ) -> None:
+        [found] = outcomes(stage, puller, [self.DOOR])
+
+        assert (found.verdict, found.pulls) == (Verdict.HIDDEN, False)
+        assert found.verdict.refuses
+        assert "CRI-O can" in found.proof.judgement.detail
+        assert "401 with a challenge" in found.proof.judgement.hint
+
+    def test_what_the_login_does_not_see_either_may_not_be_there(
+        self, stage: Stage, puller: Puller
+    ) -> None:
+        behaviour = replace(self.DOOR, served={"head": 404})
+
+        verdict = judged(stage, puller, behaviour)
+        assert verdict == (Verdict.ACCEPTED_NO_SUCH_IMAGE, False)
+
+    def test_a_wrong_login_is_wrong(self, stage: Stage, puller: Puller) -> None:
+        # The front door of this stand-in looks at the user only.
+        assert judged(stage, puller, replace(self.DOOR, password="another")) == (
+            Verdict.DENIED,
+            False,
+        )
+
+    def test_one_that_asks_and_hides_from_strangers_only_is_private(
+        self, stage: Stage, puller: Puller
+    ) -> None:
+        assert judged(stage, puller, replace(TOKENS, limited=404)) == (Verdict.WORKS, True)
+
+
 class TestToken:
     """K17: the token endpoint is asked as containerd asks."""
 

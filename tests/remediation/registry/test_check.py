@@ -53,7 +53,7 @@ def test_a_login_alone_is_about_no_repository() -> None:
 def test_every_verdict_has_a_place_and_those_that_refuse_come_first() -> None:
     ordered = sorted(Verdict, key=rank)
 
-    assert [verdict.refuses for verdict in ordered] == [True] * 8 + [False] * 3
+    assert [verdict.refuses for verdict in ordered] == [True] * 9 + [False] * 3
 
 
 @pytest.mark.parametrize("verdict", Verdict)
