@@ -9,8 +9,10 @@ from api import logs
 from api.access_file import AccessFile, AccessFileError, read_access_file
 from api.sealing import read_public_key
 from api.server import Server, listen, without_gunicorns_environment
-from api.settings import Address, Settings, SettingsError
+from api.settings import Address, Settings, SettingsError, open_store
 from remediation.sealing import SealingKeyError
+from store.connection import StoreUnavailable, safe_url
+from store.trouble import trouble_of
 
 _WRONG_SETTINGS = 2
 _NO_ADDRESS = 1
@@ -19,11 +21,15 @@ log = logging.getLogger("api")
 
 
 def main() -> None:
-    """Serve until SIGTERM. Ends with 2 for a wrong setting, 1 for an address that cannot be had."""
+    """Serve until SIGTERM.
+
+    Ends with 2 for a wrong setting, among them a Redis that refuses us; with 1 for an address that cannot be had.
+    """
     try:
         settings = Settings.from_environment(os.environ)
         file = _access_file(settings)
         _check_sealing_key(settings)
+        _check_redis(settings)
     except SettingsError as error:
         _end(str(error), _WRONG_SETTINGS)
     logs.configure(settings.log_format, settings.log_level)
@@ -44,7 +50,29 @@ def main() -> None:
     bound = Address(settings.listen.host, listener.getsockname()[1])
     log.info("the API listens on http://%s; its reference is http://%s/api/v1/docs", bound, bound)
     without_gunicorns_environment()
-    Server(settings, listener).run()
+    server = Server(settings, listener)
+    try:
+        server.run()
+    except SystemExit:
+        if server.refused:
+            sys.exit(_WRONG_SETTINGS)
+        raise
+
+
+def _check_redis(settings: Settings) -> None:
+    """Look at Redis once; one that is away may come back. Raises SettingsError if it refuses what is needed."""
+    store = open_store(settings)
+    try:
+        store.check()
+    except StoreUnavailable as error:
+        trouble = trouble_of(error)
+        if trouble.hopeless:
+            where = safe_url(settings.redis_url)
+            raise SettingsError(
+                f"REDIS_URL leads to a Redis at {where} that {trouble.text}"
+            ) from None
+    finally:
+        store.close()
 
 
 def _access_file(settings: Settings) -> AccessFile:

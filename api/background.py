@@ -2,15 +2,20 @@
 
 import ctypes
 import logging
+import os
+import signal
 import threading
 from collections.abc import Callable
 from enum import IntEnum
 from multiprocessing.sharedctypes import RawValue
 
-from api.health import NOT_DURABLE
 from store.connection import StoreUnavailable, safe_url
 from store.recovery import PERIOD_SECONDS, recover, until_next_turn
 from store.store import Store
+from store.trouble import Trouble, trouble_of
+
+# In a row; a failover may bring one that passes.
+REFUSALS = 1
 
 Pause = Callable[[float], bool]
 
@@ -21,6 +26,7 @@ class _State(IntEnum):
     UNKNOWN = 0
     READY = 1
     AWAY = 2
+    REFUSED = 3
 
 
 class RedisState:
@@ -30,25 +36,38 @@ class RedisState:
         self._address = safe_url(url)
         self._shared = RawValue(ctypes.c_int, _State.UNKNOWN)
 
+    @property
+    def refused(self) -> bool:
+        """Tell whether the service has to end: Redis refuses what is needed, and no waiting helps."""
+        return bool(self._shared.value == _State.REFUSED)
+
     def ready(self, store: Store) -> None:
         """Note that Redis answers. Raises StoreUnavailable."""
         if self._shared.value == _State.READY:
             return
-        durable = store.durable()
+        found = store.check()
         self._shared.value = _State.READY
         log.info("Redis answers at %s", self._address)
-        if not durable:
-            log.warning("%s", NOT_DURABLE)
+        for warning in found.warnings:
+            log.warning("%s", warning)
 
-    def away(self, error: Exception) -> None:
-        """Note that Redis does not answer."""
-        if self._shared.value != _State.AWAY:
+    def away(self, trouble: Trouble, error: Exception) -> None:
+        """Note that Redis does not answer, or refuses."""
+        if self._shared.value not in (_State.AWAY, _State.REFUSED):
             self._shared.value = _State.AWAY
             log.error(
-                "Redis does not answer at %s: %s; requests get 503 until it does (REDIS_URL says where it is)",
+                "Redis at %s %s (%s); requests get 503 until it does better (REDIS_URL says where it is)",
                 self._address,
+                trouble.text,
                 error,
             )
+
+    def give_up(self, trouble: Trouble) -> None:
+        """Have the service end: with these settings it never works."""
+        if self._shared.value != _State.REFUSED:
+            self._shared.value = _State.REFUSED
+            log.error("Redis at %s %s; the API ends", self._address, trouble.text)
+            os.kill(os.getppid(), signal.SIGTERM)
 
 
 def start_recovery(
@@ -63,6 +82,7 @@ def start_recovery(
 
 
 def _recover(store: Store, state: RedisState, pause: Pause, publish: Callable[[], None]) -> None:
+    refusals = 0
     while True:
         seconds = PERIOD_SECONDS
         try:
@@ -72,8 +92,13 @@ def _recover(store: Store, state: RedisState, pause: Pause, publish: Callable[[]
             seconds = until_next_turn(store)
             state.ready(store)
         except StoreUnavailable as error:
-            state.away(error)
+            trouble = trouble_of(error)
+            state.away(trouble, error)
+            refusals = refusals + 1 if trouble.hopeless else 0
+            if refusals > REFUSALS:
+                state.give_up(trouble)
         else:
+            refusals = 0
             for run in woken:
                 log.info("woke run %s again: nobody was at work on it", run.id)
         if pause(seconds):

@@ -13,6 +13,7 @@ from api.envelope import request_id
 from api.problems import PROBLEM_TYPES, SLUG_BY_STATUS, Problem
 from api.services import services
 from store.connection import StoreUnavailable
+from store.trouble import trouble_of
 
 CONTENT_TYPE = "application/problem+json"
 _RETRY_SECONDS = 2
@@ -69,11 +70,17 @@ def http_answer(error: HTTPException) -> Response:
 
 
 def _store_unavailable(error: Exception) -> Response:
-    log.warning("Redis is away: %s", error, extra={"fields": {"request_id": request_id()}})
+    log.warning(
+        "Redis %s: %s",
+        trouble_of(error).text,
+        error,
+        extra={"fields": {"request_id": request_id()}},
+    )
     return problem_answer(
         Problem(
             "queue-unavailable",
-            "The service cannot reach Redis at the moment; try again.",
+            f"Redis {trouble_of(error).text}. Try again after the time in Retry-After, a POST under the same "
+            "Idempotency-Key.",
             headers={"Retry-After": str(_RETRY_SECONDS)},
         )
     )

@@ -6,6 +6,7 @@ from api.access import public
 from api.problems import Problem
 from api.services import services
 from store.connection import StoreUnavailable
+from store.trouble import trouble_of
 
 blueprint = Blueprint("health", __name__)
 
@@ -13,7 +14,6 @@ _RETRY_SECONDS = "2"
 NOT_USED = (
     "the access file is broken: what was read before it broke counts; the API's log says where"
 )
-NOT_DURABLE = "Redis keeps no append-only file: a crash of Redis loses accepted requests; set 'appendonly yes'"
 
 
 @blueprint.get("/livez")
@@ -52,20 +52,21 @@ def _checks() -> tuple[list[str], bool]:
     lines.append(f"[+]access warning: {NOT_USED}" if broken else "[+]access ok")
     try:
         services().store.ping()
-        durable = services().store.durable()
+        redis = services().store.condition()
         paused = services().store.pause.current()
     except StoreUnavailable as error:
-        return [*lines, f"[-]redis {_reason(error)}"], False
+        return [*lines, f"[-]redis {trouble_of(error).text}"], False
     lines.append("[+]redis ok")
-    # A warning, not a failure: without the API nobody would even see it.
-    lines.append("[+]persistence ok" if durable else f"[+]persistence warning: {NOT_DURABLE}")
+    # Warnings, not failures: without the API nobody would even see them.
+    lines.append(_line("persistence", redis.persistence_warning))
+    lines.append(_line("eviction", redis.eviction_warning))
     # Not why: whoever asks here has shown no key.
     lines.append(f"[+]pause warning: paused since {paused.since}" if paused else "[+]pause ok")
     return lines, not stopping
 
 
-def _reason(error: Exception) -> str:
-    return f"does not answer as it should ({type(error).__name__})"
+def _line(name: str, warning: str | None) -> str:
+    return f"[+]{name} warning: {warning}" if warning else f"[+]{name} ok"
 
 
 def _text(text: str, status: int = 200) -> Response:

@@ -45,6 +45,11 @@ class Server(BaseApplication):  # type: ignore[misc]
         self._redis = RedisState(settings.redis_url)
         super().__init__()
 
+    @property
+    def refused(self) -> bool:
+        """Tell whether it ended because Redis refuses what is needed."""
+        return self._redis.refused
+
     def load_config(self) -> None:
         """Set gunicorn up (its own ways of configuration are left aside)."""
         for name, value in {

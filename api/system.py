@@ -18,7 +18,7 @@ from api.spec import Blueprint
 from remediation.inventory import Announcement
 from remediation.permission import Role
 from store import clock
-from store.store import Store
+from store.condition import Condition
 
 blueprint = Blueprint("system")
 
@@ -49,8 +49,18 @@ class RedisSchema(Answer):
     """The store."""
 
     ok = flag()
-    durable = flag("Whether a crash of Redis loses nothing that was accepted.")
-    version = text()
+    durable = fields.Boolean(
+        required=True,
+        allow_none=True,
+        metadata={
+            "description": "Whether a crash of Redis loses nothing that was accepted; null if Redis does not say."
+        },
+    )
+    version = text("Empty if Redis does not say.")
+    eviction_policy = maybe_text(
+        "Its `maxmemory-policy`, null if Redis does not say. Any but `noeviction` may lose what was accepted."
+    )
+    warnings = texts("What endangers what was accepted, with what to do.")
 
 
 class WorkerSchema(Answer):
@@ -141,7 +151,7 @@ def system() -> Response:
         {
             "version": remediation.__version__,
             "time": clock.now(),
-            "redis": {"ok": True, "durable": store.durable(), "version": _redis_version(store)},
+            "redis": _redis(store.condition()),
             "workers": [_worker(worker) for worker in workers],
             "queues": [{"pool": pool, "waiting": store.queue.waiting(pool)} for pool in pools],
             "runs": {"active": len(active)},
@@ -157,8 +167,14 @@ def _access() -> dict[str, Any]:
     return {"ok": not broken, "detail": NOT_USED if broken else None}
 
 
-def _redis_version(store: Store) -> str:
-    return str(store.redis.info("server").get("redis_version", ""))
+def _redis(found: Condition) -> dict[str, Any]:
+    return {
+        "ok": True,
+        "durable": found.durable,
+        "version": found.version,
+        "eviction_policy": found.eviction_policy,
+        "warnings": found.warnings,
+    }
 
 
 def _worker(worker: Announcement) -> dict[str, Any]:

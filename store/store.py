@@ -10,6 +10,7 @@ from store.audit import Audit
 from store.checks import Checks
 from store.claims import Claims
 from store.closing import Closing
+from store.condition import Condition, check_rights, read_condition
 from store.connection import connect
 from store.events import Events
 from store.findings import Findings
@@ -102,9 +103,19 @@ class Store:
         self.redis.set(keys.PROBE, 1, ex=60)
         self.redis.get(keys.PROBE)
 
-    def durable(self) -> bool:
-        """Tell whether Redis keeps an append-only file, without which a crash loses accepted requests."""
-        return self.redis.info("persistence").get("aof_enabled") == 1
+    def condition(self) -> Condition:
+        """Return how Redis is set up. Raises StoreUnavailable."""
+        return read_condition(self.redis)
+
+    def check(self) -> Condition:
+        """Make sure that Redis serves us, and return how it is set up. Raises StoreUnavailable.
+
+        For starts: it asks for more than `ping`.
+        """
+        self.ping()
+        found = self.condition()
+        check_rights(self.redis)
+        return found
 
     def close(self) -> None:
         """Drop the connections."""

@@ -16,6 +16,7 @@ from remediation.registry.rules import InvalidRules
 from remediation.sealing import SealingKeyError
 from store import clock
 from store.connection import PROMPT, StoreUnavailable, safe_url
+from store.trouble import trouble_of
 from worker import logs
 from worker.attendant import attend
 from worker.credentials import CredentialFolder
@@ -26,7 +27,7 @@ from worker.readiness.facts_file import load_facts
 from worker.registries import RegistriesFile
 from worker.sealing import SealingKeys
 from worker.settings import Settings, SettingsError
-from worker.supervisor import Supervisor
+from worker.supervisor import WRONG_SETTINGS, Supervisor
 
 log = logging.getLogger("worker")
 
@@ -80,7 +81,11 @@ def main() -> int:
         log.warning("%s", problem)
     if sealing_keys.ids:
         log.info("opening logins that were sealed with %s", ", ".join(sealing_keys.ids))
-    _wait_for_redis(settings)
+    try:
+        _wait_for_redis(settings)
+    except SettingsError as error:
+        sys.stderr.write(f"remediator worker: {error}\n")
+        return WRONG_SETTINGS
     announcement = Announcement(
         worker_id=uuid.uuid4().hex,
         pool=settings.pool,
@@ -106,8 +111,7 @@ def main() -> int:
         attend, settings, kubeconfigs.current, registries.problem, announcement
     )
     gc.freeze()  # what is loaded now is shared with the forked processes, and no collection touches it
-    Supervisor(bodies).run()
-    return 0
+    return Supervisor(bodies).run()
 
 
 def _sealing_keys(settings: Settings) -> SealingKeys:
@@ -122,25 +126,29 @@ def _sealing_keys(settings: Settings) -> SealingKeys:
 
 
 def _wait_for_redis(settings: Settings) -> None:
-    """Return when Redis answers; say once that it does not."""
+    """Return when Redis answers; say once that it does not. Raises SettingsError if it refuses what is needed."""
     store = settings.store(retries=PROMPT)
     url = safe_url(settings.redis_url)
     waiting = False
     while True:
         try:
-            store.ping()
-            durable = store.durable()
+            found = store.check()
         except StoreUnavailable as error:
+            trouble = trouble_of(error)
+            if trouble.hopeless:
+                raise SettingsError(
+                    f"REDIS_URL leads to a Redis at {url} that {trouble.text}"
+                ) from None
             if not waiting:
-                log.warning("Redis does not answer at %s (%s): waiting", url, type(error).__name__)
+                log.warning("Redis at %s %s (%s): waiting", url, trouble.text, error)
             waiting = True
             time.sleep(1)
         else:
             break
     if waiting:
         log.info("Redis answers at %s", url)
-    if not durable:
-        log.warning("Redis at %s keeps no append-only file: a crash of it loses requests", url)
+    for warning in found.warnings:
+        log.warning("%s", warning)
     store.close()
 
 

@@ -2,6 +2,7 @@
 
 import logging
 import signal
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,11 +12,16 @@ from remediation.sealing import SealingKeyError
 from store.connection import PROMPT, StoreUnavailable
 from store.inventory import BEAT_SECONDS
 from store.recovery import PERIOD_SECONDS, recover, until_next_turn
+from store.trouble import trouble_of
 from worker.credentials import CredentialFolder
 from worker.identity import Identities
 from worker.kubeconfigs import Contexts
 from worker.sealing import SealingKeys
 from worker.settings import Settings
+from worker.supervisor import WRONG_SETTINGS
+
+# In a row; a failover may bring one that passes.
+_REFUSALS = 1
 
 log = logging.getLogger(__name__)
 
@@ -30,13 +36,17 @@ def attend(
     registries_problem: Callable[[], str | None],
     announcement: Announcement,
 ) -> None:
-    """Beat until SIGTERM, then say goodbye. `announcement` holds what does not change."""
+    """Beat until SIGTERM, then say goodbye. `announcement` holds what does not change.
+
+    Ends with WRONG_SETTINGS if Redis refuses what is needed.
+    """
     store = settings.store(retries=PROMPT)
     signal.signal(signal.SIGTERM, _stop)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent passes on SIGTERM
     identities = Identities()
     next_beat = 0.0
     away = False
+    refusals = 0
     try:
         while True:
             pause = PERIOD_SECONDS
@@ -52,10 +62,16 @@ def attend(
                     log.info("woke run %s on cluster %s", run.id, run.cluster)
                 pause = until_next_turn(store)
             except StoreUnavailable as error:
+                trouble = trouble_of(error)
                 if not away:
-                    log.warning("Redis does not answer (%s): waiting", type(error).__name__)
+                    log.warning("Redis %s (%s): waiting", trouble.text, error)
                 away = True
+                refusals = refusals + 1 if trouble.hopeless else 0
+                if refusals > _REFUSALS:
+                    log.error("Redis %s; the worker ends", trouble.text)  # noqa: TRY400
+                    sys.exit(WRONG_SETTINGS)
             else:
+                refusals = 0
                 if away:
                     log.info("Redis is back")
                 away = False

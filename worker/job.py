@@ -18,6 +18,7 @@ from store.claims import Claim, LeaseLost
 from store.connection import PATIENT, StoreUnavailable
 from store.ending import end
 from store.store import Store
+from store.trouble import trouble_of
 from worker.execution import Execution, RunFailed
 from worker.kubeconfigs import Contexts
 from worker.lease import Lease
@@ -42,7 +43,7 @@ def execute(settings: Settings, contexts: Contexts, registries: Registries, run_
             _Job(preparation, store, claim, told).run()
     except StoreUnavailable as error:
         # The run keeps its record; whoever finds it without a lease goes on.
-        log.error("run %s: Redis stayed away (%s)", run_id, type(error).__name__)  # noqa: TRY400
+        log.error("run %s: Redis %s", run_id, trouble_of(error).text)  # noqa: TRY400
     finally:
         signal.signal(signal.SIGTERM, before)
         store.close()

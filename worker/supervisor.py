@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from worker.process import die_with_parent
 
 GRACE_SECONDS = 5.0
+WRONG_SETTINGS = 2
 _QUICK_SECONDS = 5.0
 _SLOWEST_RESTART_SECONDS = 5.0
 _POLL_SECONDS = 1.0
@@ -29,16 +30,21 @@ class Supervisor:
         self._quick_ends: dict[str, int] = {}
         self._due: dict[str, float] = dict.fromkeys(bodies, 0.0)
 
-    def run(self) -> None:
-        """Keep the processes until SIGTERM or SIGINT; then end them within GRACE_SECONDS."""
+    def run(self) -> int:
+        """Keep the processes until SIGTERM or SIGINT; then end them within GRACE_SECONDS, and return the exit code.
+
+        So does one that ends with WRONG_SETTINGS: it has said why, and would end again.
+        """
         signal.pthread_sigmask(signal.SIG_BLOCK, _WAITED_FOR)
         while True:
             self._start_due()
             told = signal.sigtimedwait(_WAITED_FOR, self._patience())
             if told and told.si_signo != signal.SIGCHLD:
                 self._end()
-                return
-            self._collect()
+                return 0
+            if self._collect():
+                self._end()
+                return WRONG_SETTINGS
 
     def _start_due(self) -> None:
         now = time.monotonic()
@@ -52,7 +58,9 @@ class Supervisor:
         now = time.monotonic()
         return max(0.0, min([_POLL_SECONDS, *(due - now for due in self._due.values())]))
 
-    def _collect(self) -> None:
+    def _collect(self) -> bool:
+        """Have those that ended started again; return whether one found its settings wrong."""
+        wrong = False
         for pid, status in _ended():
             name = self._running.pop(pid, None)
             if name is None:
@@ -62,7 +70,11 @@ class Supervisor:
             self._quick_ends[name] = quick
             pause = min(_SLOWEST_RESTART_SECONDS, 0.1 * 2**quick)
             self._due[name] = time.monotonic() + pause
-            log.warning("%s ended (%s); starting it again", name, _describe(status))
+            if os.waitstatus_to_exitcode(status) == WRONG_SETTINGS:
+                wrong = True
+            else:
+                log.warning("%s ended (%s); starting it again", name, _describe(status))
+        return wrong
 
     def _end(self) -> None:
         for pid in self._running:
@@ -90,6 +102,8 @@ class Supervisor:
             code = 0
         except KeyboardInterrupt:
             code = 0
+        except SystemExit as asked:
+            code = asked.code if isinstance(asked.code, int) else 1
         except Exception as error:  # the child must not fall back into the parent's code
             log.error("ended by %s", type(error).__name__)  # noqa: TRY400
         finally:

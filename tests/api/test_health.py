@@ -31,7 +31,8 @@ def test_verbose_lists_the_checks(anonymous: FlaskClient) -> None:
 
     assert answer.status_code == 200
     assert answer.text == (
-        "[+]shutdown ok\n[+]access ok\n[+]redis ok\n[+]persistence ok\n[+]pause ok\nreadyz check passed\n"
+        "[+]shutdown ok\n[+]access ok\n[+]redis ok\n[+]persistence ok\n[+]eviction ok\n"
+        "[+]pause ok\nreadyz check passed\n"
     )
 
 

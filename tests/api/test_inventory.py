@@ -8,6 +8,7 @@ from flask.testing import FlaskClient
 
 from remediation.inventory import AnnouncedCluster, AnnouncedCredential
 from remediation.short_lived import ShortLived
+from store.store import Store
 from tests.api.conftest import API, CREDENTIAL, Announce
 
 PLAIN: dict[str, Any] = {"insecure": False, "uid": None, "same_as": [], "warning": None}
@@ -175,6 +176,8 @@ def test_system(client: FlaskClient, announce: Announce, start: Callable[..., st
 
     assert body["redis"]["ok"] is True
     assert body["redis"]["durable"] is True
+    assert body["redis"]["eviction_policy"] == "noeviction"
+    assert body["redis"]["warnings"] == []
     assert body["redis"]["version"].count(".") == 2
     assert body["workers"] == [
         {
@@ -193,3 +196,14 @@ def test_system(client: FlaskClient, announce: Announce, start: Callable[..., st
     assert body["retention_days"] == 30
     assert body["version"]
     assert body["time"].endswith("Z")
+
+
+def test_a_redis_that_may_evict_is_told(client: FlaskClient, store: Store) -> None:
+    store.redis.config_set("maxmemory-policy", "volatile-lru")
+    try:
+        body = client.get(f"{API}/system").get_json()
+    finally:
+        store.redis.config_set("maxmemory-policy", "noeviction")
+
+    assert body["redis"]["eviction_policy"] == "volatile-lru"
+    assert ["maxmemory-policy volatile-lru" in each for each in body["redis"]["warnings"]] == [True]

@@ -30,7 +30,7 @@ def test_durability_is_the_append_only_file(store: Store) -> None:
     try:
         for value, durable in (("yes", True), ("no", False)):
             store.redis.config_set("appendonly", value)
-            assert store.durable() is durable
+            assert store.condition().durable is durable
     finally:
         keep_append_only_file(store.redis)  # as the fixture starts it
 

@@ -15,7 +15,7 @@ from tests.conftest import STORE_DATABASE, keep_append_only_file
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 60.0
-WARNING = "keeps no append-only file: a crash of it loses requests"
+WARNING = "keeps no append-only file: a crash of it loses accepted requests"
 
 
 @pytest.fixture
