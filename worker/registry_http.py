@@ -177,8 +177,8 @@ class RegistryHttp:
     ) -> Answer:
         """Ask and follow redirects as a node does, but give no login to a host that may not have it. Raises Stopped.
 
-        At most `most` bytes are read, with 0 none; unless it may `leave`, a redirect to a host that may not have a
-        login is the answer.
+        At most `most` bytes are read, with 0 nothing is kept; unless it may `leave`, a redirect to a host that may not
+        have a login is the answer.
         """
         endpoint, withheld, strayed = self.own, None, False
         carried = keys.held.get(self.own)
@@ -281,10 +281,12 @@ def _trust(ca_file: str | None) -> ssl.SSLContext:
 
 
 async def _read(response: aiohttp.ClientResponse, most: int) -> bytes:
-    """Return the body, whose length is bounded; 0 reads nothing. Raises Stopped for a longer one."""
+    """Return the body, whose length is bounded; with 0 it is of no interest. Raises Stopped for a longer one."""
     body = bytearray()
     if not most:
-        if response.connection and response.connection.transport:
+        if (response.content_length or MOST_BYTES) < MOST_BYTES:
+            await response.read()  # the connection is of further use
+        elif response.connection and response.connection.transport:
             response.connection.transport.abort()  # no farewell of TLS: the rest is not wanted
         response.close()
         return b""

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from controlplane.image import tiny_image
 from remediation.registry.rules import RegistryRules
-from tests.worker.registry_lab import IMAGE, Reply, Request, Server
+from tests.worker.registry_lab import IMAGE, Reply, Request, Server, served
 
 USER, PASSWORD = "robot", "correct-horse-battery"
 
@@ -59,9 +60,13 @@ class Behaviour:
 
 
 class Stage:
-    """Registry, token endpoint and another host; repositories are `{name}/app`, one for each behaviour and asker."""
+    """Registry, token endpoint and another host; repositories are `{name}/app`, one for each behaviour and asker.
 
-    def __init__(self) -> None:
+    With `apart` each has an image of its own: nodes do not ask for what they have.
+    """
+
+    def __init__(self, *, apart: bool) -> None:
+        self.apart = apart
         self.behaviours: dict[str, Behaviour] = {}
         self.busy: dict[tuple[str, str, str], int] = {}
         self.registry: Server
@@ -70,8 +75,8 @@ class Stage:
 
     @classmethod
     @contextmanager
-    def open(cls) -> Iterator[Stage]:
-        stage = cls()
+    def open(cls, *, apart: bool = False) -> Iterator[Stage]:
+        stage = cls(apart=apart)
         with (
             Server(lambda request: stage._registry(request, "own")) as stage.registry,
             Server(stage._token) as stage.tokens,
@@ -153,7 +158,7 @@ class Stage:
         return Reply(401, lines)
 
     def _image(self, it: Behaviour, path: str) -> Reply:
-        reply = IMAGE.reply(path)
+        reply = served(path, tiny_image(path.split("/")[2]) if self.apart else IMAGE)
         headers = [*reply.headers, *it.headers]
         if it.no_digest:
             headers = [each for each in headers if each[0] != "Docker-Content-Digest"]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import base64
 import datetime
-import gzip
-import hashlib
 import ipaddress
 import json
 import re
@@ -30,9 +28,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from controlplane.build import binaries
+from controlplane.image import MANIFEST_TYPE, Image, digest, tiny_image
 from controlplane.process import Process, wait_for
 
-MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+MANIFEST = MANIFEST_TYPE
+_OCTETS = ("Content-Type", "application/octet-stream")
 _KEY_ID = "lab"
 SERVICE = "lab-registry"
 ISSUER = "lab-issuer"
@@ -93,59 +93,30 @@ class Lab:
         return {"htpasswd": {"realm": "lab", "path": str(path)}}
 
 
-@dataclass(frozen=True)
-class Image:
-    """A tiny image."""
+IMAGE = tiny_image("lab")
 
-    layer: bytes
-    config: bytes
-    manifest: bytes
 
-    @classmethod
-    def make(cls) -> Image:
-        """Make it, always the same."""
-        layer = b"\0" * 1024
-        packed = gzip.compress(layer, mtime=0)
-        config = json.dumps(
-            {"architecture": "amd64", "os": "linux", "config": {}}
-            | {"rootfs": {"type": "layers", "diff_ids": [_digest(layer)]}}
-        ).encode()
-        manifest = {
-            "schemaVersion": 2,
-            "mediaType": MANIFEST,
-            "config": _descriptor("application/vnd.oci.image.config.v1+json", config),
-            "layers": [_descriptor("application/vnd.oci.image.layer.v1.tar+gzip", packed)],
-        }
-        return cls(packed, config, json.dumps(manifest).encode())
-
-    @property
-    def digest(self) -> str:
-        """That of the manifest."""
-        return _digest(self.manifest)
-
-    def reply(self, path: str) -> Reply:
-        """Answer as a registry that serves it under every name and tag."""
-        last = path.partition("?")[0].rpartition("/")[2]
-        if "/blobs/" in path:
-            for blob in (self.layer, self.config):
-                if last == _digest(blob):
-                    return Reply(200, [("Content-Type", "application/octet-stream")], blob)
-            return Reply(404)
-        headers = [("Content-Type", MANIFEST), ("Docker-Content-Digest", self.digest)]
-        return Reply(200, headers, self.manifest)
+def served(path: str, image: Image = IMAGE) -> Reply:
+    """Answer as a registry that has the image under every name and tag."""
+    last = path.partition("?")[0].rpartition("/")[2]
+    if "/blobs/" in path:
+        found = [blob for blob in image.blobs if digest(blob) == last]
+        return Reply(200, [_OCTETS], found[0]) if found else Reply(404)
+    headers = [("Content-Type", image.media_type), ("Docker-Content-Digest", image.digest)]
+    return Reply(200, headers, image.manifest)
 
 
 def push(host: str, repository: str, tag: str = "1.0") -> str:
     """Push a tiny image to an open registry; return its digest."""
     with httpx.Client(base_url=f"http://{host}", trust_env=False, timeout=60) as client:
-        for blob in (IMAGE.layer, IMAGE.config):
+        for blob in IMAGE.blobs:
             place = client.post(f"/v2/{repository}/blobs/uploads/").headers["Location"]
-            url = httpx.URL(place).copy_merge_params({"digest": _digest(blob)})
+            url = httpx.URL(place).copy_merge_params({"digest": digest(blob)})
             client.put(url, content=blob).raise_for_status()
         answer = client.put(
             f"/v2/{repository}/manifests/{tag}",
             content=IMAGE.manifest,
-            headers={"Content-Type": MANIFEST},
+            headers={"Content-Type": IMAGE.media_type},
         )
         answer.raise_for_status()
         return str(answer.headers["Docker-Content-Digest"])
@@ -364,14 +335,6 @@ def _port(log: Path) -> int | None:
     return int(found[1]) if found else None
 
 
-def _digest(content: bytes) -> str:
-    return f"sha256:{hashlib.sha256(content).hexdigest()}"
-
-
-def _descriptor(media_type: str, content: bytes) -> dict[str, Any]:
-    return {"mediaType": media_type, "digest": _digest(content), "size": len(content)}
-
-
 def _name(text: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
 
@@ -398,6 +361,3 @@ def _certificate(
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
     )
     return builder.sign(signer, hashes.SHA256())
-
-
-IMAGE = Image.make()

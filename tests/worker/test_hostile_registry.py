@@ -14,7 +14,7 @@ from remediation.docker_config import Login
 from remediation.registry.check import RepositoryProof
 from remediation.registry.rules import RegistryRules
 from remediation.registry.verdict import Verdict
-from tests.worker.registry_lab import IMAGE, Reply, Request, Server, Tls
+from tests.worker.registry_lab import Reply, Request, Server, Tls, served
 from worker import registry_http
 from worker.registry import Prober
 
@@ -236,7 +236,7 @@ class TestRedirect:
 
         def here(request: Request) -> Reply:
             if request.path == "/back":
-                return IMAGE.reply(request.path)
+                return served(request.path)
             return _redirecting(f"{other.url}/there", 307)(request)
 
         with Server(there, tls) as other, Server(here, tls) as own:
@@ -251,7 +251,7 @@ class TestRedirect:
     def test_within_the_registry_keeps_the_credential(self) -> None:
         def answer(request: Request) -> Reply:
             if request.path.startswith("/real/"):
-                return IMAGE.reply(request.path)
+                return served(request.path)
             return _redirecting(f"/real{request.path}", 307)(request)
 
         with Server(answer) as own:

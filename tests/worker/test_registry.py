@@ -14,8 +14,7 @@ from remediation.docker_config import Login
 from remediation.registry.check import RepositoryProof
 from remediation.registry.rules import RegistryRules
 from remediation.registry.verdict import LoginAnswer, Verdict
-from tests.worker.registry_lab import IMAGE as TINY
-from tests.worker.registry_lab import Lab, Reply, Server, Tls, TokenServer, push
+from tests.worker.registry_lab import Lab, Reply, Server, Tls, TokenServer, push, served
 from worker.registry import Prober
 
 PASSWORD = "correct-horse-battery"
@@ -314,7 +313,7 @@ class TestOthers:
     def test_a_front_door_that_checks_finds_a_wrong_login_though_images_are_public(self) -> None:
         def answer(request: Any) -> Reply:
             if request.path != "/v2/" or RIGHT.password in request.everything:
-                return TINY.reply(request.path)
+                return served(request.path)
             return Reply(401, [("WWW-Authenticate", 'BASIC realm="nexus"')])
 
         with Server(answer) as server:
