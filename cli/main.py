@@ -29,6 +29,7 @@ _COMMANDS = {
     "pause": ("cli.guard_rails", "Have no run begin until `resume`."),
     "resume": ("cli.guard_rails", "End the pause."),
     "audit": ("cli.audit", "Show and verify the audit trail."),
+    "kubeconfig": ("cli.kubeconfig", "Have a context trust its API server's certificate."),
     "token": ("cli.token", "Make API keys."),
     "keys": ("cli.keys", "Make the keys that seal logins."),
     "api": ("cli.processes", "Run the API process (configured by environment)."),

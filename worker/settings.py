@@ -63,7 +63,7 @@ class Settings:
         facts = environment.get("REMEDIATOR_FACTS_FILE")
         return cls(
             redis_url=_redis_url(environment),
-            kubeconfigs=_kubeconfigs(environment),
+            kubeconfigs=kubeconfig_paths(environment),
             contexts=_contexts(environment),
             cluster_name=environment.get("REMEDIATOR_CLUSTER_NAME") or "in-cluster",
             pool=_pool(environment),
@@ -97,7 +97,8 @@ def _redis_url(environment: Mapping[str, str]) -> str:
     return url
 
 
-def _kubeconfigs(environment: Mapping[str, str]) -> tuple[Path, ...]:
+def kubeconfig_paths(environment: Mapping[str, str]) -> tuple[Path, ...]:
+    """Return the files and folders that are meant, none for the account of the pod."""
     listed = environment.get("REMEDIATOR_KUBECONFIG") or environment.get("KUBECONFIG")
     if listed:
         return tuple(Path(part).expanduser() for part in listed.split(os.pathsep) if part)

@@ -1,6 +1,11 @@
 """Contexts of a real service: insecure ones, several of one API server, and one whose plugin fails."""
 
+import hashlib
 import json
+import os
+import ssl
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +15,7 @@ import yaml
 
 from controlplane.cluster import Cluster
 from tests.e2e.fleet import Space, grant_least_privilege
-from tests.e2e.service import Service, until
+from tests.e2e.service import ROOT, Service, own_environment, until
 
 VERSION = "client.authentication.k8s.io/v1"
 INSECURE = {"insecure-skip-tls-verify": True}
@@ -51,7 +56,10 @@ def fleet(
         {
             "eu": (verified(alpha), token),
             "lab-eu": ({"server": alpha.server, **INSECURE}, token),
-            "lost": ({"server": alpha.server, **INSECURE}, token),
+            "lost": (
+                {"server": alpha.server, **INSECURE, "tls-server-name": "x.example.com"},
+                token,
+            ),
             "prod-eu": (verified(alpha), token),
             "sso": (verified(beta), sso),
             "us": (verified(beta), other),
@@ -137,3 +145,109 @@ def test_what_protects_one_name_of_an_api_server_protects_them_all(fleet: Servic
         assert not fleet.post(clusters=["us"], namespaces=[name], dry_run=True).json()["approval"]
     finally:
         access.write_text(before)
+
+
+def fingerprint_of(cluster: Cluster) -> str:
+    host, _, port = cluster.server.removeprefix("https://").partition(":")
+    pem = ssl.get_server_certificate((host, int(port)))
+    return hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest()
+
+
+def pinned(answer: str, *arguments: str) -> tuple[int, str]:
+    """Run the command on a terminal of its own, give an answer, and return exit code and screen."""
+    ours, theirs = os.openpty()
+    command = [sys.executable, "-m", "cli", "kubeconfig", "pin", *arguments]
+    with subprocess.Popen(
+        command, cwd=ROOT, env=own_environment(), stdin=theirs, stdout=theirs, stderr=theirs
+    ) as process:
+        os.close(theirs)
+        screen = b""
+        try:
+            while b"[y/N]" not in screen:
+                screen += os.read(ours, 4096)
+            os.write(ours, f"{answer}\n".encode())
+            while chunk := os.read(ours, 4096):
+                screen += chunk
+        except OSError:  # it has ended
+            pass
+        code = process.wait(60)
+    os.close(ours)
+    return code, screen.decode()
+
+
+def test_a_certificate_is_pinned_on_a_terminal_once_somebody_says_yes(
+    tmp_path: Path, clusters: tuple[Cluster, ...]
+):
+    alpha = clusters[0]
+    path = tmp_path / "config"
+    write(path, {"a": ({"server": alpha.server, **INSECURE}, {"token": "x"})})
+    before = path.read_text()
+
+    assert pinned("n", "a", "--kubeconfig", str(path))[0] == 7
+    assert [each.name for each in tmp_path.iterdir()] == ["config"]
+    assert path.read_text() == before
+    code, screen = pinned("y", "a", "--kubeconfig", str(path))
+
+    assert code == 0, screen
+    assert fingerprint_of(alpha) in screen.lower().replace(":", "")
+    assert "openssl x509 -noout -fingerprint -sha256" in screen
+    entry = yaml.safe_load(path.read_text())["clusters"][0]["cluster"]
+    assert entry.keys() == {"server", "certificate-authority-data"}
+
+
+def test_a_script_pins_with_the_fingerprint_and_the_context_is_served_from_then_on(
+    fleet: Service, clusters: tuple[Cluster, ...], space: Space
+):
+    path = fleet.directory.parent / "kubeconfig"
+    path.chmod(0o640)
+    before = yaml.safe_load(path.read_text())
+
+    def pin(*more: str) -> tuple[int, str]:
+        done = fleet.cli("kubeconfig", "pin", "lost", "--kubeconfig", str(path), *more)
+        return done.returncode, done.stdout + done.stderr
+
+    name = ("--tls-server-name", "kubernetes")
+    right = ("--fingerprint", f"SHA256:{fingerprint_of(clusters[0])}")
+    for more, says in [
+        (right, "it would not be trusted as 'x.example.com'"),
+        (right, "add --tls-server-name kubernetes"),
+        (name, "no terminal to ask on"),
+        ((*name, "--fingerprint", "00" * 32), "another certificate than --fingerprint says"),
+    ]:
+        code, told = pin(*more)
+        assert (code, says in told) == (2, True), told
+    assert yaml.safe_load(path.read_text()) == before
+
+    code, told = pin(*name, *right)
+
+    assert code == 0, told
+    after = yaml.safe_load(path.read_text())
+    changed = {"certificate-authority-data", "insecure-skip-tls-verify", "tls-server-name"}
+    for was, now in zip(before["clusters"], after["clusters"], strict=True):
+        if was["name"] == "lost":
+            assert {k: v for k, v in was["cluster"].items() if k not in changed} == {
+                k: v for k, v in now["cluster"].items() if k not in changed
+            }
+            assert "insecure-skip-tls-verify" not in now["cluster"]
+            assert now["cluster"]["tls-server-name"] == "kubernetes"
+        else:
+            assert was == now
+    assert (before["users"], before["contexts"]) == (after["users"], after["contexts"])
+    (kept,) = path.parent.glob(".kubeconfig.before-pin-*")
+    assert yaml.safe_load(kept.read_text()) == before
+    assert {each.stat().st_mode & 0o777 for each in (path, kept)} == {0o640}
+    until(lambda: clusters_of(fleet)["lost"]["status"] == "ready", "the pinned context")
+    namespace = space.namespace("n")
+    assert fleet.remediate(clusters=["lost"], namespaces=[namespace]).status == "succeeded"
+    code, told = pin()
+    assert (code, "verified already" in told) == (0, True), told
+    assert len(list(path.parent.glob(".kubeconfig.before-pin-*"))) == 1
+
+
+def test_a_pin_of_what_is_not_there_says_what_is(fleet: Service):
+    path = fleet.directory.parent / "kubeconfig"
+
+    done = fleet.cli("kubeconfig", "pin", "lots", "--kubeconfig", str(path))
+
+    assert done.returncode == 2
+    assert "no context 'lots'; there are: eu, lab-eu, lost, prod-eu, sso, us" in done.stderr
