@@ -49,7 +49,7 @@ def _created(kept: Reduction, namespace: str, said: str) -> Call:
         Severity.WARNING,
         f"{said}, but once they are created again, with what it names now, they cannot pull: unless their own manifests"
         " name the Secret.",
-        fixes.remediate(kept.options.cluster, namespace, kept.options.wanted),
+        fixes.remediate(kept.options.cluster, namespace, kept.wanted_in(namespace)),
     )
 
 
@@ -99,7 +99,7 @@ def _waiting(kept: Reduction, namespace: str, found: FindingClass, number: int) 
         found,
         Severity.WARNING,
         f"{number} ServiceAccounts {since} not name '{ours}': the first pod that uses one with such an image fails.",
-        fixes.remediate(kept.options.cluster, namespace, kept.options.wanted),
+        fixes.remediate(kept.options.cluster, namespace, kept.wanted_in(namespace)),
     )
 
 

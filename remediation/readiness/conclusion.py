@@ -210,7 +210,7 @@ class Conclusion:
             Renewer(owner, *kept.rolled(key.namespace, owner)),
             tuple(tally.names),
             key.mirror,
-            kept.options.wanted,
+            kept.wanted_in(key.namespace),
             self._recreated_well(key, owner),
             self._coverer.place_for(key.namespace, key.pull_secrets),
             bool(key.owner) and (key.namespace, owner) in self._unsure,

@@ -8,10 +8,12 @@ from remediation.docker_config import DockerConfig, Login
 from remediation.readiness.finding import Coverage
 from remediation.readiness.keyring import KeyedLogins, Match, SecretState, lookup
 from remediation.readiness.proof import Level, RegistryProof, level_of, refused
+from remediation.readiness.standing import FREE, Standing
 from remediation.registry.verdict import Verdict as RegistryVerdict
 from remediation.registry_host import spellings
 from remediation.registry_key import effective_key
 
+UNNAMED = "NAME"  # of a credential that the request does not name
 COVERING = (Coverage.COVERED, Coverage.SHADOWED)
 UNREADABLE = KeyedLogins(SecretState.UNREADABLE)
 ABSENT = KeyedLogins(SecretState.ABSENT)
@@ -21,12 +23,14 @@ ABSENT = KeyedLogins(SecretState.ABSENT)
 class Wanted:
     """The credential that has to be in place, in Secrets named `secret_name`.
 
-    `config` None means that nobody said which it is; `credential` is its name, for the fixes.
+    `config` None means that nobody said which it is; `credential` is its name, for the fixes. `standing` tells what a
+    Secret of that name in one namespace means for these.
     """
 
     secret_name: str
     config: DockerConfig | None = field(default=None, repr=False)
-    credential: str = "NAME"
+    credential: str = UNNAMED
+    standing: Standing = FREE
 
     def logins(self, repository: str) -> tuple[Login, ...] | None:
         """Return the logins that it holds for a repository, the one that is tried first before the others.

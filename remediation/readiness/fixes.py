@@ -3,7 +3,7 @@
 import json
 from shlex import quote
 
-from remediation.readiness.coverage import Wanted
+from remediation.readiness.coverage import UNNAMED, Wanted
 from remediation.readiness.observation import Owner
 
 _TEMPLATE = ("spec", "template", "spec")
@@ -18,12 +18,32 @@ def kubectl(cluster: str, namespace: str, *words: str) -> str:
     )
 
 
-def remediate(cluster: str, namespace: str, wanted: Wanted) -> str:
-    """Return the line that puts Secret and reference in place."""
-    return (
+def remediate(cluster: str, namespace: str, wanted: Wanted, also: str = "") -> str:
+    """Return what puts Secret and reference in place, whatever Secret of that name is there; `also` is a note on it.
+
+    It is a line, or two where a Secret that cannot be changed is in the way. Another name would do too, but workers may
+    have rights to one name only.
+    """
+    standing = wanted.standing
+    if standing.aside:
+        return replace_secret(cluster, namespace, wanted)
+    return _run(cluster, namespace, wanted, standing.option, standing.why, also)
+
+
+def remediate_as_named(cluster: str, namespace: str, wanted: Wanted) -> str:
+    """Return the line for when no Secret of that name is there any more."""
+    return _run(cluster, namespace, wanted)
+
+
+def _run(cluster: str, namespace: str, wanted: Wanted, option: str = "", *notes: str) -> str:
+    line = (
         f"remediator run --clusters {quote(cluster)} --namespaces {quote(namespace)}"
         f" --secret-name {quote(wanted.secret_name)} --credential {quote(wanted.credential)}"
     )
+    unnamed = f"{UNNAMED} stands for a credential that the workers hold"
+    told = [note for note in (*notes, unnamed if wanted.credential == UNNAMED else "") if note]
+    note = f" ({'; '.join(told)})" if told else ""
+    return f"{line}{f' {option}' if option else ''}{note}"
 
 
 def end_partition(cluster: str, namespace: str, name: str) -> str:
@@ -37,7 +57,7 @@ def finish_deletion(cluster: str, namespace: str, secret: str, wanted: Wanted) -
     """Return what to do about a Secret that is being deleted, itself or its owner."""
     look = kubectl(cluster, namespace, "get", "secret", secret, "-o", "jsonpath={.metadata}")
     again = (
-        remediate(cluster, namespace, wanted)
+        remediate_as_named(cluster, namespace, wanted)
         if secret == wanted.secret_name
         else f"create Secret '{secret}' again"
     )
@@ -48,7 +68,7 @@ def renew_secret(cluster: str, namespace: str, secret: str, wanted: Wanted) -> s
     """Return what to do about a Secret whose content is wrong and cannot be changed."""
     delete = kubectl(cluster, namespace, "delete", "secret", secret)
     again = (
-        remediate(cluster, namespace, wanted)
+        remediate_as_named(cluster, namespace, wanted)
         if secret == wanted.secret_name
         else f"create Secret '{secret}' again"
     )
@@ -56,6 +76,15 @@ def renew_secret(cluster: str, namespace: str, secret: str, wanted: Wanted) -> s
         f"Secret '{secret}' is immutable: {delete}, then {again}"
         " (kubelets keep the old content for pods that name it: restart those)"
     )
+
+
+def replace_secret(cluster: str, namespace: str, wanted: Wanted) -> str:
+    """Return what to do about a Secret that cannot be changed, where one of the same name is needed."""
+    if wanted.standing.going:
+        return finish_deletion(cluster, namespace, wanted.secret_name, wanted)
+    delete = kubectl(cluster, namespace, "delete", "secret", wanted.secret_name)
+    again = remediate_as_named(cluster, namespace, wanted)
+    return f"{wanted.standing.why}: if nothing else uses it, {delete}, then {again}"
 
 
 def read_secret(namespace: str, name: str, beyond: str) -> str:

@@ -161,6 +161,7 @@ class PullSecret:
 
     The key of kubernetes.io/dockerconfigjson is .dockerconfigjson, that of kubernetes.io/dockercfg is .dockercfg; other
     types need no content. `manifest` is the content that a client-side apply gives it, None where that is not known.
+    `ours` tells that a remediation made it.
     """
 
     namespace: str
@@ -172,6 +173,7 @@ class PullSecret:
     uid: str = ""
     signals: Signals = QUIET
     manifest: bytes | None = field(default=None, repr=False)
+    ours: bool = False
 
 
 class Wakes(StrEnum):

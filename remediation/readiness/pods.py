@@ -62,6 +62,9 @@ class PodGroup:
         return self.owner.kind == "Pod"
 
 
+_NO_RESTART = "the pod reads the Secret at its next pull; no restart is needed"
+
+
 def judge_pod(group: PodGroup, use: PodUse, cover: Cover) -> Call:
     """Return the class of the pods for one image."""
     if group.mirror:
@@ -263,7 +266,6 @@ def _first(group: PodGroup) -> str:
 
 def _mend_secret(group: PodGroup, cover: Cover) -> str:
     """Return the fix that needs no restart: the kubelet reads the Secrets that a pod names at every pull."""
-    run = fixes.remediate(group.cluster, group.namespace, group.wanted)
     if cover.secret != group.wanted.secret_name:
         return ""
     match cover.code:
@@ -271,13 +273,13 @@ def _mend_secret(group: PodGroup, cover: Cover) -> str:
             name = cover.secret
             return fixes.renew_secret(group.cluster, group.namespace, name, group.wanted)
         case Coverage.STALE | Coverage.KEY_MISMATCH:
-            return f"{run} --on-conflict merge (the pod reads the Secret at its next pull; no restart is needed)"
+            return fixes.remediate(group.cluster, group.namespace, group.wanted, _NO_RESTART)
         case Coverage.MISSING:
-            return f"{run} (the pod names the Secret already; no restart is needed)"
+            named = "the pod names the Secret already; no restart is needed"
+            return fixes.remediate(group.cluster, group.namespace, group.wanted, named)
         case Coverage.WRONG_TYPE:
-            secret = group.wanted.secret_name
-            kept = f"kubectl cannot change a Secret's type: delete Secret '{secret}' if nobody else uses it, then {run}"
-            return f"{kept}; or use another --secret-name and make the pods anew"
+            kept = fixes.replace_secret(group.cluster, group.namespace, group.wanted)
+            return f"{kept}; or use another --secret-name and recreate the pods"
         case Coverage.REFUSED:
             return (
                 "give the credential the right to pull this repository, or use another credential"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from remediation.drift.past import Past, Place
 from remediation.drift.signals import QUIET, Signals
 from remediation.image import ImageReference, InvalidReference, parse_image
-from remediation.readiness.coverage import ABSENT, UNREADABLE
+from remediation.readiness.coverage import ABSENT, UNREADABLE, Wanted
 from remediation.readiness.exposure import Verification, exposure, verification
 from remediation.readiness.facts import EveryNode, NodeLogin, has_login
 from remediation.readiness.giveaway import given_away
@@ -38,6 +38,7 @@ from remediation.readiness.options import Options
 from remediation.readiness.pods import PodUse
 from remediation.readiness.proof import AdmissionProof
 from remediation.readiness.rewriter import Rewriter
+from remediation.readiness.standing import FREE, Standing, standing_of
 from remediation.readiness.verifier import Verifier
 from remediation.readiness.wakers import KNATIVE, SCALED_KINDS, Scalers, likelier
 from remediation.readiness.workloads import DEFAULT_ACCOUNT
@@ -137,6 +138,8 @@ class Reduction:
         self._going: dict[tuple[str, str], Going] = {}
         self._images: dict[str, ImageReference | None] = {}
         self._logins: dict[tuple[str, bytes | None], KeyedLogins] = {}
+        self._standings: dict[str, Standing] = {}
+        self._standing_by_kind: dict[tuple[str, bytes | None, bool, bool], Standing] = {}
         self._uses: dict[PodUse, PodUse] = {}
         self._texts: dict[str, str] = {}
         self._verifications: dict[str, Verification] = {}
@@ -161,8 +164,27 @@ class Reduction:
         found = replace(self._logins[kept], immutable=secret.immutable)
         self.secrets.setdefault(secret.namespace, {})[secret.name] = found
         self._note_signals(secret)
+        if secret.name == self.options.wanted.secret_name:
+            self._note_standing(secret)
         if secret.going.deleting or secret.going.owners:
             self._going[secret.namespace, secret.name] = secret.going
+
+    def _note_standing(self, secret: PullSecret) -> None:
+        """Keep what the wanted Secret of a namespace means for a remediation there; most are alike."""
+        kind = (secret.type, secret.content, secret.immutable, secret.ours)
+        rare = secret.going.deleting or secret.signals != QUIET
+        found = None if rare else self._standing_by_kind.get(kind)
+        if found is None:
+            found = standing_of(secret, self.options.wanted.config)
+            if not rare:
+                self._standing_by_kind[kind] = found
+        if found != FREE:
+            self._standings[secret.namespace] = found
+
+    def wanted_in(self, namespace: str) -> Wanted:
+        """Return what has to be in place, with what stands there under that name."""
+        standing = self._standings.get(namespace)
+        return replace(self.options.wanted, standing=standing) if standing else self.options.wanted
 
     def _note_signals(self, secret: PullSecret) -> None:
         """Keep what tells of another writer; without field managers there is none to be seen."""

@@ -78,7 +78,7 @@ def _worst(
         template.pull_secrets,
         name,
         kept.accounts.get((namespace, name)),
-        kept.options.wanted,
+        kept.wanted_in(namespace),
         accounts_read=kept.was_read("serviceaccounts"),
         account_going=kept.account_going(namespace, name),
     )

@@ -101,7 +101,7 @@ def judge_future(
 
 def _judge(future: Future, image: str, cover: Cover, node: EveryNode, *, certain: bool) -> Call:
     if future.account is None and future.accounts_read and not future.account_comes:
-        return _no_account(future, image)
+        return _no_account(future, image, cover)
     if future.account is None and not (future.names or future.accounts_read):
         return _account_unread(future, image)
     if future.loses_account:
@@ -155,18 +155,23 @@ def _dormant(future: Future, call: Call) -> Call:
     )
 
 
-def _no_account(future: Future, image: str) -> Call:
+def _no_account(future: Future, image: str, cover: Cover) -> Call:
     line = fixes.kubectl(
         future.cluster, future.namespace, "create", "serviceaccount", future.account_name
     )
     again = fixes.remediate(future.cluster, future.namespace, future.wanted)
+    fix = f"{line}, then {again}"
+    later = "Once it exists, its first pods need the Secret's name in it."
+    if future.own:
+        # A pod with a list of its own gets none from its ServiceAccount.
+        later = f"Once it exists, pods use the Secrets that the template names: {why(cover)}."
+        fix = line if cover.covers else f"{line}, then {_fix(future, cover, again)}"
     return Call(
         FindingClass.W_SA_MISSING,
         Severity.WARNING,
-        f"ServiceAccount '{future.account_name}' does not exist, so no pod with {image} can be created, today as"
-        " after the"
-        " flip. Once it exists, its first pods need the Secret's name in it.",
-        f"{line}, then {again}",
+        f"ServiceAccount '{future.account_name}' does not exist, so no pod with {image} can be created, today as after"
+        f" the flip. {later}",
+        fix,
     )
 
 
@@ -353,16 +358,13 @@ def _fix(future: Future, cover: Cover, run: str) -> str:
                 "give the credential the right to pull this repository, or use another credential"
             )
         case Coverage.STALE | Coverage.KEY_MISMATCH if name == ours:
-            return f"{run} --on-conflict merge"
+            return run
         case Coverage.DELETING:
             return fixes.finish_deletion(future.cluster, future.namespace, name, future.wanted)
         case Coverage.MISSING if name == ours:
             return run
-        case Coverage.WRONG_TYPE if name == ours:
-            return (
-                f"a Secret's type cannot be changed: delete Secret '{ours}' if nobody else uses it, then {run};"
-                " or use another --secret-name"
-            )
+        case Coverage.WRONG_TYPE if name == ours and future.own:
+            return fixes.replace_secret(future.cluster, future.namespace, future.wanted)
         case _ if future.own:
             return to_template
         case _:

@@ -22,6 +22,7 @@ _LINE = re.compile(r"(?:kubectl|remediator) .*?(?= \(|; |, then | and then |$)")
 POISON = {"auths": {"other.example.com": {"auth": "%%%"}}}
 ELSEWHERE = docker_config(registry="other.example.com")
 OLD = docker_config(password="an-older-one")
+LEGACY = "kubernetes.io/dockercfg"
 ACCOUNT = "/api/v1/namespaces/{}/serviceaccounts/default"
 ENFORCE = "kubernetes.io/enforce-mountable-secrets"
 
@@ -82,6 +83,38 @@ TEMPLATES: dict[str, tuple[Callable[[Space], Place], str]] = {
         lambda s: Place(s, ("docker",)).secret().workload("", kind="CronJob"),
         "W_TEMPLATE_SECRETS",
     ),
+    "unpatched, a Secret of another type": (
+        lambda s: Place(s).secret("x", kind="Opaque", key="a").workload(),
+        "W_SA_UNPATCHED",
+    ),
+    "unpatched, a legacy Secret": (
+        lambda s: Place(s).secret({}, kind=LEGACY, key=".dockercfg").workload(),
+        "W_SA_UNPATCHED",
+    ),
+    "unpatched, somebody else's Secret": (
+        lambda s: Place(s).secret(ELSEWHERE).workload(),
+        "W_SA_UNPATCHED",
+    ),
+    "unpatched, a malformed Secret": (
+        lambda s: Place(s).secret(POISON).workload(),
+        "W_SA_UNPATCHED",
+    ),
+    "unpatched, an immutable Secret": (
+        lambda s: Place(s).secret(ELSEWHERE, immutable=True).workload(),
+        "W_SA_UNPATCHED",
+    ),
+    "another type": (
+        lambda s: Place(s, ("docker",)).secret("x", kind="Opaque", key="a").workload(),
+        "W_WRONG_TYPE",
+    ),
+    "another type in the template": (
+        lambda s: Place(s).secret("x", kind="Opaque", key="a").workload("docker"),
+        "W_WRONG_TYPE",
+    ),
+    "no account, own Secrets": (
+        lambda s: Place(s).secret(ELSEWHERE).workload("docker", serviceAccountName="robot"),
+        "W_SA_MISSING",
+    ),
     "dangling": (lambda s: Place(s, ("docker",)).workload(), "W_DANGLING"),
     "stale": (lambda s: Place(s, ("docker",)).secret(OLD).workload(), "W_STALE"),
     "stale and immutable": (
@@ -100,6 +133,14 @@ TEMPLATES: dict[str, tuple[Callable[[Space], Place], str]] = {
     ),
     "dormant": (lambda s: Place(s).secret().workload(replicas=0), "W_DORMANT"),
     "unused": (lambda s: Place(s), "SA_UNUSED_UNPATCHED"),
+    "unused, a Secret of another type": (
+        lambda s: Place(s).secret("x", kind="Opaque", key="a"),
+        "SA_UNUSED_UNPATCHED",
+    ),
+    "unused, somebody else's Secret": (
+        lambda s: Place(s).secret(ELSEWHERE),
+        "SA_UNUSED_UNPATCHED",
+    ),
 }
 
 

@@ -11,6 +11,7 @@ from remediation.docker_config import SECRET_KEY, SECRET_TYPE
 from remediation.footprint import OUR_MANAGER
 from remediation.go_values import is_true
 from remediation.readiness.observation import Account, DisruptionBudget, Node, PullSecret
+from remediation.state import MANAGED_BY, MANAGED_BY_LABEL
 from worker.readiness.wire_meta import WireMeta
 from worker.signals import WireManager, account_signals, manifest_content, secret_signals
 from worker.wire import WireReference
@@ -83,6 +84,7 @@ class WirePullSecret(msgspec.Struct, gc=False):
             uid=self.metadata.uid,
             signals=secret_signals(self.metadata, key),
             manifest=manifest_content(self.metadata, key),
+            ours=(self.metadata.labels or {}).get(MANAGED_BY_LABEL) == MANAGED_BY,
         )
 
 

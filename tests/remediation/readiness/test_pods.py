@@ -211,7 +211,7 @@ def test_a_pod_is_judged_by_the_secrets_that_it_names(
         ("stale", Coverage.STALE, "--on-conflict merge"),
         ("elsewhere", Coverage.KEY_MISMATCH, "--on-conflict merge"),
         ("absent", Coverage.MISSING, "no restart is needed"),
-        ("opaque", Coverage.WRONG_TYPE, "delete Secret 'docker'"),
+        ("opaque", Coverage.WRONG_TYPE, "delete secret docker, then remediator run"),
     ],
 )
 def test_trouble_with_the_named_secret_is_mended_there(
