@@ -1,39 +1,19 @@
 """A remediation as callers see it."""
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
+from api.warnings import warnings_of
 from remediation.approval import Approval, ApprovalState
-from remediation.caution import CautionCode
 from remediation.outcome import Error, Summary
 from remediation.registry.check import CheckResult
 from remediation.status import RunStatus
-from remediation.unmatched import Part, unmatched_everywhere
 from store.records import Remediation, Run
 
 Link = Callable[[str], str]
 BASE = "/api/v1/remediations"
 CHECKS = "/api/v1/readiness-checks"
-_CAUTIONS = {
-    CautionCode.DRIFT: "{by} writes its own value again and removes the Secret's name or login from {objects}",
-    CautionCode.DRIFT_POSSIBLE: "{by} may write its own value again and remove the Secret's name or login from"
-    " {objects}",
-    CautionCode.ACCOUNT_MISSING: "ServiceAccounts that the request means do not exist yet in {namespaces}: their first"
-    " pods get no pull Secret",
-    CautionCode.ENTRY_KEPT: "the entry stays in {objects} that another writer made or took over",
-    CautionCode.HELM_OWNED: "Helm releases own {objects}: an upgrade can refuse the Secret or write the chart's"
-    " content again, and an uninstall deletes it although ServiceAccounts name it",
-    CautionCode.LOGIN_LOST: "logins in {objects} are replaced and kept nowhere: an undo does not bring them back",
-    CautionCode.LOGIN_WITHOUT_EFFECT: "nodes take another login, or none, for images of a registry of the credential:"
-    " {objects}",
-    CautionCode.OPERATOR_DRIFT: "pods of {by} use ServiceAccounts that get the new entry ({objects}): its operator may"
-    " take that for drift and recreate the pods",
-    CautionCode.SECRET_IN_USE: "pods, templates or ServiceAccounts name {objects} that the undo deletes",
-    CautionCode.USE_UNKNOWN: "the worker could not list {by}, so it is not known what else names {objects} that an"
-    " undo deletes",
-}
 
 
 def remediation_body(remediation: Remediation, link: Link) -> dict[str, Any]:
@@ -57,7 +37,7 @@ def remediation_body(remediation: Remediation, link: Link) -> dict[str, Any]:
         "clusters": [_run_body(run, remediation) for run in remediation.runs],
         "approval": approval_body(remediation.approval),
         "readiness": _readiness(remediation),
-        "warnings": list(_warnings(remediation)),
+        "warnings": warnings_of(remediation),
         "retry_of": remediation.retry_of,
         "undo_of": remediation.undo_of,
         "links": {
@@ -177,122 +157,3 @@ def _reason(run: Run, remediation: Remediation) -> str | None:
     if run.behind:
         return f"waits for {run.behind}, which writes the same Secret there"
     return None
-
-
-_SLIPS = {
-    Part.NAMESPACES: (
-        "namespace_not_found",
-        "no namespace of any selected cluster matches '{pattern}'{unseen}",
-    ),
-    Part.IGNORE: (
-        "namespace_not_found",
-        "no namespace of any selected cluster matches '{pattern}', which `ignore` names{unseen}",
-    ),
-    Part.SELECTOR: (
-        "namespace_selector_not_matched",
-        "no namespace that the request names has labels that match '{pattern}'{unseen}",
-    ),
-    Part.ACCOUNTS: (
-        "service_account_not_found",
-        "no ServiceAccount in the selected namespaces matches '{pattern}'{unseen}: the Secret is written all the same,"
-        " and no pod gets it through '{pattern}'",
-    ),
-    Part.IGNORED_ACCOUNTS: (
-        "service_account_not_found",
-        "no ServiceAccount in the selected namespaces matches '{pattern}', which `ignore_service_accounts` names"
-        "{unseen}",
-    ),
-}
-
-
-def _warnings(remediation: Remediation) -> Iterable[dict[str, str]]:
-    """Yield what is probably not meant."""
-    yield from _clusters(remediation)
-    yield from _kept_secrets(remediation)
-    yield from _nowhere(remediation)
-    yield from _short_lived(remediation)
-    yield from _cautions(remediation)
-
-
-def _clusters(remediation: Remediation) -> Iterable[dict[str, str]]:
-    """Yield which clusters are not verified, and which names were left out for being another one's API server."""
-    for run in remediation.runs:
-        if run.insecure:
-            yield {
-                "code": "insecure_cluster",
-                "name": run.cluster,
-                "detail": f"the certificate of the API server of {run.cluster} is not verified: whoever sits in "
-                "between can read the worker's token and the Secret, and answer in its place",
-            }
-        if run.stands_for:
-            yield {
-                "code": "same_api_server",
-                "name": run.cluster,
-                "detail": f"{', '.join(run.stands_for)} is the same API server as {run.cluster} and gets no run of its "
-                "own; name it to have one",
-            }
-
-
-def _kept_secrets(remediation: Remediation) -> Iterable[dict[str, str]]:
-    number = remediation.kept_secrets
-    if number and remediation.undo_of:
-        secrets = "1 Secret" if number == 1 else f"{number} Secrets"
-        yield {
-            "code": "secrets_kept",
-            "name": remediation.undo_of,
-            "detail": f"{secrets} that it updated cannot be undone: what was there before is kept nowhere, so "
-            f"{'it stays as it is' if number == 1 else 'they stay as they are'}",
-        }
-
-
-def _nowhere(remediation: Remediation) -> Iterable[dict[str, str]]:
-    """Yield what was asked for and is nowhere, once every cluster was looked at or has ended."""
-    observed = [run for run in remediation.runs if run.missing is not None]
-    others = [run for run in remediation.runs if run.missing is None]
-    if not observed or not all(run.status.terminal for run in others):
-        return
-    unseen = f" (not looked at: {', '.join(run.cluster for run in others)})" if others else ""
-    slips = unmatched_everywhere([run.unmatched for run in observed])
-    suggested = {slip.pattern: _meant(slip.nearest) for slip in slips}
-    nowhere = set.intersection(*(set(run.missing or ()) for run in observed))
-    for name in sorted(nowhere):
-        yield {
-            "code": "namespace_not_found",
-            "name": name,
-            "detail": f"no selected cluster has a namespace '{name}'{unseen}{suggested.get(name, '')}",
-        }
-    for slip in slips:
-        if slip.pattern not in nowhere:
-            code, detail = _SLIPS[slip.part]
-            told = detail.format(pattern=slip.pattern, unseen=unseen)
-            yield {"code": code, "name": slip.pattern, "detail": told + _meant(slip.nearest)}
-
-
-def _short_lived(remediation: Remediation) -> Iterable[dict[str, str]]:
-    """Yield which logins end by themselves, and with them what the pods can pull."""
-    request = remediation.request
-    inline = request.inline_credential
-    name = request.credential or (inline.name if inline else "")
-    for ending in dict.fromkeys(ending for run in remediation.runs for ending in run.endings):
-        yield {
-            "code": "credential_short_lived",
-            "name": name,
-            "detail": f"{ending}; after that, no pod can pull with the Secrets that hold it",
-        }
-
-
-def _meant(name: str | None) -> str:
-    return f"; did you mean '{name}'?" if name else ""
-
-
-def _cautions(remediation: Remediation) -> Iterable[dict[str, str]]:
-    """Yield what the rows warn of, summed up: the rows name the objects."""
-    numbers: Counter[tuple[CautionCode, str]] = Counter()
-    for run in remediation.runs:
-        for caution in run.cautions:
-            numbers[caution.code, caution.by] += caution.number
-    for (code, by), number in sorted(numbers.items()):
-        rows = "1 object" if number == 1 else f"{number} objects"
-        spaces = "1 namespace" if number == 1 else f"{number} namespaces"
-        detail = _CAUTIONS[code].format(by=by, objects=rows, namespaces=spaces)
-        yield {"code": code, "name": by, "detail": f"{detail} (see `warnings` of the rows)"}

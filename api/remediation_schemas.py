@@ -183,6 +183,9 @@ class WarningSchema(Answer):
         "The entry of the request, the cluster, the credential, the remediation that is undone, or who the warning is "
         "about."
     )
+    names = texts(
+        "All that it is about: more than 5 of a kind are one warning, with the first of them as `name`."
+    )
     detail = text()
 
 

@@ -9,6 +9,8 @@ import click
 from cli.exit_codes import ExitCode, exit_code_of_answer
 from cli.text import clean
 
+MOST_ERRORS = 20  # of one request; more would bury what is said first
+
 
 class CliError(click.ClickException):
     """Base of our errors; the message goes to standard error."""
@@ -75,7 +77,10 @@ class ClientError(CliError):
         detail = clean(problem.get("detail"))
         lines = [f"{title}: {detail}" if detail and self.errors else detail or title]
         width = max((len(error.pointer) for error in self.errors), default=0)
-        lines += [f"  {error.pointer:<{width}}  {error.detail}" for error in self.errors]
+        shown = self.errors[:MOST_ERRORS]
+        lines += [f"  {error.pointer:<{width}}  {error.detail}" for error in shown]
+        if rest := len(self.errors) - len(shown):
+            lines.append(f"  … and {rest} more; with --curl you get the request that shows all")
         request_id = clean(problem.get("request_id"))
         lines.append(
             f"  ({self.status} {self.code}{f', request {request_id}' if request_id else ''})"

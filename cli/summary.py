@@ -11,6 +11,7 @@ from cli.text import clean
 from cli.views import cluster_view, count, duration, kind
 
 SHOWN_FAILURES = 10
+_OF_NAMES = " (all of them: `names`)"
 _OF_ROWS = " (see `warnings` of the rows)"
 _VERDICTS = {"safe": "green", "not safe": "red", "unknown": "yellow"}
 _COLOURS = {"succeeded": "green", "partial": "yellow", "failed": "red"}
@@ -98,8 +99,11 @@ def _print_warnings(remediation: JsonObject) -> None:
     """Print what the service warns of, and how to see which objects its rows name."""
     warnings = [clean(each.get("detail")) for each in remediation.get("warnings") or []]
     for warning in warnings:
-        click.echo(f"\n{click.style('warning:', fg='yellow')} {warning.removesuffix(_OF_ROWS)}")
-    if any(warning.endswith(_OF_ROWS) for warning in warnings):
+        said = warning.removesuffix(_OF_NAMES).removesuffix(_OF_ROWS)
+        click.echo(f"\n{click.style('warning:', fg='yellow')} {said}")
+    if any(warning.endswith(_OF_NAMES) for warning in warnings):
+        click.echo(f"\nall names: remediator status {clean(remediation.get('id'))} -o yaml")
+    if any(_OF_ROWS in warning for warning in warnings):
         click.echo(
             f"\neach object with a hint: remediator results {clean(remediation.get('id'))} -o yaml"
         )

@@ -264,3 +264,26 @@ def test_what_failed_alike_is_told_once(api: StubApi, run: Remediator) -> None:
 
     assert "  eu-1/a, eu-1/b  forbidden: may not create Secrets in a" in lines
     assert "  eu-1/c  forbidden: may not create Secrets in c" in lines
+
+
+def test_a_warning_of_many_says_how_to_see_all(api: StubApi, run: Remediator) -> None:
+    told = "900 entries of `ignore` match no namespace: 'a', 'b', 'c', … (all of them: `names`)"
+    warning = {"code": "namespace_not_found", "name": "a", "names": ["a"], "detail": told}
+    api.on("POST", "/remediations", Reply(remediation(warnings=[warning]), 202))
+
+    lines = run(*ARGUMENTS).stdout.splitlines()
+
+    assert "warning: 900 entries of `ignore` match no namespace: 'a', 'b', 'c', …" in lines
+    assert f"all names: remediator status {ID} -o yaml" in lines
+
+
+def test_hundreds_of_errors_are_told_up_to_a_bound(api: StubApi, run: Remediator) -> None:
+    errors = [{"pointer": f"#/clusters/{n}", "detail": f"unknown {n}"} for n in range(900)]
+    problem = {"title": "x", "status": 422, "detail": "900 fields", "code": "x", "errors": errors}
+    api.on("POST", "/remediations", Reply(problem, 422))
+
+    result = run(*ARGUMENTS)
+
+    assert "unknown 19" in result.stderr
+    assert "unknown 20" not in result.stderr
+    assert "… and 880 more" in result.stderr
