@@ -31,7 +31,7 @@ MOST_BYTES = 64 * 1024
 CONCURRENCY = 2
 _MOST_REDIRECTS = 3
 _LONGEST_PAUSE_SECONDS = 5.0
-_REDIRECTS = (301, 302, 303, 307, 308)
+REDIRECTS = (301, 302, 303, 307, 308)
 _BUSY = 429
 _TIMED_OUT = 408
 # Nodes ask again for these.
@@ -192,7 +192,7 @@ class RegistryHttp:
             answer = await self._polite(method, url, headers, most=most)
             location = answer.headers.get("Location", "")
             end = replace(answer, url=url, endpoint=endpoint, withheld=withheld)
-            if answer.status not in _REDIRECTS or not location:
+            if answer.status not in REDIRECTS or not location:
                 return end
             try:
                 url, endpoint = check_redirect(url, location, self.own, keys.trusted)

@@ -2,14 +2,14 @@
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from remediation.docker_config import Login
 from remediation.registry.challenge import BASIC, BEARER, Challenge, in_order
 from remediation.registry.rate_limit import limit_of, used_up
 from remediation.registry.token import NO_PASSWORD_GRANT, scopes_of
-from remediation.registry.verdict import Scheme, Verdict, judgement
+from remediation.registry.verdict import Judgement, Scheme, Verdict, judgement
 from worker.registry_client import (
     ACCEPT,
     RegistryClient,
@@ -20,7 +20,7 @@ from worker.registry_client import (
     media_type_of,
     no_registry,
 )
-from worker.registry_http import Answer, Keys, Stopped
+from worker.registry_http import REDIRECTS, Answer, Keys, Stopped
 
 # As many as containerd makes of one request, and the largest manifest that it takes.
 _MOST_ATTEMPTS = 5
@@ -139,7 +139,14 @@ class NodePull:
             if media_type not in ACCEPT.split(", "):
                 break
         self.stage = "a blob of the image"
-        return await self._ask("GET", f"blobs/{digest}", f"{media_type}, */*", most=0, leave=False)
+        path, accept = f"blobs/{digest}", f"{media_type}, */*"
+        answer = await self._ask("GET", path, accept, most=0, leave=False)
+        if answer.status in REDIRECTS and "Location" in answer.headers:
+            # It may have it: storage takes the signature in the address, and no login.
+            return replace(answer, status=200)
+        if 200 <= answer.status < 300 and _size(answer) not in (None, size):
+            raise Stopped(_another("blob"))
+        return answer
 
     async def _manifest(self, reference: str, accept: str = ACCEPT) -> Answer:
         return await self._ask("GET", f"manifests/{reference}", accept, most=_MOST_MANIFEST_BYTES)
@@ -215,17 +222,19 @@ class NodePull:
         algorithm, _, wanted = digest.partition(":")
         hasher = _HASHES.get(algorithm)
         if len(answer.body) != size or hasher is None or hasher(answer.body).hexdigest() != wanted:
-            raise Stopped(
-                judgement(
-                    Verdict.NOT_A_REGISTRY,
-                    "the registry sends another manifest than it says, which nodes do not take",
-                )
-            )
+            raise Stopped(_another("manifest"))
 
     def _ended(
         self, answer: Answer, token: Answer | None = None, digest: str | None = None
     ) -> Pulled:
         return Pulled(answer, self.scheme, token, self.stage, digest, self.challenges)
+
+
+def _another(what: str) -> Judgement:
+    return judgement(
+        Verdict.NOT_A_REGISTRY,
+        f"the registry sends another {what} than it says, which nodes do not take",
+    )
 
 
 def _size(answer: Answer) -> int | None:

@@ -32,7 +32,8 @@ IMAGE = json.dumps(
 class Vendor:
     """How a registry answers: `realm` is its token endpoint (None: it asks for Basic), `post` the answer to a POST.
 
-    `anonymous` is what the token endpoint says to nobody, `wrong` to a wrong login that asks for a scope.
+    `anonymous` is what the token endpoint says to nobody, `wrong` to a wrong login that asks for a scope; `blobs` is
+    the host that blobs are redirected to.
     """
 
     registry: str
@@ -42,17 +43,24 @@ class Vendor:
     anonymous: int = 200
     wrong: int = 401
     scheme: str = "Basic"
+    blobs: str = ""
     password: str = field(default="correct-horse-battery", repr=False)
 
     @property
     def hosts(self) -> set[str]:
         """All hosts that answer, each with its port."""
         realm = {urlsplit(self.realm).netloc} if self.realm else set()
-        return {host if ":" in host else f"{host}:443" for host in {self.registry, *realm}}
+        return {
+            host if ":" in host else f"{host}:443"
+            for host in {self.registry, *realm, *filter(None, [self.blobs])}
+        }
 
     def answer(self, request: Request) -> Reply:
         """Answer as the registry and its token endpoint."""
         path = urlsplit(request.path).path
+        if self.blobs and request.headers["Host"] == self.blobs:
+            # Storage takes its own signature only.
+            return Reply(400) if "Authorization" in request.headers else Reply(200, body=CONFIG)
         if self.realm and path == urlsplit(self.realm).path:
             return self._token(request)
         if not self._let_in(request.headers.get("Authorization", "")):
@@ -62,6 +70,8 @@ class Vendor:
                 200, [("Content-Type", MANIFEST), ("Docker-Content-Digest", _digest(IMAGE))], IMAGE
             )
         if path.startswith("/v2/team/app/blobs/"):
+            if self.blobs:
+                return Reply(307, [("Location", f"https://{self.blobs}{path}?signed=1")])
             return Reply(200, [("Content-Type", "application/octet-stream")], CONFIG)
         return Reply(200, body=b"{}") if path == "/v2/" else Reply(404)
 
@@ -108,8 +118,17 @@ VENDORS = {
     "GitLab": Vendor(
         "registry.example.com", "gitlab+deploy-token-7", "https://gitlab.example.com/jwt/auth"
     ),
-    "GitHub": Vendor("ghcr.io", "octocat", "https://ghcr.io/token", anonymous=401, wrong=403),
-    "Amazon ECR": Vendor("123456789012.dkr.ecr.eu-west-1.amazonaws.com", "AWS"),
+    "GitHub": Vendor(
+        "ghcr.io",
+        "octocat",
+        "https://ghcr.io/token",
+        anonymous=401,
+        wrong=403,
+        blobs="pkg-containers.githubusercontent.com",
+    ),
+    "Amazon ECR": Vendor(
+        "123456789012.dkr.ecr.eu-west-1.amazonaws.com", "AWS", blobs="s3.eu-west-1.amazonaws.com"
+    ),
     "Google Artifact Registry": Vendor(
         "europe-docker.pkg.dev",
         "_json_key",

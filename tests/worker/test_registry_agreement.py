@@ -278,6 +278,16 @@ class TestRedirect:
         assert judged(stage, puller, behaviour) == (Verdict.WRONG_CREDENTIAL, False)
 
 
+class TestBlob:
+    """What the manifest names comes from storage elsewhere, or is something else."""
+
+    def test_a_page_instead_of_a_blob_is_no_image(self, stage: Stage, puller: Puller) -> None:
+        # Without a login everything is 200 and empty, and only manifests lead to where one is asked for.
+        behaviour = replace(BASIC_ONLY, first=200, hop=(301, "get", "host", "basic"))
+
+        assert judged(stage, puller, behaviour) == (Verdict.NOT_A_REGISTRY, False)
+
+
 class TestHidden:
     """Registries that answer 404 to strangers."""
 
