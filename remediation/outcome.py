@@ -119,8 +119,9 @@ class NamespaceResult:
     `attempts` counts requests of the hardest write (1 = at the first try), `duration_ms` the time spent here.
     `secret_version` are uid and resourceVersion of a Secret that was created, as it was created. `doubtful` tells that
     writes were sent whose outcome is not known: the journal says which, and `doubtful_accounts` to which of its
-    ServiceAccounts (None: to any). `account_marks` say what the changed ServiceAccounts were before the write, and
-    `secret_mark` what a Secret was whose content belonged to another tool: None where there is nothing to tell.
+    ServiceAccounts (None: to any). `account_marks` say what the changed ServiceAccounts were before the write (until
+    the row is stored, those in doubt as well), and `secret_mark` what a Secret was whose content belonged to another
+    tool: None where there is nothing to tell.
     `cautions` are warnings about what was, or in a dry run would be, written.
     """
 

@@ -317,6 +317,24 @@ def unfinished_result(
     )
 
 
+def with_marks_in_doubt(plan: NamespacePlan, row: NamespaceResult) -> NamespaceResult:
+    """Return the row with what stood in the objects whose writes were sent and may have been made."""
+    if not row.doubtful:
+        return row
+    known = {mark.name for mark in row.account_marks}
+    marks = tuple(
+        account.mark
+        for account in plan.accounts
+        if account.name not in known and row.may_have_written(account.name)
+    )
+    existing = plan.secret.existing if plan.secret and row.may_have_rewritten_secret else None
+    return replace(
+        row,
+        account_marks=row.account_marks + marks,
+        secret_mark=row.secret_mark or (existing.mark if existing else None),
+    )
+
+
 def gone_result(namespace: str) -> NamespaceResult:
     """Return the row of a namespace that is not there any more."""
     return NamespaceResult(namespace, Outcome.SKIPPED, "the namespace is gone")

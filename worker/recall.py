@@ -9,7 +9,7 @@ from remediation.caution import Caution, bounded
 from remediation.drift.cautions import cautions_of
 from remediation.drift.past import Memory, Past, outlived, remembered
 from remediation.outcome import NamespaceResult
-from remediation.plan import Intent, NamespacePlan, Task, would_result
+from remediation.plan import Intent, NamespacePlan, Task, with_marks_in_doubt, would_result
 from worker.execution import Execution
 from worker.observe import Observation, names_of_namespaces
 from worker.session import Session
@@ -43,8 +43,12 @@ class Recall:
             await asyncio.to_thread(memories.amend, cluster, self.memory, gone)
 
     def warned(self, plan: NamespacePlan, row: NamespaceResult) -> NamespaceResult:
-        """Return the row of a plan with the warnings about what was, or would be, written; a failed one too."""
-        return replace(row, cautions=bounded(row.cautions + self._drift(plan, row)))
+        """Return the row of a plan with the warnings about what was, or would be, written; a failed one too.
+
+        It has what stood in objects whose writes are in doubt as well: that is remembered, too.
+        """
+        told = replace(row, cautions=bounded(row.cautions + self._drift(plan, row)))
+        return with_marks_in_doubt(plan, told)
 
     def foretold(self, plan: NamespacePlan) -> Intent:
         """Return what is about to be written, with all warnings: what is in line later tells nothing of them."""

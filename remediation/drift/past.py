@@ -18,7 +18,8 @@ class Past:
     """An object that got our entry, or our login: `displaced` owned the list or the content before.
 
     `taken_by` is who took it out since, "" where nothing tells who; None while that was not seen. `taken_at` is when
-    it was seen last. `placed` tells that our entry is meant to be there: we have not taken it back.
+    it was seen last. `placed` tells that our entry is meant to be there: it was written for certain, and we have not
+    taken it back.
     """
 
     uid: str
@@ -59,7 +60,7 @@ def remembered(
     found: list[tuple[str, Past | None]] = [
         (mark.name, written(memory, (row.namespace, mark.name, secret_name), new, now))
         for mark in row.account_marks
-        if (new := Past(mark.uid, mark.displaced))
+        if (new := Past(mark.uid, mark.displaced, placed=mark.name in row.changed_accounts))
     ]
     if row.secret_mark:
         new = Past(row.secret_mark.uid, row.secret_mark.displaced)
@@ -118,6 +119,11 @@ def written(memory: Memory, place: Place, new: Past, now: datetime) -> Past:
     if before is None or before.uid != new.uid or not before.placed:
         return found
     return taken_out(found, new.displaced, now)
+
+
+def found_in_place(past: Past) -> Past:
+    """Return the record of an entry that is ours and there, though its write, or its undo, was in doubt."""
+    return replace(past, placed=True)
 
 
 def taken_out(past: Past, owners: tuple[Holder, ...], now: datetime) -> Past:

@@ -14,7 +14,7 @@ from controlplane.cluster import Cluster, ContextSpec, write_kubeconfig
 from tests.e2e.conftest import write_login
 from tests.e2e.fleet import Space, grant_least_privilege
 from tests.e2e.proxy import Plan, Proxy
-from tests.e2e.readiness import Place, judged
+from tests.e2e.readiness import Place, found, judged
 from tests.e2e.service import Service
 
 
@@ -204,6 +204,38 @@ def test_an_undo_takes_back_what_a_failed_namespace_may_have_written(
     assert undone.status == "succeeded", undone.rows
     assert space.pull_secrets(name, "default") == space.pull_secrets(name, "other") == []
     assert not space.exists(f"namespaces/{name}/secrets/docker")
+
+
+def test_a_write_in_doubt_is_remembered_with_the_applier_that_it_took_the_list_from(
+    service: Service, bad_way: BadWay, space: Space
+):
+    name = space.namespace("n", [])
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}}
+    space.clusters[0].http.patch(
+        f"/api/v1/namespaces/{name}/serviceaccounts/default",
+        content=json.dumps(account | {"imagePullSecrets": [{"name": "pull-two"}]}),
+        headers={"Content-Type": "application/apply-patch+yaml"},
+        params={"fieldManager": "kustomize-controller"},
+    ).raise_for_status()
+    Place.at(space, name).workload(kind="CronJob")
+    place = f"/{name}/serviceaccounts/default"
+
+    def lost_and_never_seen(method: str, path: str, before: int) -> str:
+        if not path.endswith(place):
+            return "pass"
+        return "lost" if method == "PATCH" else "403"
+
+    bad_way.behaves(lost_and_never_seen)
+    failed = service.remediate(clusters=["badly-reached"], namespaces=[name])
+    bad_way.behaves(lambda *_: "pass")
+
+    check = judged(service, clusters=["badly-reached"], namespaces=[name])
+
+    assert failed.row(name)["outcome"] == "failed"
+    assert space.pull_secrets(name, "default") == ["pull-two", "docker"]
+    row = found(check, "W_DRIFT")
+    assert (row["severity"], row["doubt"]) == ("blocking", False)
+    assert check["verdict"] == "not_safe"
 
 
 @pytest.mark.parametrize("action", ["429", "503", "reset", "500"])

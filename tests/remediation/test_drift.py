@@ -1,5 +1,6 @@
 """Who will take our entry or login out again, read from metadata and from what we remember."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -22,7 +23,9 @@ from remediation.drift.signals import (
 )
 from remediation.footprint import UPDATE, AccountMark, Holder, SecretMark
 from remediation.outcome import NamespaceResult, Outcome, SecretAction
-from remediation.state import Namespace, NamespaceState
+from remediation.plan import NamespacePlan, with_marks_in_doubt
+from remediation.plan_secret import SecretWrite
+from remediation.state import Namespace, NamespaceState, Secret, ServiceAccount
 from tests.remediation.values import an_account
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -258,6 +261,40 @@ def test_a_write_is_remembered_with_whom_it_displaced() -> None:
         "app": Past("u", (FLUX,)),
         "": Past("s", (ESO,)),
     }
+
+
+@pytest.mark.parametrize(
+    ("doubtful", "expected"),
+    [
+        (("app",), {"app": Past("u-app", (FLUX,), placed=False)}),
+        (None, {"app": Past("u-app", (FLUX,), placed=False), "b": Past("u-b", placed=False)}),
+    ],
+)
+def test_a_write_in_doubt_is_remembered_as_one_that_may_not_be_there(
+    doubtful: tuple[str, ...] | None, expected: dict[str, Past]
+) -> None:
+    plan = NamespacePlan(
+        "team",
+        accounts=(
+            ServiceAccount("app", "u-app", "1", holders=(FLUX,)),
+            ServiceAccount("b", "u-b", "1"),
+        ),
+    )
+    failed = NamespaceResult(
+        "team", Outcome.FAILED, doubtful=True, doubtful_accounts=doubtful, changed_accounts=()
+    )
+
+    assert after(Memory(), with_marks_in_doubt(plan, failed)) == expected
+    certain = replace(failed, doubtful=False, doubtful_accounts=None)
+    assert with_marks_in_doubt(plan, certain) == certain
+
+
+def test_a_secret_whose_write_is_in_doubt_is_remembered() -> None:
+    secret = Secret("s", "1", "t", b"", holders=(ESO,))
+    plan = NamespacePlan("team", secret=SecretWrite(SecretAction.REPLACED, b"", secret))
+    failed = NamespaceResult("team", Outcome.FAILED, doubtful=True)
+
+    assert after(Memory(), with_marks_in_doubt(plan, failed)) == {"": Past("s", (ESO,))}
 
 
 def test_a_second_write_to_the_same_object_shows_who_took_the_entry_out() -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from remediation.drift.certainty import Certainty
-from remediation.drift.past import Memory, Past, Place, taken_out
+from remediation.drift.past import Memory, Past, Place, found_in_place, taken_out
 from remediation.drift.prediction import predict
 from remediation.readiness.observation import Account
 from remediation.readiness.reduction import Reduction
@@ -32,6 +32,8 @@ def news(
             found[place] = None
         elif past.placed and _lost(account, secret, undoing=undoing):
             found[place] = taken_out(past, account.signals.owners, now)
+        elif not (past.placed or undoing) and _ours(account, secret):
+            found[place] = found_in_place(past)
     return found
 
 
@@ -49,6 +51,10 @@ def unsettled(kept: Reduction, memory: Memory, now: datetime) -> dict[tuple[str,
         if predict(secret, account.signals, past, now).certainty is not Certainty.NONE:
             found[namespace, name] = at
     return found
+
+
+def _ours(account: Account, secret: str) -> bool:
+    return secret in account.pull_secrets and any(each.ours for each in account.signals.owners)
 
 
 def _lost(account: Account, secret: str, *, undoing: bool) -> bool:
