@@ -23,6 +23,8 @@ _SYNCHRONIZERS = (
 )
 _REFLECTS = "reflector.v1.k8s.emberstack.com/reflects"
 
+_VAULT_OWNER = "secrets.hashicorp.com/vso-ownerRefUID"
+
 
 @dataclass(frozen=True, slots=True)
 class Reference:
@@ -44,7 +46,11 @@ def keeper_of(
         return "ExternalSecret"
     if source := annotations.get(_REFLECTS):
         return f"Reflector, from {source}"
-    if labels.get("app.kubernetes.io/managed-by") == "vault-secrets-operator":
+    # A remediation that replaces the Secret writes managed-by, and leaves the others.
+    if _VAULT_OWNER in labels or "vault-secrets-operator" in (
+        labels.get("app.kubernetes.io/name"),
+        labels.get("app.kubernetes.io/managed-by"),
+    ):
         return "vault-secrets-operator"
     if release := annotations.get("meta.helm.sh/release-name"):
         return f"Helm release {release}"

@@ -21,7 +21,7 @@ from remediation.readiness.finding import Coverage, Finding, FindingClass, Sever
 from remediation.readiness.futures import Maker, accounts_in_use, makers
 from remediation.readiness.judgement import Judgement, Renewal, count, in_order
 from remediation.readiness.mentioned import Explanations
-from remediation.readiness.observation import Owner
+from remediation.readiness.observation import WORKLOAD_KINDS, Owner
 from remediation.readiness.old_templates import REVISION_KINDS
 from remediation.readiness.pods import PodGroup, judge_pod
 from remediation.readiness.proof import Level, RegistryProof
@@ -42,6 +42,7 @@ _GOOD = (
     FindingClass.W_COVERED_TEMPLATE,
     FindingClass.W_NODE,
 )
+_COVERED = (FindingClass.W_COVERED_SA, FindingClass.W_COVERED_TEMPLATE)
 _URGENCY = {
     FindingClass.P_BREAKS_ON_FLIP: 0,
     FindingClass.P_RISK_RESTART: 1,
@@ -76,9 +77,12 @@ class Conclusion:
     def judgement(self, now: datetime) -> Judgement:
         """Return the judgement; `now` is what waivers are compared with."""
         kept = self._kept
+        futures, running = list(self._judge_futures()), list(self._judge_pods())
+        explained = Explanations(kept, self._makers, self._coverer, self._is_well)
+        fields = list(explained.findings())
         found = [
-            *self._judge_futures(),
-            *self._judge_pods(),
+            *self._without_contradicted(futures, fields),
+            *running,
             *rollbacks.findings(kept, self._coverer),
             *rollbacks.unread(kept),
             *drift_findings.accounts(kept, self._covering, now),
@@ -89,9 +93,7 @@ class Conclusion:
             *account_findings.unused(kept, used),
             *self._judge_registry(),
             *login_findings.ending(kept.options, now),
-            *(
-                explained := Explanations(kept, self._makers, self._coverer, self._is_well)
-            ).findings(),
+            *fields,
             *explained.spoken(),
             *place_findings.left_out(
                 kept,
@@ -119,6 +121,28 @@ class Conclusion:
             len(self._images),
             tuple(self._renewals),
         )
+
+    def _without_contradicted(
+        self, futures: Sequence[Finding], fields: Sequence[Finding]
+    ) -> Iterator[Finding]:
+        """Yield what is said of pods to come, but not that those of a custom resource are covered if that is in doubt.
+
+        Its pods show one configuration, and its own fields, or other pods of it, another.
+        """
+        doubted = {
+            (row.namespace, row.kind, row.name)
+            for row in (*futures, *fields)
+            if row.finding_class is FindingClass.W_OTHER
+            and row.doubt
+            and row.kind not in WORKLOAD_KINDS
+            and self._kept.image(row.image)
+        }
+        for row in futures:
+            if (
+                row.finding_class not in _COVERED
+                or (row.namespace, row.kind, row.name) not in doubted
+            ):
+                yield row
 
     def _judge_futures(self) -> Iterator[Finding]:
         for maker in self._makers:
@@ -286,13 +310,27 @@ class Conclusion:
         options = self._kept.options
         if not options.evidence.includes(Level.ADMISSION):
             return
-        missing = [
-            f"{future.namespace}/{future.owner.kind}/{future.owner.name}"
+        unasked = [
+            future
             for maker in self._makers
             if (future := maker.future).admitted is None
             and not future.refusal
             and future.account is not None
             and self._kept.judged(future.namespace)
+        ]
+        custom = {
+            (each.namespace, each.owner): None
+            for each in unasked
+            if each.owner.kind not in WORKLOAD_KINDS
+        }
+        for namespace, owner in custom:
+            yield from rows(
+                options.cluster, namespace, owner, [Decision("", _unasked_custom(owner))]
+            )
+        missing = [
+            f"{each.namespace}/{each.owner.kind}/{each.owner.name}"
+            for each in unasked
+            if (each.namespace, each.owner) not in custom
         ]
         missing = list(dict.fromkeys((*missing, *self._kept.unasked)))
         if missing:
@@ -341,6 +379,18 @@ class Conclusion:
             note = f" It was accepted by {expired.owner} until {until}."
             return replace(finding, explanation=finding.explanation + note)
         return finding
+
+
+def _unasked_custom(owner: Owner) -> Call:
+    return Call(
+        FindingClass.W_ADMISSION,
+        Severity.BLOCKING,
+        f"Evidence L3 was asked for, and {owner.kind} {owner.name} is not built in: its template is not known, so that"
+        " the API server cannot be asked about it. Its running pods are judged as admission left them.",
+        "have it make a pod, judge again, and waive this with an owner and a date if that pod is covered; or ask for"
+        " evidence L2",
+        doubt=True,
+    )
 
 
 def _told_together(maker: Maker, decision: Decision) -> bool:

@@ -5,17 +5,22 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
+from contextlib import ExitStack
 from functools import partial
+from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from controlplane.build import binaries
 from controlplane.image import program_image, push_all
 from controlplane.node import Unavailable
+from controlplane.node_copies import Copy
 from controlplane.node_judge import JudgeNode
 from controlplane.node_pull import Node, PodPull
-from controlplane.pull import PullOutcome
+from controlplane.process import StartError
+from controlplane.pull import Pull, PullOutcome
 from controlplane.registry import Registry
 
 DOCKERCONFIGJSON = "kubernetes.io/dockerconfigjson"
@@ -129,6 +134,47 @@ def test_they_say_the_same_of_every_pod(judge: JudgeNode, node: Node, host: str)
     assert told(by_kubelet) == told(by_puller)
     assert {one.pull.outcome for one in by_kubelet} >= {PullOutcome.OK, PullOutcome.UNAUTHORIZED}
     assert 0 < judge.started < judge.pods
+
+
+def test_a_node_is_asked_once_more_for_an_image_that_it_says_nothing_of(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A busy kubelet drops events. The pods have other names then: the events of those before stay."""
+    asked: list[list[str]] = []
+    silent, said = "r.example.com/silent:1", "r.example.com/said:1"
+
+    def answer_late(
+        _judge: JudgeNode, _place: object, copies: list[Copy]
+    ) -> dict[tuple[int, str], Pull]:
+        asked.append([copy.name for copy in copies])
+        again = any(copy.name.startswith("again") for copy in copies)
+        return {
+            (copy.number, image): Pull(image, PullOutcome.OK)
+            for copy in copies
+            for image in copy.images
+            if image == said or again
+        }
+
+    monkeypatch.setattr(JudgeNode, "_place", lambda *_: Mock())
+    monkeypatch.setattr(JudgeNode, "_told", answer_late)
+    judge = JudgeNode(Path(), Mock(), Mock(resting="rest"), False, ExitStack())
+
+    found = judge.pull([pod("a", silent), pod("b", said)], [])
+
+    assert asked == [[], ["single-0", "single-1"], ["again-0"]]
+    assert [(one.pod, one.pull.outcome) for one in found] == [
+        ("a", PullOutcome.OK),
+        ("b", PullOutcome.OK),
+    ]
+
+
+def test_a_node_that_stays_silent_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(JudgeNode, "_place", lambda *_: Mock())
+    monkeypatch.setattr(JudgeNode, "_told", lambda *_: {})
+    judge = JudgeNode(Path(), Mock(), Mock(resting="rest"), False, ExitStack())
+
+    with pytest.raises(StartError, match=r"1 images, such as r\.example\.com/a:1"):
+        judge.pull([pod("a", "r.example.com/a:1")], [])
 
 
 def told(pulls: list[PodPull]) -> list[tuple[str, str, PullOutcome]]:

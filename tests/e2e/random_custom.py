@@ -21,6 +21,7 @@ from tests.e2e.random_state import (
 )
 
 _MANY = 2000
+_SHARED = 0.5
 _NOT_ASKED = {
     "name": "not-asked",
     "expression": "!has(object.metadata.generateName) || object.metadata.generateName != 'asked-'",
@@ -148,16 +149,25 @@ def many_images(setting: Setting) -> State:
 
 
 def operator_environment(setting: Setting) -> State:
-    """An operator that makes pods with an image from its environment, of which there are none yet."""
-    image = setting.ground.operand
+    """An operator that makes pods with an image from its environment, of which there are none yet.
+
+    An application may have the same image; its pods say nothing of the operator's.
+    """
+    shared = setting.rng.random() < _SHARED
+    image = setting.image() if shared else setting.ground.operand
     spec = setting.spec("operator", image="quay.io/operators/one:1")
     spec["containers"][0]["env"] = [{"name": "RELATED_IMAGE_OPERAND", "value": image}]
+    templates = [setting.workload("Deployment", "operator", spec)]
+    if shared:
+        application = setting.spec("operator", image=image)
+        templates.append(setting.workload("Deployment", "application", application))
     pod = setting.new_pod("operand", setting.spec("", FOREIGN, image=image))
+    also = ", of an application as well" if shared else ""
     return State(
-        "D8 image in the environment",
+        f"D8 image in the environment{also}",
         setting.namespace,
         before=(setting.docker(), setting.in_line("operator")),
-        templates=(setting.workload("Deployment", "operator", spec),),
+        templates=tuple(templates),
         coming=(Coming(pod, "Deployment", "operator"),),
     )
 

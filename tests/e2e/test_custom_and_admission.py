@@ -94,6 +94,25 @@ def test_the_pull_configuration_of_the_resource_counts(service: Service, space: 
     assert (row["severity"], row["doubt"]) == ("blocking", True)
     assert "quay-pull" in row["explanation"]
     assert check["verdict"] == "unknown"
+    assert not [row for row in check["findings"] if row["class"] == "W_COVERED_SA"]
+
+
+def test_at_l3_a_custom_resource_that_cannot_be_asked_about_is_a_finding_of_its_own(
+    service: Service, space: Space
+) -> None:
+    place = Place(space, ("docker",)).secret()
+    spec = {"template": {"spec": {"containers": [{"name": "main", "image": IMAGE}]}}}
+    owner = resource(place, "clonesets.apps.kruise.io", "CloneSet", "cs", spec)
+    place.pod("docker", ownerReferences=[owner])
+
+    check = judged(service, namespaces=[place.name], evidence="L3")
+
+    row = next(
+        row for row in check["findings"] if row["name"] == "cs" and row["class"] == "W_ADMISSION"
+    )
+    assert (row["namespace"], row["kind"], row["doubt"]) == (place.name, "CloneSet", True)
+    assert "waive" in row["fix"]
+    assert check["verdict"] == "unknown"
 
 
 def test_the_template_of_a_rollout_is_not_that_of_its_older_replicaset(

@@ -207,6 +207,8 @@ def test_an_applier_of_which_nothing_is_recorded_is_a_warning(
         ({"annotations": {"objectset.rio.cattle.io/id": "x"}}, "Rancher Fleet"),
         ({"labels": {"olm.owner": "op.v1"}}, "OLM"),
         ({"labels": {"crossplane.io/composite": "c"}}, "Crossplane"),
+        ({"labels": {"kapp.k14s.io/app": "1"}}, "kapp"),
+        ({"annotations": {"configmanagement.gke.io/managed": "enabled"}}, "Config Sync"),
         (
             {
                 "labels": {"app.kubernetes.io/managed-by": "Helm"},
@@ -397,6 +399,23 @@ SEALED: dict[str, Any] = {
         }
     ]
 }
+VAULT: dict[str, Any] = {
+    "ownerReferences": [
+        {
+            "apiVersion": "secrets.hashicorp.com/v1beta1",
+            "kind": "VaultStaticSecret",
+            "name": "docker",
+            "uid": "5f0c7f1e-1d4c-4a55-9a3a-7e6b9f3f0a13",
+        }
+    ]
+}
+VAULT_LABEL: dict[str, Any] = {
+    "labels": {
+        "app.kubernetes.io/name": "vault-secrets-operator",
+        "app.kubernetes.io/managed-by": "hashicorp-vso",
+        "app.kubernetes.io/component": "secret-sync",
+    }
+}
 REFLECTED: dict[str, Any] = {
     "annotations": {"reflector.v1.k8s.emberstack.com/reflects": "infra/regcred"}
 }
@@ -413,6 +432,8 @@ RELEASE: dict[str, Any] = {
         ("external-secrets", False, EXTERNAL, "ExternalSecret regcred"),
         ("externalsecrets.external-secrets.io/docker", True, EXTERNAL, "ExternalSecret regcred"),
         ("controller", False, SEALED, "SealedSecret docker"),
+        ("manager", False, VAULT, "VaultStaticSecret docker"),
+        ("manager", False, VAULT_LABEL, "vault-secrets-operator"),
         ("reflector", False, REFLECTED, "infra/regcred"),
         ("helm", False, RELEASE, "Helm release shop"),
         ("kustomize-controller", True, {}, "kustomize-controller"),

@@ -115,6 +115,12 @@ HELM: Any = {
         (account(**HELM), None, (POSSIBLE, "Helm release web")),
         (account((Holder("helm", UPDATE), True), **HELM), None, (NONE, "")),
         (account(annotations=HELM["annotations"]), None, (NONE, "")),
+        (account(labels={"kapp.k14s.io/app": "1"}), None, (POSSIBLE, "kapp")),
+        (
+            account(annotations={"configmanagement.gke.io/managed": "enabled"}),
+            None,
+            (POSSIBLE, "Config Sync"),
+        ),
         (account(owners=(Reference("Kafka", "main", True),)), None, (POSSIBLE, "Kafka main")),
         (account(owners=(Reference("Kafka", "main"),)), None, (NONE, "")),
         (

@@ -19,6 +19,7 @@ from remediation.readiness.observation import (
     Namespace,
     Node,
     Owner,
+    Pull,
     PullSecret,
     Scope,
 )
@@ -548,6 +549,45 @@ def test_what_else_stands_beside_the_registry_is_not_told(text: str) -> None:
     assert "spec.url" in found.explanation
     assert REGISTRY in found.explanation
     assert "hunter2" not in repr(found)
+
+
+def test_what_a_custom_resource_contradicts_is_not_called_covered() -> None:
+    """Its pods have one configuration, its own template names another Secret."""
+    cluster = Cluster().secrets(docker="ours", quay="elsewhere").account("docker")
+    cluster.pod("docker", controller=Owner("CloneSet", "cs", "apps.kruise.io"))
+    pull = Pull("spec.template.spec", ("quay",))
+    field = Mention(
+        "team",
+        "CloneSet",
+        "cs",
+        "spec.template.spec.containers[0].image",
+        IMAGE,
+        group="apps.kruise.io",
+        use="spec.template.spec",
+        pulls=(pull,),
+    )
+    before = cluster.judged()
+    cluster.judge.add_mention(field)
+
+    assert only(before.findings, "W_").finding_class is W.W_COVERED_SA
+    (found,) = [row for row in cluster.found() if row.name == "cs" and row.finding_class in _TELLS]
+    assert (found.finding_class, found.doubt) == (W.W_OTHER, True)
+
+
+_TELLS = (W.W_OTHER, W.W_COVERED_SA, W.W_COVERED_TEMPLATE)
+
+
+def test_two_generations_of_pods_of_a_custom_controller_do_not_contradict_each_other() -> None:
+    cluster = Cluster().secrets(docker="ours").account("docker")
+    owner = Owner("CloneSet", "cs", "apps.kruise.io")
+    cluster.pod("docker", controller=owner).pod("quay", "docker", name="web-2", controller=owner)
+    cluster.secrets(quay="malformed")
+
+    told = [row for row in cluster.found() if row.finding_class.startswith("W_")]
+
+    assert not [row for row in told if row.finding_class is W.W_COVERED_SA] or not any(
+        row.finding_class is W.W_OTHER for row in told
+    )
 
 
 def test_a_custom_resource_whose_pods_are_judged_needs_no_word() -> None:
