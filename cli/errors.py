@@ -60,6 +60,7 @@ class ClientError(CliError):
         # The token is wrong, and so it will be the next time.
         self.denied = self.code == "too-many-failures"
         code = ExitCode.DENIED if self.denied else exit_code_of_answer(status)
+        self.problem = problem
         self.codes = tuple(
             str(item.get("code"))
             for item in problem.get("errors") or ()

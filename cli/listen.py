@@ -68,7 +68,10 @@ def reserve(host: str, port: int) -> Address:
 def _problem(host: str, port: int, error: OSError) -> str:
     place = f"{_bracketed(host)}:{port}"
     if error.errno == errno.EADDRINUSE:
-        return f"{place} is taken by another program; choose another port with --port (0: any free one)"
+        return (
+            f"{place} is taken, by another program or another `remediator up`; choose another port with --port (0: any"
+            " free one)"
+        )
     if error.errno == errno.EACCES:
         return f"{place} needs privileges; choose a port above 1023 with --port"
     if error.errno == errno.EADDRNOTAVAIL:

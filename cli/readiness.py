@@ -7,7 +7,7 @@ import click
 
 from cli.call import Call, client_command
 from cli.client import ApiClient
-from cli.errors import ClientError, Unreachable, WaitTimeout
+from cli.errors import MOST_ERRORS, ClientError, Unreachable, WaitTimeout
 from cli.exit_codes import ExitCode
 from cli.render import Column, Output, View, print_one, print_pages, print_table
 from cli.request import JsonObject, get, post
@@ -124,8 +124,9 @@ def gate_command(call: Call, check_id: str) -> None:
         if error.status != 412:
             raise
         known = any(code in _KNOWN for code in error.codes)
-        error.exit_code = int(ExitCode.FAILED if known else ExitCode.UNKNOWN)  # type: ignore[misc]
-        raise
+        _print_closed(error, call.output, check_id)
+        code = ExitCode.FAILED if known else ExitCode.UNKNOWN
+        raise click.exceptions.Exit(int(code)) from None
     view = View((Column("ID", lambda item: item.get("id")),), name=lambda item: str(item.get("id")))
 
     def table() -> None:
@@ -139,6 +140,30 @@ def gate_command(call: Call, check_id: str) -> None:
             _warn_unproven(int(number), check_id)
 
     print_one(answer, call.output, table=table, view=view)
+
+
+def _print_closed(error: ClientError, output: Output, check_id: str) -> None:
+    """Print a closed gate on standard output, in the form that was asked for: it is an answer, not a failure."""
+    problem = {"id": check_id, **error.problem}
+
+    def table() -> None:
+        word = click.style("closed", fg="red", bold=True)
+        click.echo(f"{word}: {clean(error.problem.get('detail') or error.problem.get('title'))}")
+        for reason in error.errors[:MOST_ERRORS]:
+            click.echo(f"  {reason.detail}")
+        if len(error.errors) > MOST_ERRORS:
+            rest = len(error.errors) - MOST_ERRORS
+            click.echo(f"  … and {rest} more: remediator gate {check_id} -o yaml")
+
+    view = View(
+        (
+            Column("ID", lambda item: item.get("id")),
+            Column("CODE", lambda item: item.get("code")),
+            Column("DETAIL", lambda item: item.get("detail")),
+        ),
+        name=lambda item: clean(item.get("id")),
+    )
+    print_one(problem, output, table=table, view=view)
 
 
 def until_ended(client: ApiClient, check: JsonObject) -> JsonObject:

@@ -129,7 +129,11 @@ class Preparation:
         if context is None:
             why = self._contexts.broken.get(cluster, "no kubeconfig of this worker has it")
             raise RunFailed(
-                Error(ErrorCode.UNREACHABLE, f"the cluster is not served: {why}"),
+                Error(
+                    ErrorCode.UNREACHABLE,
+                    f"the cluster is not served: {why}",
+                    "correct the worker's kubeconfig; `remediator clusters` shows what is wrong",
+                ),
                 RunStatus.UNREACHABLE,
             )
         return context
@@ -168,7 +172,11 @@ class Preparation:
         undone = self._store.runs.get(run_id)
         if undone is None:
             raise RunFailed(
-                Error(ErrorCode.INTERNAL, "the records of what is to be undone are gone")
+                Error(
+                    ErrorCode.INTERNAL,
+                    "the records of what is to be undone are gone",
+                    "remove the Secret and its name from the ServiceAccounts by hand",
+                )
             )
         for later, _ in lineage.standing_on(self._store, undone):
             raise RunFailed(

@@ -32,6 +32,15 @@ _HOPELESS_500 = ("strconv.", "failed to convert")
 _LONGEST_PAUSE_SECONDS = 60.0
 _FIND = f"its configuration: {FIND_WEBHOOK}"
 _REVIVE = "have what serves the webhook run again, then retry; of a tool that is gone, delete the configuration"
+# What to do where nothing more exact is known.
+_HINTS = {
+    ErrorCode.ADMISSION_DENIED: "ask the owner of the policy to allow what the worker's account writes",
+    ErrorCode.NAMESPACE_TERMINATING: "nothing: what is in the namespace goes with it",
+    ErrorCode.CONFLICT_EXHAUSTED: "retry later; look for a controller that keeps writing the object",
+    ErrorCode.UNREACHABLE: "retry later",
+    ErrorCode.TIMEOUT: "retry later: what was done is not done twice",
+    ErrorCode.INTERNAL: "read the detail; the API server's log and the worker's log say more. Then retry",
+}
 _DECRYPT = (
     "put the key that it was written with back into the API server's encryption configuration; where the key is lost, "
     "have an administrator delete the object from etcd"
@@ -222,7 +231,9 @@ class _Refusal:
                 hint="put the API server's own address into the kubeconfig",
             )
         if status == 400 and not answer.reason:
-            return self._fault(ErrorCode.ADMISSION_DENIED, "an admission webhook refused it (400)")
+            hint = f"ask the owner of the webhook to allow it; {_FIND}"
+            detail = "an admission webhook refused it (400)"
+            return self._fault(ErrorCode.ADMISSION_DENIED, detail, hint=hint)
         if status >= 500 and (stored := undecryptable(answer.message)) is not None:
             where = f" what is stored at {stored}" if stored else f" {self.call.object}"
             return self._fault(
@@ -276,7 +287,9 @@ class _Refusal:
         hint: str = "",
         webhook: str = "",
     ) -> Fault:
-        error = Error(code, detail, hint, self.answer.status, self.call.object)
+        error = Error(
+            code, detail, hint or _HINTS.get(code, ""), self.answer.status, self.call.object
+        )
         wait = _retry_after(self.headers)
         return Fault(error, retry, wait, webhook=webhook, resume=self.answer.resume)
 

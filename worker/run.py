@@ -34,7 +34,8 @@ async def carry_out(execution: Execution) -> None:
             await _in_session(execution, session)
     except Unusable as error:
         detail = f"the kubeconfig cannot be used: {error}"
-        raise RunFailed(Error(ErrorCode.UNREACHABLE, detail), RunStatus.UNREACHABLE) from None
+        hint = "correct the worker's kubeconfig; `remediator clusters` shows what is wrong"
+        raise RunFailed(Error(ErrorCode.UNREACHABLE, detail, hint), RunStatus.UNREACHABLE) from None
 
 
 async def _in_session(execution: Execution, session: Session) -> None:

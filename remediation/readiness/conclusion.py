@@ -275,7 +275,7 @@ class Conclusion:
             for decision in decisions
             if decision.call.finding_class in _URGENCY and decision.cover.secret != mended
         ]
-        if urgencies:
+        if urgencies and not group.ends:  # a workload that is being deleted makes no other pods
             self._renewals.append(
                 Renewal(
                     group.namespace,

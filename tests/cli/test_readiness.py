@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.cli.conftest import Remediator
 from tests.cli.stub_api import Reply, StubApi
@@ -245,7 +246,22 @@ def test_a_closed_gate_says_why(
     result = run("gate", ID)
 
     assert result.exit_code == exit_code, result.output
-    assert f"because {codes[0]}" in result.stderr
+    assert result.stdout.splitlines() == ["closed: no", *(f"  because {code}" for code in codes)]
+    assert result.stderr == ""
+
+
+@pytest.mark.parametrize("output", ["json", "yaml"])
+def test_a_closed_gate_answers_programs_in_their_form(
+    run: Remediator, api: StubApi, output: str
+) -> None:
+    errors = [{"pointer": "#/verdict", "detail": "because", "code": "not_safe"}]
+    problem = {"title": "no", "status": 412, "code": "gate-closed", "errors": errors}
+    api.on("GET", f"/readiness-checks/{ID}/gate", Reply(problem, 412))
+
+    result = run("gate", ID, "-o", output)
+
+    assert (result.exit_code, result.stderr) == (1, "")
+    assert yaml.safe_load(result.stdout) == {"id": ID, **problem}
 
 
 @pytest.mark.parametrize("identity", ["../x", "chk_1?x", "", "rem_01J8ZQ4W7N"])

@@ -236,7 +236,7 @@ def test_a_taken_port(environment: dict[str, str], tmp_path: Path) -> None:
 
     assert ended.returncode == 1
     assert ended.stderr == (
-        f"remediator: 127.0.0.1:{port} is taken by another program;"
+        f"remediator: 127.0.0.1:{port} is taken, by another program or another `remediator up`;"
         " choose another port with --port (0: any free one)\n"
     )
     assert not (tmp_path / "data" / "token").exists()

@@ -282,6 +282,7 @@ def test_every_answer_has_its_code_and_its_retry(call, status, body, expected):
     assert (fault.error.code, fault.retry) == expected
     assert fault.error.http_status == status
     assert fault.error.object == call.object
+    assert fault.error.hint, "it says what to do next"
 
 
 @pytest.mark.parametrize(("kind", "namespace"), [("serviceaccounts", False), ("namespaces", True)])

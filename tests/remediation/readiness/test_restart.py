@@ -54,6 +54,14 @@ def test_covered_pods_need_no_restart() -> None:
     assert plan(made) == RestartPlan("prod", ())
 
 
+def test_a_workload_that_is_being_deleted_is_not_restarted() -> None:
+    made = Cluster().secrets(docker="ours").account("docker")
+    made.workload(kind="StatefulSet", name="db", deleting=True)
+    made.pod(name="db-0", controller=Owner("StatefulSet", "db"))
+
+    assert plan(made) == RestartPlan("prod", ())
+
+
 def test_without_budgets_all_go_at_once() -> None:
     (first, second) = plan(cluster("web", "api")).steps
 
