@@ -168,8 +168,16 @@ def _clusters(patterns: Sequence[str], fleet: Fleet) -> Iterable[Finding]:
 def _unknown(entry: UnknownCluster, fleet: Fleet) -> str:
     return (
         f"unknown cluster '{entry.pattern}'{_meant(entry.nearest)} "
-        f"{_listed('Known clusters', _ready(fleet), fleet)}"
+        f"{_listed('Known clusters', _ready(fleet), fleet)}{_why_none(fleet)}"
     )
+
+
+def _why_none(fleet: Fleet) -> str:
+    """Return what workers say is wrong where none of them serves a cluster, to those who may read all of it."""
+    if fleet.clusters or not caller().rights.everywhere(Permission.READ_INVENTORY):
+        return ""
+    first = next((worker.problems[0] for worker in fleet.workers if worker.problems), None)
+    return f" A worker says: {first}." if first else ""
 
 
 def _credential(name: str, fleet: Fleet) -> Iterable[Finding]:

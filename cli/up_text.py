@@ -18,11 +18,11 @@ _READY = "ready"
 
 @dataclass(frozen=True, slots=True)
 class Announced:
-    """The names of what can be used, how many others cannot, and whether workers tell of more that is wrong."""
+    """The names of what can be used, how many others cannot, and what workers say is wrong besides."""
 
     usable: tuple[str, ...] = ()
     unusable: int = 0
-    problems: bool = False
+    problems: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,10 @@ def _number(announced: Announced, command: str, advice: str) -> str:
         return f"{usable}; {announced.unusable} cannot be used: {why}"
     if announced.usable:
         return str(usable)
-    return f"none: {why}" if announced.problems else f"none yet; {advice}"
+    if not announced.problems:
+        return f"none yet; {advice}"
+    more = f" ({why.replace('why', 'more')})" if len(announced.problems) > 1 else ""
+    return f"none: {clean(announced.problems[0])}{more}"
 
 
 def _announced(body: Any) -> Announced:
@@ -89,7 +92,8 @@ def _announced(body: Any) -> Announced:
     # An older service may say nothing of it.
     usable = [item for item in items if item.get("status", _READY) == _READY]
     names = tuple(str(item.get("name")) for item in usable)
-    return Announced(names, len(items) - len(usable), bool(_items(body, "problems")))
+    problems = tuple(str(item.get("detail")) for item in _items(body, "problems"))
+    return Announced(names, len(items) - len(usable), problems)
 
 
 def _items(body: Any, member: str) -> list[dict[str, Any]]:

@@ -137,6 +137,8 @@ def load(
         except Unusable as error:
             broken[name] = str(error)
     problems += unmatched(patterns, entries)
+    if not entries and not problems:
+        problems.append(f"no context in {', '.join(map(str, paths))}")
     return Contexts(usable, broken, tuple(problems), tuple(sorted(waits_for)))
 
 

@@ -98,14 +98,22 @@ class Preparation:
         if credential:
             with suppress(SealingKeyError):  # without a key there are no fingerprints
                 self._note_content(credential, SealingKeys.read(self._settings.sealing_key_file))
+        context: Context | RunFailed
+        try:
+            context, facts = self._context(), self._facts()
+        except RunFailed as failed:
+            context, facts = (
+                failed,
+                Facts(),
+            )  # nothing is known of the cluster, and that is a finding
         return CheckExecution(
             store=self._store,
             claim=self._claim,
             request=request,
             targets=targets_of(request, credential),
             credential=credential,
-            facts=self._facts(),
-            context=self._context(),
+            facts=facts,
+            context=context,
             deadline=deadline_of(self._store, self._claim),
             concurrency=self._settings.concurrency,
             registries=self._registries,

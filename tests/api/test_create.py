@@ -290,6 +290,17 @@ def test_a_body_that_is_no_object(client: FlaskClient, announce: Announce, body:
     assert found[0] == {"pointer": "#", "detail": "must be an object", "code": "invalid"}
 
 
+def test_where_no_cluster_is_served_it_is_said_why(client: FlaskClient, announce: Announce) -> None:
+    announce(problems=("REMEDIATOR_CONTEXTS 'eu-prdo' matches none of: eu-prod",))
+
+    found = errors(post(client, {"clusters": ["*"], "credential": "harbor"}))
+
+    assert found["#/clusters/0"][1] == (
+        "unknown cluster '*'. Known clusters: none. A worker says: REMEDIATOR_CONTEXTS 'eu-prdo' matches none of: "
+        "eu-prod."
+    )
+
+
 def test_everything_that_is_wrong_is_said_at_once(client: FlaskClient, announce: Announce) -> None:
     announce("eu-stage-1")
     body = {

@@ -24,7 +24,8 @@ def said(found: Inventory, data: Path = Path("/data"), credentials: Path = Path(
         (Announced(("eu", "us")), "2"),
         (Announced(("eu",), 3), "1; 3 cannot be used: `remediator clusters` says why"),
         (Announced((), 1), "none; 1 cannot be used: `remediator clusters` says why"),
-        (Announced((), 0, problems=True), "none: `remediator clusters` says why"),
+        (Announced((), 0, ("/x: no such file",)), "none: /x: no such file"),
+        (Announced((), 0, ("a", "b")), "none: a (`remediator clusters` says more)"),
         (Announced(), "none yet; name a kubeconfig with --kubeconfig"),
     ],
 )
@@ -64,4 +65,4 @@ def test_what_cannot_be_used_is_counted_apart(api: StubApi) -> None:
 
     found = inventory(api.url, "token")
 
-    assert found == Inventory(1, Announced(("eu",), 1, problems=True), Announced(("harbor",)))
+    assert found == Inventory(1, Announced(("eu",), 1, ("is not YAML",)), Announced(("harbor",)))

@@ -5,10 +5,12 @@ import base64
 import json
 import math
 import os
+import ssl
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from kubernetes.aio.config import incluster_config
@@ -17,6 +19,8 @@ from controlplane.cluster import Cluster
 from remediation.request import RemediationRequest
 from tests.e2e.fleet import Space, grant_least_privilege
 from tests.e2e.service import ended
+from tests.network.pki import Issued
+from tests.worker.kubeconfig_fronts import PROXY_PASSWORD, PROXY_USER, Fronts
 from worker import exec_plugin
 from worker.faults import Call, Fault
 from worker.kubeconfig_rules import Unusable
@@ -446,3 +450,178 @@ def test_a_pod_s_own_account(
         assert (await observe(session, REQUEST)).states
 
     used(Context("it", cluster.server, in_cluster=True), use)
+
+
+@pytest.fixture(scope="module")
+def fronts(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fronts]:
+    """The API server behind chains of every shape."""
+    trust = ssl.create_default_context(cafile=str(cluster.ca_file))
+    with Fronts(tmp_path_factory.mktemp("fronts"), (cluster.server, trust)) as running:
+        yield running
+
+
+def through(fronts: Fronts, front: str, *anchors: Issued, **more: Any) -> dict[str, Any]:
+    """Return the cluster entry for one of the fronts."""
+    pem = b"".join(anchor.pem for anchor in anchors)
+    server = {"server": f"https://127.0.0.1:{fronts.ports[front]}"}
+    return DATA | server | {"certificate-authority-data": base64.b64encode(pem).decode()} | more
+
+
+CHAINS = {
+    "the intermediate alone": ("by an intermediate", lambda pki, own: own[:1]),
+    "an intermediate that is not sent": ("without its intermediate", lambda pki, own: own[:1]),
+    "the server's own certificate": ("by an intermediate", lambda pki, own: own[1:]),
+    "a certificate that the server made": ("self-made", lambda pki, own: own),
+    "the authorities before and after a rotation": (
+        "by the root",
+        lambda pki, own: (pki.before, pki.root),
+    ),
+    "the same the other way round": ("by the root", lambda pki, own: (pki.root, pki.before)),
+}
+
+
+@pytest.mark.parametrize("case", CHAINS)
+def test_what_vouches_for_a_server_is_what_go_takes(
+    tmp_path: Path, cluster: Cluster, token: str, fronts: Fronts, case: str
+):
+    front, chosen = CHAINS[case]
+    anchors = chosen(fronts.pki, fronts.anchors[front])
+
+    context = a_context(tmp_path, cluster, {"token": token}, **through(fronts, front, *anchors))
+
+    assert "default" in used(context).present
+
+
+STRANGERS = {
+    "another server of the same authority": (
+        "by the root",
+        lambda pki, own: (Issued.make("x", pki.root),),
+    ),
+    "another authority": ("by the root", lambda pki, own: (pki.stranger,)),
+    "one of the same name": ("by the root", lambda pki, own: (pki.before, pki.stranger)),
+    "one whose name stands in the subject alone": (
+        "no alternative names",
+        lambda pki, own: (pki.root,),
+    ),
+    "one that has run out": ("run out", lambda pki, own: (pki.root,)),
+    "one by an authority that has run out": ("by one that ran out", lambda pki, own: own[:1]),
+    "one by one that is no authority": ("by one that is no CA", lambda pki, own: own[:1]),
+}
+
+
+@pytest.mark.parametrize("case", STRANGERS)
+def test_trust_is_not_widened(
+    tmp_path: Path, cluster: Cluster, token: str, fronts: Fronts, case: str
+):
+    front, chosen = STRANGERS[case]
+    anchors = chosen(fronts.pki, fronts.anchors[front])
+    context = a_context(tmp_path, cluster, {"token": token}, **through(fronts, front, *anchors))
+    before = fronts.reached
+
+    with pytest.raises(Fault, match="not trusted"):
+        used(context, lambda session: session.reach(8))
+
+    assert fronts.reached == before, "nothing was sent"
+
+
+@pytest.mark.parametrize("named", ["proxy-url", "HTTPS_PROXY"])
+@pytest.mark.parametrize(
+    ("proxy", "login", "says"),
+    [
+        ("proxy with login", f"{PROXY_USER}:{quote(PROXY_PASSWORD, safe='')}@", ""),
+        ("proxy with login", "", "the proxy wants a login .407."),
+        ("proxy with login", "robot:pa55@", "the proxy wants a login .407."),
+        ("proxy that refuses", "", "the proxy refuses to connect .403."),
+        ("nowhere", "", "cannot connect to the proxy"),
+        ("proxy by TLS", "", ""),
+    ],
+)
+def test_a_proxy_on_the_way(
+    tmp_path: Path,
+    cluster: Cluster,
+    token: str,
+    fronts: Fronts,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    named: str,
+    proxy: str,
+    login: str,
+    says: str,
+):
+    scheme = "https" if proxy.endswith("TLS") else "http"
+    url = f"{scheme}://{login}127.0.0.1:{fronts.ports.get(proxy, 1)}"
+    place = through(fronts, "by the root", fronts.pki.root) | {"tls-server-name": "localhost"}
+    # A name that only the proxy knows.
+    place["server"] = f"https://api.example.com:{fronts.ports['by the root']}"
+    if named == "proxy-url":
+        place["proxy-url"] = url
+    else:
+        monkeypatch.setenv("HTTPS_PROXY", url)
+        monkeypatch.setenv("NO_PROXY", "10.0.0.0/8,.internal,api.example.com:1")
+    context = a_context(tmp_path, cluster, {"token": token}, **place)
+
+    if says:
+        with pytest.raises(Fault, match=says) as refused:
+            used(context, lambda session: session.reach(1))
+        told = f"{refused.value} {refused.value.error.hint} {caplog.text} {context}"
+        assert "pa55" not in told
+    else:
+        assert "default" in used(context).present
+        assert "pa55" not in f"{context} {caplog.text}"
+
+
+def test_a_plugin_is_told_of_the_cluster_as_gcloud_asks_for_it(
+    tmp_path: Path, cluster: Cluster, token: str, fronts: Fronts
+):
+    version = "client.authentication.k8s.io/v1beta1"
+    script = (
+        f"printf %s \"$KUBERNETES_EXEC_INFO\" > '{tmp_path}/told'; {answers(version, token=token)}"
+    )
+    plugin = a_plugin(tmp_path, script) | {
+        "apiVersion": version,
+        "installHint": "Install gke-gcloud-auth-plugin",
+        "provideClusterInfo": True,
+    }
+    del plugin["interactiveMode"]
+    extension = {"name": "client.authentication.k8s.io/exec", "extension": {"audience": "eu"}}
+    place = through(fronts, "by the root", fronts.pki.root)
+    more = {"tls-server-name": "localhost", "extensions": [extension]}
+
+    assert used(a_context(tmp_path, cluster, {"exec": plugin}, **place | more)).states
+
+    told = json.loads((tmp_path / "told").read_text())["spec"]
+    assert told == {
+        "interactive": False,
+        "cluster": {
+            "server": place["server"],
+            "tls-server-name": "localhost",
+            "certificate-authority-data": place["certificate-authority-data"],
+            "config": {"audience": "eu"},
+        },
+    }
+
+
+def test_empty_values_are_none(tmp_path: Path, cluster: Cluster, token: str):
+    user: dict[str, Any] = {
+        "token": token,
+        "username": "",
+        "password": None,
+        "tokenFile": "",
+        "as": "",
+        "as-groups": [],
+    }
+    user |= {"exec": None, "auth-provider": None, "client-certificate-data": "", "client-key": ""}
+    empty = {"proxy-url": "", "tls-server-name": "", "insecure-skip-tls-verify": None}
+
+    assert used(a_context(tmp_path, cluster, user, **empty)).states
+
+
+def test_a_token_counts_while_the_file_beside_it_cannot_be_read(
+    tmp_path: Path, cluster: Cluster, token: str
+):
+    context = a_context(tmp_path, cluster, {"token": token, "tokenFile": "later"})
+    assert used(context).states
+
+    (tmp_path / "later").write_text("wrong")
+    with pytest.raises(Fault, match="401"):
+        used(context)

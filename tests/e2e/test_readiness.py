@@ -223,10 +223,17 @@ def test_without_a_credential_nothing_is_safe(service: Service, space: Space) ->
 def test_a_cluster_that_does_not_answer_is_unknown_and_holds_up_nobody(
     service: Service, space: Space, tmp_path: Path, credentials: Path
 ) -> None:
-    good = service.directory / "kubeconfig"
+    """Neither does one whose context is refused, nor one that has its name from two files."""
+    good = (service.directory / "kubeconfig").read_text()
+    document = json.loads(good.replace(space.clusters[1].server, "https://127.0.0.1:1"))
+    document["contexts"].append({"name": "gamma", "context": {"cluster": "alpha"}})
     here = tmp_path / "kubeconfig"
-    here.write_text(good.read_text().replace(space.clusters[1].server, "https://127.0.0.1:1"))
-    other = Service(tmp_path / "service", [here], credentials)
+    here.write_text(json.dumps(document))
+    again = tmp_path / "again.yaml"
+    away = json.loads(good.replace(space.clusters[0].server, "https://127.0.0.1:1"))
+    away["contexts"] = [item for item in away["contexts"] if item["name"] == "alpha"]
+    again.write_text(json.dumps(away))
+    other = Service(tmp_path / "service", [here, again], credentials)
     try:
         place = Place(space, ("docker",)).secret().workload()
         check = judged(other, clusters=["*"], namespaces=[place.name])
@@ -239,7 +246,14 @@ def test_a_cluster_that_does_not_answer_is_unknown_and_holds_up_nobody(
     assert by_name["alpha"]["verdict"] == "safe"
     assert by_name["beta"]["status"] == "unreachable"
     assert by_name["beta"]["error"]["code"] == "unreachable"
-    assert found(check, "C_UNREADABLE")["cluster"] == "beta"
+    unread = [row for row in check["findings"] if row["class"] == "C_UNREADABLE"]
+    assert [(row["cluster"], row["severity"]) for row in unread] == [
+        ("alpha@again", "blocking"),
+        ("beta", "blocking"),
+        ("gamma", "blocking"),
+    ]
+    assert by_name["gamma"]["status"] == "unreachable"
+    assert "the context names no user" in unread[2]["explanation"]
     assert gate.status_code == 412
     assert "C_UNREADABLE beta" in gate.text
 

@@ -59,9 +59,13 @@ class Pki:
 
 @dataclass
 class Fronts:
-    """Servers that answer 200 to the token or to a certificate of the clients' CA, else 401; and proxies."""
+    """Servers that answer 200 to the token or to a certificate of the clients' CA, else 401; and proxies.
+
+    With `behind`, a real API server (its URL, and who vouches for it) gives the answers.
+    """
 
     folder: Path
+    behind: tuple[str, ssl.SSLContext] | None = None
     pki: Pki = field(default_factory=Pki)
     ports: dict[str, int] = field(default_factory=dict)
     anchors: dict[str, tuple[Issued, ...]] = field(default_factory=dict)
@@ -90,7 +94,8 @@ class Fronts:
             context = own.server(self.folder / str(number), chain).context()
             context.verify_mode = ssl.CERT_OPTIONAL
             context.load_verify_locations(cadata=self.pki.clients.der)
-            servers.append(await self._listen(name, self._answer, context))
+            answer = self._pass_on if self.behind else self._answer
+            servers.append(await self._listen(name, answer, context))
             self.anchors[name] = anchors
         shown = Issued.make("proxy", self.pki.root).server(self.folder / "proxy")
         servers.append(await self._listen("proxy", self._proxy("")))
@@ -123,6 +128,14 @@ class Fronts:
             writer.write(f"HTTP/1.1 {status}\r\n{kind}Content-Length: {len(body)}\r\n\r\n".encode())
             writer.write(body)
             await writer.drain()
+
+    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        assert self.behind
+        server, trust = self.behind
+        host, _, port = server.removeprefix("https://").partition(":")
+        back, forth = await asyncio.open_connection(host, int(port), ssl=trust)
+        self.reached += 1
+        await asyncio.gather(_pump(reader, forth), _pump(back, writer))
 
     def _proxy(self, mood: str) -> _Handler:
         """Return a proxy to which every name is this machine, as one behind which other names are known."""

@@ -63,7 +63,7 @@ class CheckExecution:
     targets: tuple[Target, ...]
     credential: Credential | None = field(repr=False)
     facts: Facts
-    context: Context
+    context: Context | RunFailed
     deadline: datetime
     concurrency: int
     registries: Registries
@@ -99,9 +99,11 @@ class CheckExecution:
 async def carry_out_check(execution: CheckExecution) -> None:
     """Judge the cluster and store what was found. Raises RunFailed, LeaseLost, and CancelledError when told to stop."""
     left = (execution.deadline - datetime.now(UTC)).total_seconds()
+    if isinstance(execution.context, RunFailed):  # it is not served
+        await _fail(execution, execution.context.error, execution.context.status)
     try:
         async with asyncio.timeout(max(0.0, left)):
-            await _judge(execution)
+            await _judge(execution, execution.context)
     except TimeoutError:
         seconds = execution.request.timeout_seconds
         detail = f"the deadline of {seconds} s passed before this was finished"
@@ -121,9 +123,9 @@ async def carry_out_check(execution: CheckExecution) -> None:
         await _fail(execution, found.error, status)
 
 
-async def _judge(execution: CheckExecution) -> None:
+async def _judge(execution: CheckExecution, context: Context) -> None:
     async with open_session(
-        execution.context, execution.user_agent, execution.concurrency, execution.cancelled
+        context, execution.user_agent, execution.concurrency, execution.cancelled
     ) as session:
         await session.reach(REACH_SECONDS)
         judges, found = await _read(execution, session)
