@@ -19,7 +19,7 @@ class Usage:
     `images` are those of the pods. `naming` counts the pods that name the Secret, by namespace; `templates` are the
     workloads whose template does, as kind and name. `operated` counts, by namespace and ServiceAccount, the pods of
     each custom kind that list no pull Secrets. `partly` tells that there is more than was read, `unfinished` are the
-    namespaces not all of whose pods were read.
+    namespaces not all of whose pods were read. `runtimes` are those of the nodes where their containers started.
     """
 
     images: tuple[str, ...] = ()
@@ -29,6 +29,7 @@ class Usage:
     unread: tuple[str, ...] = ()
     partly: bool = False
     unfinished: frozenset[str] = frozenset()
+    runtimes: frozenset[str] = frozenset()
 
 
 def warned(plan: NamespacePlan, usage: Usage, secret_name: str) -> NamespacePlan:

@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from types import TracebackType
@@ -15,6 +15,7 @@ from remediation.registry.endpoint import Endpoint, Refused
 from remediation.registry.rules import InvalidRules, RegistryRules, check_shadow
 from remediation.registry.token import scopes_of
 from remediation.registry.verdict import (
+    CRI_O,
     Judgement,
     LoginAnswer,
     Reply,
@@ -22,6 +23,7 @@ from remediation.registry.verdict import (
     Seen,
     Verdict,
     judge,
+    judge_cri_o,
     judge_login,
     judgement,
     login_answer,
@@ -35,6 +37,7 @@ from worker.registry_client import (
     no_registry,
     scheme_of,
 )
+from worker.registry_crio import hindrance
 from worker.registry_http import CONCURRENCY, Answer, RegistryHttp, Stopped, refused_by_rules
 from worker.registry_pull import NodePull, Pulled
 
@@ -58,9 +61,18 @@ class Prober:
     """
 
     def __init__(
-        self, registry: str, rules: RegistryRules, user_agent: str, shadow: str | None = None
+        self,
+        registry: str,
+        rules: RegistryRules,
+        user_agent: str,
+        shadow: str | None = None,
+        runtimes: Collection[str] = (),
     ) -> None:
-        """Speak to the registry `host[:port]`, or to the `shadow` (an address) in its place."""
+        """Speak to the registry `host[:port]`, or to the `shadow` (an address) in its place.
+
+        `runtimes` are those of the nodes, like "cri-o", as far as they are known.
+        """
+        self._runtimes = frozenset(runtimes)
         self._registry = registry
         self._rules = rules
         self._user_agent = user_agent
@@ -153,11 +165,23 @@ class Prober:
             elif login and seen.pull and seen.pull.status in (200, 404) and not seen.public:
                 answer = LoginAnswer.ACCEPTED
             judged = judge(seen, answer)
+            if login and CRI_O in self._runtimes:
+                judged = await self._by_cri_o(repository, reference, login, seen, judged)
             if judged.verdict is Verdict.WRONG_CREDENTIAL:
                 answer = LoginAnswer.REFUSED
         except Stopped as stopped:
             judged = stopped.judged
         return RepositoryProof(repository, reference, _discreet(judged, login), answer, digest)
+
+    async def _by_cri_o(
+        self, repository: str, reference: str, login: Login, seen: Seen, judged: Judgement
+    ) -> Judgement:
+        """Return the judgement where nodes run CRI-O, which asks in another way."""
+        only = self._runtimes == {CRI_O}
+        if judged.verdict is not Verdict.WORKS and not (seen.served_by_get and only):
+            return judged
+        why = await hindrance(self._client, repository, reference, login, look_only=not self._whole)
+        return judge_cri_o(seen, judged, why, only=only)
 
     async def _look(
         self, repository: str, reference: str, login: Login | None

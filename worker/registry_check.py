@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Collection
 
 from remediation.credential import Credential
 from remediation.docker_config import Login
@@ -37,7 +38,7 @@ async def check(
     why = _NO_PODS if "pods" in usage.unread else _NO_IMAGE
     found = targets(credential.config, usage.images, MOST_REPOSITORIES)
     reports = await asyncio.gather(
-        *(_report(target, credential, rules, user_agent, why) for target in found)
+        *(_report(target, credential, rules, user_agent, why, usage.runtimes) for target in found)
     )
     for report in reports:
         log.info("registry %s: %s", report.registry, report.verdict)
@@ -45,7 +46,12 @@ async def check(
 
 
 async def _report(
-    target: Target, credential: Credential, rules: Registries, user_agent: str, why: str
+    target: Target,
+    credential: Credential,
+    rules: Registries,
+    user_agent: str,
+    why: str,
+    runtimes: Collection[str],
 ) -> RegistryReport:
     if credential.shadow and _several(credential):
         refused = Refused(
@@ -55,7 +61,7 @@ async def _report(
         proof = RepositoryProof("", "", refused_by_rules(refused).judged)
         return report_of(target.registry, [proof], via_shadow=True, not_asked=target.not_asked)
     own = rules.of(target.registry)
-    prober = Prober(target.registry, own, user_agent, credential.shadow)
+    prober = Prober(target.registry, own, user_agent, credential.shadow, runtimes)
     try:
         async with prober:
             if target.login:

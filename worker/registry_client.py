@@ -3,6 +3,7 @@
 import base64
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from remediation.docker_config import Login
 from remediation.registry.challenge import BEARER, Challenge, in_order, parse_challenges
@@ -78,6 +79,11 @@ class RegistryClient:
         keys.held = dict.fromkeys(self._trusted, authorization)
         return await self.get("HEAD", path, keys)
 
+    async def front_door(self) -> Answer:
+        """Ask at the front door without a login."""
+        url = self._http.own.url("/v2/")
+        return replace(await self._http.ask("GET", url), endpoint=self._http.own)
+
     async def challenges(self) -> tuple[Challenge, ...]:
         """Return what the registry asks of somebody who just comes by. Raises Stopped if it is no registry."""
         answer = await self._http.ask("GET", self._http.own.url("/v2/"))
@@ -111,14 +117,23 @@ class RegistryClient:
         return await self.token_by_get(realm, service, scopes, login)
 
     async def token_by_get(
-        self, realm: str, service: str, scopes: Sequence[str], login: Login | None
+        self,
+        realm: str,
+        service: str,
+        scopes: Sequence[str],
+        login: Login | None,
+        *,
+        account: str = "",
     ) -> tuple[Answer, str | None]:
-        """Return the answer of the token endpoint to a `GET` and the token in it. Raises Stopped."""
+        """Return the answer of the token endpoint to a `GET` and the token in it; CRI-O names the `account` too.
+
+        Raises Stopped.
+        """
         answer = await self._http.ask(
             "GET",
             realm,
             authorization=basic(login) if login else None,
-            params=query(service, scopes),
+            params=[*([("account", account)] if account else []), *query(service, scopes)],
         )
         return _granted(answer, posted=False)
 
@@ -166,6 +181,12 @@ def scheme_of(challenges: Sequence[Challenge]) -> Scheme:
     if first is None:
         return Scheme.NONE
     return Scheme.BEARER if first.scheme == BEARER else Scheme.BASIC
+
+
+def front_door_of(answer: Answer) -> Endpoint:
+    """Return where an answer came from."""
+    assert answer.endpoint is not None  # noqa: S101 -- that of this client
+    return answer.endpoint
 
 
 def digest_of(answer: Answer) -> str | None:

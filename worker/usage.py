@@ -42,6 +42,7 @@ class _Reading:
         self._namespaces = namespaces
         self._name = secret_name
         self.images: dict[str, None] = {}
+        self.runtimes: set[str] = set()
         self.naming: Counter[str] = Counter()
         self.templates: defaultdict[str, list[str]] = defaultdict(list)
         self.operated: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
@@ -99,6 +100,7 @@ class _Reading:
     def _take(self, pod: WirePod) -> None:
         space, names = pod.metadata.namespace, pod.spec.pull_secrets
         self.images |= dict.fromkeys(pod.images())
+        self.runtimes.update(pod.runtimes())
         self.naming[space] += pod.spec.names(self._name)
         for owner in pod.metadata.ownerReferences or ():
             group, slash, _ = owner.apiVersion.partition("/")
@@ -158,4 +160,5 @@ async def read_usage(
         tuple(sorted(reading.unread)),
         reading.partly,
         reading.unfinished,
+        frozenset(reading.runtimes),
     )

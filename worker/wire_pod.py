@@ -112,11 +112,31 @@ class WirePodSpec(msgspec.Struct, gc=False):
         )
 
 
+class WireContainerStatus(msgspec.Struct, gc=False):
+    """What became of a container: its id begins with the name of the node's runtime, like "cri-o://"."""
+
+    containerID: str = ""
+
+
+class WirePodStatus(msgspec.Struct, gc=False):
+    """What became of a pod."""
+
+    containerStatuses: list[WireContainerStatus] | None = None
+
+
 class WirePod(msgspec.Struct, gc=False):
     """A pod."""
 
     metadata: OwnerMeta
     spec: WirePodSpec = msgspec.field(default_factory=WirePodSpec)
+    status: WirePodStatus = msgspec.field(default_factory=WirePodStatus)
+
+    def runtimes(self) -> Iterable[str]:
+        """Yield the runtimes of its node, once a container was started."""
+        for each in self.status.containerStatuses or ():
+            name, found, _ = each.containerID.partition("://")
+            if found:
+                yield name
 
     def images(self) -> Iterable[str]:
         """Yield the images that its node pulls."""

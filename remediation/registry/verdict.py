@@ -30,6 +30,8 @@ class Verdict(StrEnum):
         return self not in _GOES_ON
 
 
+# The runtime of a node that does not pull as containerd does, as its containers' ids name it.
+CRI_O = "cri-o"
 _GOES_ON = frozenset({Verdict.WORKS, Verdict.ACCEPTED_NO_SUCH_IMAGE, Verdict.NOT_PROVEN_PUBLIC})
 
 
@@ -161,6 +163,27 @@ def judge(seen: Seen, login: LoginAnswer) -> Judgement:
             return _no_right(seen.pull, login)
     return _judgement(
         Verdict.DENIED, f"the registry answers {seen.pull.status} to the login{_quote(seen.pull)}"
+    )
+
+
+def judge_cri_o(seen: Seen, judged: Judgement, hindrance: str, *, only: bool) -> Judgement:
+    """Return the judgement for nodes with CRI-O: a `hindrance` keeps them from it; `only` if no others are known."""
+    if hindrance:
+        others = (
+            ""
+            if only or judged.verdict is not Verdict.WORKS
+            else "nodes with containerd can pull, but "
+        )
+        return Judgement(
+            Verdict.DENIED,
+            f"{others}nodes with CRI-O cannot: {hindrance}",
+            "CRI-O asks /v2/ first and answers what is asked for there: have it ask for the login as manifests do",
+        )
+    if judged.verdict is Verdict.WORKS or seen.public or seen.held_back:
+        return judged
+    return _judgement(
+        Verdict.WORKS,
+        "refused without the login, served with it as nodes with CRI-O ask; nodes with containerd could not log in",
     )
 
 

@@ -67,6 +67,7 @@ class Stage:
 
     def __init__(self, *, apart: bool) -> None:
         self.apart = apart
+        self.door: tuple[str, ...] = ('Basic realm="front door"',)
         self.behaviours: dict[str, Behaviour] = {}
         self.busy: dict[tuple[str, str, str], int] = {}
         self.registry: Server
@@ -99,7 +100,8 @@ class Stage:
         if path == "/v2/":
             if _basic(request.headers.get("Authorization", ""))[0] == USER:
                 return Reply(body=b"{}")
-            return Reply(401, [("WWW-Authenticate", 'Basic realm="front door"')])
+            lines = [("WWW-Authenticate", line) for line in self.door]
+            return Reply(401, lines) if lines else Reply(body=b"{}")
         name = path.split("/")[2]
         it = self.behaviours[name]
         stage = "blob" if "/blobs/" in path else "get" if request.method == "GET" else "head"

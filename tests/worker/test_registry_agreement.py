@@ -398,3 +398,70 @@ class TestStages:
         behaviour = replace(TOKENS, open_by_token=True, served={"head": 403})
 
         assert judged(stage, puller, behaviour) == (Verdict.DENIED, False)
+
+
+class TestCriO:
+    """K17: nodes with CRI-O ask the front door first, and for tokens by GET."""
+
+    def judged(
+        self, stage: Stage, behaviour: Behaviour, door: tuple[str, ...], *runtimes: str
+    ) -> RepositoryProof:
+        name = f"crio{len(stage.behaviours)}"
+        stage.behaviours[name] = behaviour
+        realm = behaviour.realm.format(tokens=stage.tokens.url, name=name)
+
+        async def ask() -> RepositoryProof:
+            host, rules = stage.registry.host, stage.rules(behaviour)
+            async with Prober(host, rules, "tests", runtimes=runtimes) as prober:
+                return (await prober.prove([(f"{name}/app", "1")], LOGIN))[0]
+
+        before = stage.door
+        stage.door = tuple(line.format(realm=realm, scope="") for line in door)
+        try:
+            return asyncio.run(ask())
+        finally:
+            stage.door = before
+
+    @pytest.mark.parametrize(
+        ("runtimes", "verdict"),
+        [
+            ((), Verdict.DENIED),
+            (("containerd",), Verdict.DENIED),
+            (("cri-o", "containerd"), Verdict.DENIED),
+            (("cri-o",), Verdict.WORKS),
+        ],
+    )
+    def test_a_post_that_is_forbidden_stops_containerd_only(
+        self, stage: Stage, runtimes: tuple[str, ...], verdict: Verdict
+    ) -> None:
+        proof = self.judged(stage, replace(TOKENS, post=403), (BEARER,), *runtimes)
+
+        assert proof.verdict is verdict
+
+    def test_a_wrong_login_does_not_work_there_either(self, stage: Stage) -> None:
+        behaviour = replace(TOKENS, post=403, password="another")
+
+        assert self.judged(stage, behaviour, (BEARER,), "cri-o").verdict is not Verdict.WORKS
+
+    @pytest.mark.parametrize(
+        ("door", "verdict"),
+        [((), Verdict.DENIED), ((BASIC, BEARER), Verdict.DENIED), ((BEARER,), Verdict.WORKS)],
+    )
+    def test_the_front_door_decides_for_it(
+        self, stage: Stage, door: tuple[str, ...], verdict: Verdict
+    ) -> None:
+        proof = self.judged(stage, TOKENS, door, "cri-o", "containerd")
+
+        assert proof.verdict is verdict
+        if verdict is Verdict.DENIED:
+            assert "nodes with containerd can pull, but nodes with CRI-O cannot" in (
+                proof.judgement.detail
+            )
+        assert self.judged(stage, TOKENS, door, "containerd").verdict is Verdict.WORKS
+
+    def test_a_scope_of_another_name_is_not_asked_for_by_it(self, stage: Stage) -> None:
+        other = "repository:other/app:pull"
+        behaviour = replace(TOKENS, scope=other, needs=other)
+
+        assert self.judged(stage, behaviour, (BEARER,), "containerd").verdict is Verdict.WORKS
+        assert self.judged(stage, behaviour, (BEARER,), "cri-o").verdict is Verdict.DENIED

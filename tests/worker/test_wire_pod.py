@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from worker.wire_pod import WirePodSpec
+from worker.wire_pod import WirePod, WirePodSpec
 from worker.wire_template import WireNamer
 
 CONTAINER = {"name": "build", "image": "kaniko"}
@@ -39,3 +39,18 @@ def test_null_lists_name_nothing():
     nothing = dict.fromkeys(("imagePullSecrets", "volumes", "containers", "initContainers"))
 
     assert not msgspec.convert(nothing, WirePodSpec).names("docker")
+
+
+@pytest.mark.parametrize(
+    ("status", "runtimes"),
+    [
+        ({"containerStatuses": [{"containerID": "cri-o://0123"}, {}]}, ["cri-o"]),
+        ({"containerStatuses": [{"name": "a", "containerID": ""}]}, []),
+        ({"containerStatuses": None}, []),
+        ({"phase": "Pending"}, []),
+    ],
+)
+def test_the_ids_of_containers_name_the_runtime(status: dict[str, Any], runtimes: list[str]):
+    pod = msgspec.convert({"metadata": {"name": "x"}, "status": status}, WirePod)
+
+    assert list(pod.runtimes()) == runtimes
