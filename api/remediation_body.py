@@ -154,6 +154,17 @@ def _reason(run: Run, remediation: Remediation) -> str | None:
         return f"nobody approved it until {approval.expires_at}"
     if paused and run.status is RunStatus.QUEUED:
         return f"the service is paused since {paused.since} by {paused.by}: {paused.reason}"
+    if run.behind == remediation.id:
+        return f"waits for its run on {_first_there(run, remediation)}, the same API server"
     if run.behind:
         return f"waits for {run.behind}, which writes the same Secret there"
     return None
+
+
+def _first_there(run: Run, remediation: Remediation) -> str:
+    others = (
+        each.cluster
+        for each in remediation.runs
+        if each.line == run.line and not each.status.terminal
+    )
+    return next(others, run.known_as)

@@ -184,7 +184,7 @@ class Claims:
                 keys=[
                     keys.run(run.id),
                     keys.events(run.remediation_id),
-                    memory.key_of(run.cluster),
+                    memory.key_of(run.known_as),
                     *keys.all_rows(run.id),
                 ],
                 args=[claim.attempt, events.KEPT, self._retention, event, *arguments],

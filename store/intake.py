@@ -1,6 +1,6 @@
 """Taking in: a remediation, or a readiness check, is recorded with its runs in one step, or not at all."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from redis import Redis
@@ -16,6 +16,7 @@ from store.ids import caller_digest
 from store.lines import in_line, place
 from store.records import FREE, NEW, ClusterFacts, Origin, Run, Terms
 from store.sealed import life
+from store.servers import known_as
 
 
 class AlreadyUndone(Exception):
@@ -72,9 +73,10 @@ class Intake:
         writes = not request.dry_run
         undoes = origin.undoes if writes else {}
         undone = [keys.run(identity) for identity in undoes.values()]
+        servers = known_as(self._redis, [cluster for cluster, _ in clusters])
         lines = {
-            cluster: keys.line(place(cluster, request.secret_name)) if writes else ""
-            for cluster, _ in clusters
+            cluster: keys.line(place(server, request.secret_name)) if writes else ""
+            for cluster, server in servers.items()
         }
 
         def record(pipe: Any) -> None:
@@ -105,6 +107,7 @@ class Intake:
                 {
                     cluster: {
                         "line": line,
+                        **_server(cluster, servers),
                         **_kinship(origin, cluster),
                         **_facts(terms.facts.get(cluster)),
                     }
@@ -163,6 +166,7 @@ class Intake:
         timeout = request.timeout_seconds
         now = clock.text(clock.common(self._redis))
         arrival = Arrival(check_id, requested_by, groups, needs, clusters, key, now, timeout)
+        servers = known_as(self._redis, [cluster for cluster, _ in clusters])
         kinship = {"remediation": remediation_id, "confirms": confirms}
 
         def record(pipe: Any) -> None:
@@ -179,7 +183,8 @@ class Intake:
                     "request": codec.encode_check_request(request),
                     **{name: value for name, value in kinship.items() if value},
                 },
-                {},  # it writes nothing, so its runs wait for nobody
+                # It writes nothing, so its runs wait for no other.
+                {cluster: _server(cluster, servers) for cluster in servers},
             )
             if confirms:
                 pipe.hset(keys.remediation(confirms), "confirmation", check_id)
@@ -223,6 +228,11 @@ def _terms(terms: Terms) -> dict[str, str | int]:
     if terms.most_namespaces is not None:
         found["most_namespaces"] = terms.most_namespaces
     return {**found, **(codec.encode_approval(terms.approval) if terms.approval else {})}
+
+
+def _server(cluster: str, servers: Mapping[str, str]) -> dict[str, str]:
+    """Return the field of a run whose API server goes by another name."""
+    return {"server": servers[cluster]} if servers[cluster] != cluster else {}
 
 
 def _facts(facts: ClusterFacts | None) -> dict[str, str]:

@@ -51,6 +51,9 @@ class Inventory:
             found, names = pipe.execute()
         if gone := found.keys() - set(names):
             self._redis.hdel(keys.CLUSTER_UIDS, *gone)
+            left = {uid for name, uid in found.items() if name not in gone}
+            if unknown := {found[name] for name in gone} - left:
+                self._redis.hdel(keys.SERVER_NAMES, *unknown)
         return {name: uid for name, uid in found.items() if name not in gone}
 
     def leave(self, worker_id: str) -> None:

@@ -14,6 +14,9 @@ CLUSTERS = (
 CLUSTER_UIDS = (
     PREFIX + "clusters:uids"
 )  # hash: name of a cluster -> uid of its API server, as read last
+SERVER_NAMES = (
+    PREFIX + "clusters:servers"
+)  # hash: uid of an API server -> the name that it goes by (see `servers`)
 REAPER = PREFIX + "reaper"  # string: who looks for lost runs at this moment
 CHECKS = PREFIX + "checks"  # zset, score 0: ids of readiness checks in order of creation
 CHECKS_DUE = PREFIX + "checks:due"  # set: ended remediations that a check is to follow

@@ -80,7 +80,12 @@ def done_by(store: Store, run: Run) -> dict[str, Done]:
 
 def standing_on(store: Store, run: Run) -> Iterator[tuple[Run, int]]:
     """Yield the later runs that wrote where this one did and still stand, each with the number of such namespaces."""
-    later = [each for each in store.runs.later(run) if not each.undoes]
+    # The same remediation may have had a run by another name of the API server: both are undone together.
+    later = [
+        each
+        for each in store.runs.later(run)
+        if not each.undoes and each.remediation_id != run.remediation_id
+    ]
     undoing = [each.undone_by for each in later if each.undone_by]
     ended = {each.id: each.status for each in store.runs.get_many(undoing)}
     standing = [

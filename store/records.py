@@ -28,7 +28,8 @@ class Run:
     `parents` are the runs whose leftovers it retries, the oldest first; `undoes` is the run it takes back, `undone_by`
     the run that takes it back. `registry_check` is what the registry said of the credential (None: not asked).
     `credential_fingerprint` is that of the credential which its last attempt works with; `judged` is what a readiness
-    check came to; `cautions` counts the warnings of its rows. `insecure` and `stands_for` as in `ClusterFacts`.
+    check came to; `cautions` counts the warnings of its rows. `insecure` and `stands_for` as in `ClusterFacts`;
+    `server` is the name that its API server goes by (None: this one).
     """
 
     id: str
@@ -57,6 +58,12 @@ class Run:
     cautions: tuple[CautionCount, ...] = ()
     insecure: bool = False
     stands_for: tuple[str, ...] = ()
+    server: str | None = None
+
+    @property
+    def known_as(self) -> str:
+        """The name that its API server goes by: the same for all names of one (see `servers`)."""
+        return self.server or self.cluster
 
     @property
     def verdict(self) -> Verdict | None:

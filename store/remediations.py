@@ -59,13 +59,16 @@ class Remediations(Register[Remediation]):
         requester = Requester(subject, tuple(codec.loads(groups)))
         return Warrant(requester, Permission(needs), approved=approval == ApprovalState.APPROVED)
 
-    def last_written(self, cluster: str) -> datetime | None:
-        """Return when the last remediation that may have written on the cluster ended, among the newest ones."""
+    def last_written(self, known_as: str) -> datetime | None:
+        """Return when the last remediation that may have written on an API server ended, among the newest ones.
+
+        `known_as` as in `Run`.
+        """
         for remediation in islice(self.newest_first(), _MOST_LOOKED_AT):
             if remediation.request.dry_run:
                 continue
             for run in remediation.runs:
-                if run.cluster == cluster and run.finished_at:
+                if run.known_as == known_as and run.finished_at:
                     return clock.parse(run.finished_at)
         return None
 

@@ -117,7 +117,7 @@ class Preparation:
             deadline=deadline_of(self._store, self._claim),
             concurrency=self._settings.concurrency,
             registries=self._registries,
-            remediated_at=self._store.remediations.last_written(run.cluster),
+            remediated_at=self._store.remediations.last_written(run.known_as),
             may_name=may_name(policy, warrant, run.cluster),
         )
 

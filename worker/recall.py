@@ -29,8 +29,8 @@ class Recall:
     @classmethod
     async def of(cls, execution: Execution) -> "Recall":
         """Read the memory of the run's cluster."""
-        cluster = execution.claim.run.cluster
-        return cls(execution, await asyncio.to_thread(execution.store.memory.read, cluster))
+        server = execution.claim.run.known_as
+        return cls(execution, await asyncio.to_thread(execution.store.memory.read, server))
 
     async def forget(self, session: Session, seen: Observation) -> None:
         """Forget what is gone; where a run looks at named namespaces only, once many others are remembered."""
@@ -38,9 +38,9 @@ class Recall:
         if known is None and len({place[0] for place in self.memory}) > _MANY:
             known = await names_of_namespaces(session) or None
         if gone := outlived(self.memory, known, seen.states):
-            cluster = self.execution.claim.run.cluster
+            server = self.execution.claim.run.known_as
             memories = self.execution.store.memory
-            await asyncio.to_thread(memories.amend, cluster, self.memory, gone)
+            await asyncio.to_thread(memories.amend, server, self.memory, gone)
 
     def warned(self, plan: NamespacePlan, row: NamespaceResult) -> NamespaceResult:
         """Return the row of a plan with the warnings about what was, or would be, written; a failed one too.

@@ -407,6 +407,10 @@ def test_an_api_server_gets_a_run_by_each_of_its_names_that_is_named(
     body = post(client, GOOD | {"clusters": ["eu-1", "eu-2"]}).get_json()
 
     assert [cluster["name"] for cluster in body["clusters"]] == ["eu-1", "eu-2"]
+    assert [cluster["reason"] for cluster in body["clusters"]] == [
+        None,
+        "waits for its run on eu-1, the same API server",
+    ]
     assert body["warnings"] == []
 
 

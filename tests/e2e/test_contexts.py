@@ -129,6 +129,18 @@ def test_an_insecure_context_is_written_to_and_shown_in_the_run_and_the_audit_tr
     assert details["run.begin"]["insecure"] is True
 
 
+def test_runs_by_two_names_of_one_api_server_go_one_after_the_other(fleet: Service, space: Space):
+    name = space.namespace("n")
+
+    outcome = fleet.remediate(clusters=["eu", "prod-eu"], namespaces=[name])
+
+    assert outcome.status == "succeeded"
+    assert [(row["cluster"], row["outcome"]) for row in outcome.rows] == [
+        ("eu", "changed"),
+        ("prod-eu", "unchanged"),
+    ]
+
+
 def test_what_protects_one_name_of_an_api_server_protects_them_all(fleet: Service, space: Space):
     name = space.namespace("n")
     access = fleet.directory / "data" / "access.yaml"

@@ -175,8 +175,8 @@ async def _read(execution: CheckExecution, session: Session) -> tuple[list[Judge
 
 async def _recall(execution: CheckExecution, judges: Sequence[Judge], reading: Reading) -> None:
     """Have the judges know what is remembered of the cluster, and the memory what they saw."""
-    store, cluster = execution.store, execution.claim.run.cluster
-    before = await asyncio.to_thread(store.memory.read, cluster)
+    store, server = execution.store, execution.claim.run.known_as
+    before = await asyncio.to_thread(store.memory.read, server)
     if not before:
         return
     now = datetime.now(UTC)
@@ -187,9 +187,9 @@ async def _recall(execution: CheckExecution, judges: Sequence[Judge], reading: R
         await asyncio.sleep(min(max(left.total_seconds(), 0), _LONGEST_WAIT))
         await reading.read_again(frozenset(fresh))
     runs = await asyncio.to_thread(store.runs.active)
-    undoing = any(run.cluster == cluster and run.undoes for run in runs)
+    undoing = any(run.known_as == server and run.undoes for run in runs)
     changed = news(judges[0], before, now, undoing=undoing)
-    await asyncio.to_thread(store.memory.amend, cluster, before, changed)
+    await asyncio.to_thread(store.memory.amend, server, before, changed)
     known = {**before, **changed}
     for judge in judges:
         judge.add_past({place: past for place, past in known.items() if past})
