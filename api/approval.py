@@ -153,9 +153,7 @@ def _pending(remediation: Remediation) -> bool:
 def _refused(refusal: Refusal, remediation: Remediation) -> Problem:
     approval = remediation.approval
     if refusal is Refusal.NOT_NEEDED or approval is None:
-        return Problem(
-            "invalid-state", "It needs nobody's approval: no protected cluster is in it."
-        )
+        return Problem("invalid-state", "It does not need approval: no protected cluster is in it.")
     if refusal is Refusal.SELF:
         return Problem(
             "self-approval",

@@ -72,7 +72,7 @@ def _cancel(before: Remediation, key: RequestKey | None) -> Response:
     if status is None:
         raise gone(before.id)
     if status.terminal and status not in _ALREADY:
-        raise Problem("invalid-state", f"It has ended already: it is {status}.")
+        raise Problem("invalid-state", f"It has already ended: it is {status}.")
     if before.status not in _ALREADY:
         log.info("cancelling %s", before.id, extra={"fields": {"subject": caller().subject}})
         decided(remediation_id=before.id, kind=before.kind)

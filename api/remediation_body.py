@@ -146,12 +146,12 @@ def _reason(run: Run, remediation: Remediation) -> str | None:
     """Return why a run waits, or why it never began."""
     approval, paused = remediation.approval, remediation.paused
     if approval and approval.state is ApprovalState.PENDING and not remediation.status.terminal:
-        return f"waits for somebody else than {approval.asked_by} to approve it, until {approval.expires_at}"
+        return f"waits for approval by someone other than {approval.asked_by}, until {approval.expires_at}"
     if approval and approval.state is ApprovalState.REJECTED:
         why = f": {approval.comment}" if approval.comment else ""
         return f"{approval.decided_by} rejected it{why}"
     if approval and approval.state is ApprovalState.EXPIRED:
-        return f"nobody approved it until {approval.expires_at}"
+        return f"it was not approved by {approval.expires_at}"
     if paused and run.status is RunStatus.QUEUED:
         return f"the service is paused since {paused.since} by {paused.by}: {paused.reason}"
     if run.behind == remediation.id:

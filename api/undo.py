@@ -94,12 +94,16 @@ def _undoable(original: Remediation) -> list[Run]:
             undo_id = owner_of(run.undone_by)
             raise Problem(
                 "invalid-state",
-                f"It was undone by {undo_id}; if that left something, retry {undo_id}.",
+                f"It was undone by {undo_id}. If that undo left something, retry {undo_id}.",
             )
     store = services().store
     runs = [run for run in original.runs if not original.request.dry_run and wrote(store, run)]
     if not runs:
-        raise Problem("nothing-to-undo", f"{original.id} is {original.status} and wrote nothing.")
+        raise Problem(
+            "nothing-to-undo",
+            f"{original.id} is {original.status} and wrote nothing"
+            f"{' (dry run)' if original.request.dry_run else ''}.",
+        )
     return runs
 
 

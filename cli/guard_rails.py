@@ -58,6 +58,8 @@ def pause_command(call: Call, reason: str) -> None:
     def table() -> None:
         since, by = clean(paused.get("since")), clean(paused.get("by"))
         click.echo(f"paused since {since} by {by}: {clean(paused.get('reason'))}")
+        if paused.get("reason") != reason:
+            click.echo("it was paused already: your reason is not recorded", err=True)
         click.echo("to have runs begin again: remediator resume", err=True)
 
     print_as({**body, "id": "paused"}, call.output, table)
@@ -84,7 +86,7 @@ def _decide(
         remediation = client.send(get(f"/remediations/{remediation_id}")).body
         approval = remediation.get("approval")
         if not approval:
-            raise CliError(f"{remediation_id} needs nobody's approval", ExitCode.INVALID)
+            raise CliError(f"{remediation_id} does not need approval", ExitCode.INVALID)
         shown = str(approval.get("digest"))
         if digest and digest != shown:
             raise CliError(

@@ -192,7 +192,7 @@ def _say_why_it_waits(remediation: JsonObject) -> None:
         click.echo(f"it {reason}" if reason.startswith("waits") else reason, err=True)
     approval = remediation.get("approval") or {}
     if approval.get("state") == "pending":
-        click.echo(f"for them: remediator approve {remediation['id']}", err=True)
+        click.echo(f"they run: remediator approve {remediation['id']}", err=True)
 
 
 def _clusters(remediation: JsonObject) -> str:

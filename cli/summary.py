@@ -7,7 +7,7 @@ import click
 from cli.client import ApiClient
 from cli.render import Output, View, print_one, print_table
 from cli.request import JsonObject, get
-from cli.text import clean
+from cli.text import as_options, clean
 from cli.views import cluster_view, count, duration, kind
 
 SHOWN_FAILURES = 10
@@ -75,7 +75,7 @@ def hints(clusters: list[JsonObject]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for cluster in clusters:
         if hint := clean((cluster.get("error") or {}).get("hint")):
-            found.setdefault(hint, []).append(clean(cluster.get("name")))
+            found.setdefault(as_options(hint), []).append(clean(cluster.get("name")))
     return found
 
 
@@ -132,7 +132,11 @@ def _alike(rows: list[JsonObject]) -> dict[tuple[str, str, str], list[str]]:
     found: dict[tuple[str, str, str], list[str]] = {}
     for row in rows:
         error = row.get("error") or {}
-        key = (clean(error.get("code")), clean(error.get("detail")), clean(error.get("hint")))
+        key = (
+            clean(error.get("code")),
+            clean(error.get("detail")),
+            as_options(clean(error.get("hint"))),
+        )
         found.setdefault(key, []).append(
             f"{clean(row.get('cluster'))}/{clean(row.get('namespace'))}"
         )

@@ -4,12 +4,26 @@ import re
 import sys
 from collections.abc import Mapping
 
+_FIELD = re.compile(
+    r"""['"`]?\b(on_conflict|registry_check|secret_name|timeout_seconds|namespace_selector)\b['"`]?"""
+    r"""(?: ['"`](\w+)['"`])?"""
+)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]+")
 
 
 def clean(value: object) -> str:
     """Return `value` on one line without control characters; None is ''. No answer may drive the terminal."""
     return "" if value is None else _CONTROL.sub(" ", str(value)).strip()
+
+
+def as_options(text: str) -> str:
+    """Return a hint of the service with the options of this command line in place of its fields."""
+    return _FIELD.sub(_option, text)
+
+
+def _option(found: re.Match[str]) -> str:
+    value = f" {found[2]}" if found[2] else ""
+    return f"--{found[1].replace('_', '-')}{value}"
 
 
 def on_terminal() -> bool:

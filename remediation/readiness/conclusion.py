@@ -33,6 +33,7 @@ from remediation.readiness.rewriting import rewriting
 from remediation.readiness.rows import REPOSITORY, Decision, rows
 from remediation.readiness.verifying import verifying
 from remediation.readiness.workloads import DEFAULT_ACCOUNT, judge_future
+from remediation.registry.verdict import Verdict as RegistryVerdict
 
 _EXAMPLES = 3
 _GOOD = (
@@ -60,6 +61,12 @@ class Conclusion:
     ) -> None:
         self._kept = kept
         self._proofs = {(proof.repository, proof.login): proof for proof in proofs}
+        config = kept.options.wanted.config
+        wanted = {login for _, login in config.logins} if config else set()
+        kept.credential_refused = any(
+            proof.login in wanted and proof.verdict is RegistryVerdict.WRONG_CREDENTIAL
+            for proof in self._proofs.values()
+        )
         self._coverer = Coverer(kept, self._proofs)
         self._apart = kept.options.facts.told_apart
         self._makers = list(makers(kept, kept.admissions))

@@ -24,13 +24,14 @@ class Wanted:
     """The credential that has to be in place, in Secrets named `secret_name`.
 
     `config` None means that nobody said which it is; `credential` is its name, for the fixes. `standing` tells what a
-    Secret of that name in one namespace means for these.
+    Secret of that name in one namespace means for these, `refused` that the registry does not take the login.
     """
 
     secret_name: str
     config: DockerConfig | None = field(default=None, repr=False)
     credential: str = UNNAMED
     standing: Standing = FREE
+    refused: bool = False
 
     def logins(self, repository: str) -> tuple[Login, ...] | None:
         """Return the logins that it holds for a repository, the one that is tried first before the others.

@@ -41,7 +41,11 @@ def _run(cluster: str, namespace: str, wanted: Wanted, option: str = "", *notes:
         f" --secret-name {quote(wanted.secret_name)} --credential {quote(wanted.credential)}"
     )
     unnamed = f"{UNNAMED} stands for a credential that the workers hold"
-    told = [note for note in (*notes, unnamed if wanted.credential == UNNAMED else "") if note]
+    known = {
+        unnamed: wanted.credential == UNNAMED,
+        "once the registry takes the login: it refuses it now": wanted.refused,
+    }
+    told = [note for note in (*notes, *(note for note, holds in known.items() if holds)) if note]
     note = f" ({'; '.join(told)})" if told else ""
     return f"{line}{f' {option}' if option else ''}{note}"
 

@@ -138,6 +138,7 @@ class Reduction:
         self._going: dict[tuple[str, str], Going] = {}
         self._images: dict[str, ImageReference | None] = {}
         self._logins: dict[tuple[str, bytes | None], KeyedLogins] = {}
+        self.credential_refused = False  # a run proves the credential, and writes nothing then
         self._standings: dict[str, Standing] = {}
         self._standing_by_kind: dict[tuple[str, bytes | None, bool, bool], Standing] = {}
         self._uses: dict[PodUse, PodUse] = {}
@@ -183,8 +184,10 @@ class Reduction:
 
     def wanted_in(self, namespace: str) -> Wanted:
         """Return what has to be in place, with what stands there under that name."""
-        standing = self._standings.get(namespace)
-        return replace(self.options.wanted, standing=standing) if standing else self.options.wanted
+        standing = self._standings.get(namespace, FREE)
+        if standing is FREE and not self.credential_refused:
+            return self.options.wanted
+        return replace(self.options.wanted, standing=standing, refused=self.credential_refused)
 
     def _note_signals(self, secret: PullSecret) -> None:
         """Keep what tells of another writer; without field managers there is none to be seen."""

@@ -234,7 +234,7 @@ def test_a_remediation_of_a_protected_cluster_waits(held: dict[str, Any], store:
     assert approval["state"] == "pending"
     assert approval["requested_by"] == "client:ci"
     assert approval["expires_at"] > clock.later(clock.now(), 200)
-    assert "waits for somebody else than client:ci" in held["clusters"][0]["reason"]
+    assert "waits for approval by someone other than client:ci" in held["clusters"][0]["reason"]
     assert store.queue.waiting("default") == 0
     assert store.claims.take(f"{held['id']}-0") is None
 
@@ -319,7 +319,7 @@ def test_what_nobody_decides_on_ends_as_cancelled(
 
     body = client.get(f"{API}/remediations/{held['id']}").get_json()
     assert (body["status"], body["approval"]["state"]) == ("cancelled", "expired")
-    assert body["clusters"][0]["reason"].startswith("nobody approved it until ")
+    assert body["clusters"][0]["reason"].startswith("it was not approved by ")
     problem(decide(second, held, "approve"), 409, "invalid-state")
 
 

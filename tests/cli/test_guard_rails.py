@@ -105,12 +105,12 @@ def test_approving_ones_own_is_denied(api: StubApi, run: Remediator) -> None:
 
 def test_run_says_what_it_waits_for(api: StubApi, run: Remediator) -> None:
     waiting = held()
-    waiting["clusters"][0]["reason"] = "waits for somebody else than alice to approve it"
+    waiting["clusters"][0]["reason"] = "waits for approval by someone other than alice"
     api.on("POST", "/remediations", Reply(waiting, 202))
 
     ended = run("run", "--clusters", "eu-1", "--credential", "harbor", "--no-wait")
 
-    assert "it waits for somebody else than alice" in ended.stderr
+    assert "it waits for approval by someone other than alice" in ended.stderr
     assert f"remediator approve {ID}" in ended.stderr
 
 
@@ -161,3 +161,11 @@ def test_the_exit_code_says_whether_the_trail_is_whole(
     assert (shown["verified"], shown["problem"]) == ("no" if code else "yes", "-")
     assert api.seen[0].params == {"trail": "decisions", "anchor": 64 * "b"}
     assert json.loads(run("audit", "verify", "-o", "json").stdout) == body
+
+
+def test_a_second_pause_says_that_its_reason_is_not_recorded(api: StubApi, run: Remediator) -> None:
+    paused = {"reason": "first", "by": "client:local", "since": "2026-08-01T10:00:00.000Z"}
+    api.on("POST", "/system/pause", Reply({"paused": paused}))
+
+    assert "your reason is not recorded" in run("pause", "--reason", "second").stderr
+    assert "not recorded" not in run("pause", "--reason", "first").stderr

@@ -287,3 +287,30 @@ def test_hundreds_of_errors_are_told_up_to_a_bound(api: StubApi, run: Remediator
     assert "unknown 19" in result.stderr
     assert "unknown 20" not in result.stderr
     assert "… and 880 more" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("hint", "said"),
+    [
+        (
+            "use on_conflict 'merge' or 'replace', or another secret_name",
+            "use --on-conflict merge or 'replace', or another --secret-name",
+        ),
+        ("registry_check 'warn' writes all the same", "--registry-check warn writes all the same"),
+        ("start it with a larger timeout_seconds: ", "start it with a larger --timeout-seconds:"),
+    ],
+)
+def test_hints_name_options_of_the_command_line(
+    api: StubApi, run: Remediator, hint: str, said: str
+) -> None:
+    row = failed_row("a")
+    row["error"]["hint"] = hint
+    failed = cluster(status="failed") | {"error": row["error"]}
+    done = remediation("failed", summary=summary(failed=1), clusters=[failed])
+    api.on("POST", "/remediations", Reply(done, 202))
+    api.on("GET", f"/remediations/{ID}/results", Reply({"items": [row]}))
+
+    lines = run(*ARGUMENTS).stdout.splitlines()
+
+    assert f"eu-1: {said}" in lines
+    assert f"      {said}" not in lines, "it is told already"

@@ -11,7 +11,10 @@ from remediation.footprint import APPLY, OUR_MANAGER, Holder
 from remediation.readiness import fixes
 from remediation.readiness.coverage import Wanted
 from remediation.readiness.observation import Going, PullSecret
+from remediation.readiness.proof import RegistryProof
 from remediation.readiness.standing import FREE, standing_of
+from remediation.registry.verdict import Verdict
+from tests.remediation.readiness.cluster import NOW, Cluster
 
 RIGHT = credential_from_login("reg", "registry.example.com", Login("u", "p"))
 OTHER = credential_from_login("x", "other.example.com", Login("u", "p")).content
@@ -69,4 +72,19 @@ def test_a_secret_that_is_being_deleted_is_waited_for() -> None:
     assert fix.startswith("finish the deletion (kubectl --context prod -n team get secret docker")
     assert fix.endswith(
         f"then {RUN} --credential NAME (NAME stands for a credential that the workers hold)"
+    )
+
+
+def test_a_login_that_the_registry_refuses_has_to_be_corrected_first() -> None:
+    cluster = Cluster().account().workload()
+    answers = [
+        RegistryProof(question.repository, question.login, Verdict.WRONG_CREDENTIAL)
+        for question in cluster.judge.questions()
+    ]
+
+    (found,) = (row for row in cluster.judge.conclude(NOW, answers).findings if row.namespace)
+
+    assert answers
+    assert found.fix.endswith(
+        "--credential reg (once the registry takes the login: it refuses it now)"
     )
