@@ -6,6 +6,7 @@ from shlex import quote
 from remediation.readiness.coverage import UNNAMED, Wanted
 from remediation.readiness.observation import Owner
 
+BEYOND = "was not read: "  # how the reason begins where a bound kept a Secret from being read
 _TEMPLATE = ("spec", "template", "spec")
 _TEMPLATED = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController")
 _POD_SPEC = dict.fromkeys(_TEMPLATED, _TEMPLATE) | {"CronJob": ("spec", "jobTemplate", *_TEMPLATE)}
@@ -91,13 +92,17 @@ def replace_secret(cluster: str, namespace: str, wanted: Wanted) -> str:
     return f"{wanted.standing.why}: if nothing else uses it, {delete}, then {again}"
 
 
-def read_secret(namespace: str, name: str, beyond: str) -> str:
-    """Return what lets a Secret be judged that was not read; `beyond` tells that a bound kept it from being."""
-    first = (
-        "check fewer namespaces at once, or take names of Secrets that do not exist out of the imagePullSecrets there"
-        if beyond
-        else f"let the worker get Secret '{namespace}/{name}'"
-    )
+def read_secret(namespace: str, name: str, why: str) -> str:
+    """Return what lets a Secret be judged that was not read; `why` says what kept it from being, "" for rights."""
+    if why.startswith(BEYOND):
+        first = (
+            "check fewer namespaces at once, or take names of Secrets that do not exist out of the imagePullSecrets"
+            " there"
+        )
+    elif why:
+        first = f"have what keeps the API server from giving Secret '{namespace}/{name}' repaired, and judge again"
+    else:
+        first = f"let the worker get Secret '{namespace}/{name}'"
     return f"{first}, or waive this with an owner and a date"
 
 

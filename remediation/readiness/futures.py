@@ -138,7 +138,7 @@ def _of_template(kept: Reduction, workload: Workload, proof: AdmissionProof | No
         older_than=above,
         revision=workload.name if held else "",
         waker=kept.waker(workload),
-        accounts_read=kept.was_read("serviceaccounts"),
+        accounts_read=kept.was_read("serviceaccounts", workload.namespace),
         account_going=kept.account_going(workload.namespace, name),
     )
 
@@ -163,7 +163,7 @@ def _of_pods(
         account,
         kept.wanted_in(namespace),
         other=other,
-        accounts_read=kept.was_read("serviceaccounts"),
+        accounts_read=kept.was_read("serviceaccounts", namespace),
         account_going=kept.account_going(namespace, name),
     )
 

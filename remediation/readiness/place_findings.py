@@ -6,7 +6,7 @@ from remediation.readiness import fixes
 from remediation.readiness.call import Call
 from remediation.readiness.finding import Finding, FindingClass, Severity
 from remediation.readiness.observation import Owner, Scope
-from remediation.readiness.reduction import Reduction
+from remediation.readiness.reduction import ELSEWHERE, Problem, Reduction
 from remediation.readiness.rows import Decision, rows
 from remediation.state import EXCLUDE_ANNOTATION
 
@@ -83,7 +83,7 @@ def _listed(pods: Sequence[str]) -> str:
 
 def _excludes_itself(kept: Reduction, namespace: str) -> bool:
     """Tell whether it is left out by its own annotation alone, and may still make pods."""
-    known = kept.namespaces[namespace]
+    known = kept.namespaces[namespace]  # what is not known counts as judged
     return known.scope is Scope.EXCLUDED and not known.terminating
 
 
@@ -106,19 +106,47 @@ def _what_to_do(kept: Reduction, namespace: str) -> str:
 def unreadable(kept: Reduction) -> Iterator[Finding]:
     """Yield what could not be read."""
     for problem in kept.problems:
+        if problem.namespace:
+            yield from _unread_in(kept, problem)
+            continue
         whole = problem.what == "cluster"
         lists = "these kinds" if problem.what == "customresources" else problem.what
         what = "The cluster" if whole else f"The list of {problem.what}"
+        allow = f"let the worker list {lists}"
         call = Call(
             FindingClass.C_UNREADABLE,
             Severity.BLOCKING,
             f"{what} could not be read: {problem.detail}. What is there is not known.",
-            "mend the connection and judge again"
+            "fix the connection and judge again"
             if whole
-            else f"let the worker list {lists}, or waive this with an owner and a date",
+            else f"{problem.hint or allow}, or waive this with an owner and a date",
             doubt=True,
         )
         yield from _of_cluster(kept, problem.what, call)
+
+
+def _unread_in(kept: Reduction, problem: Problem) -> Iterator[Finding]:
+    """Yield what could not be read in one namespace; it matters where pods of that namespace do."""
+    if problem.namespace == ELSEWHERE:
+        call = Call(
+            FindingClass.C_UNREADABLE,
+            Severity.WARNING,
+            f"The list of {problem.what} was not read of namespaces that are not judged: {problem.detail}.",
+            problem.hint,
+        )
+        yield from _of_cluster(kept, problem.what, call)
+        return
+    matters = kept.judged(problem.namespace) or _excludes_itself(kept, problem.namespace)
+    call = Call(
+        FindingClass.C_UNREADABLE,
+        Severity.BLOCKING if matters else Severity.WARNING,
+        f"The list of {problem.what} in this namespace could not be read: {problem.detail}."
+        " What is there is not known.",
+        f"{problem.hint or 'judge again'}, or waive this with an owner and a date",
+        doubt=matters,
+    )
+    owner = Owner("List", problem.what)
+    yield from rows(kept.options.cluster, problem.namespace, owner, [Decision("", call)])
 
 
 def no_credential(kept: Reduction, found: Iterable[Finding]) -> Iterator[Finding]:

@@ -45,6 +45,9 @@ from remediation.readiness.workloads import DEFAULT_ACCOUNT
 from remediation.registry_key import effective_key
 from remediation.unmatched import Unmatched
 
+ELSEWHERE = "*"
+"""In place of a namespace: those that do not count for the verdict."""
+
 _LONGEST_CHAIN = 5
 _MOST_OTHERS = 5000
 
@@ -79,10 +82,16 @@ class PodTally:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something that could not be read: `what` is a list (pods, deployments.apps), "cluster" for all of it."""
+    """Something that could not be read: `what` is a list (pods, deployments.apps), "cluster" for all of it.
+
+    `namespace` is the only one in which it could not be read, "" for all, ELSEWHERE for those that do not count.
+    `hint` says what helps, "" for the rights.
+    """
 
     what: str
     detail: str
+    hint: str = ""
+    namespace: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -372,13 +381,17 @@ class Reduction:
         """Take note that the API server could not be asked about a template."""
         self.unasked.append(f"{namespace}/{kind}/{name}")
 
-    def add_problem(self, what: str, detail: str) -> None:
-        """Take note that a list could not be read (403, timeout, …): then the cluster cannot be found safe."""
-        self.problems.append(Problem(what, detail))
+    def add_problem(self, what: str, detail: str, hint: str = "", namespace: str = "") -> None:
+        """Take note that a list could not be read (403, timeout, …): then what is there cannot be found safe."""
+        self.problems.append(Problem(what, detail, hint, namespace))
 
-    def was_read(self, what: str) -> bool:
-        """Tell whether nothing was said against a list."""
-        return all(problem.what != what for problem in self.problems)
+    def was_read(self, what: str, namespace: str | None = None) -> bool:
+        """Tell whether nothing was said against a list, anywhere or as far as a namespace is concerned."""
+        return all(
+            problem.what != what
+            or (namespace is not None and problem.namespace not in ("", namespace))
+            for problem in self.problems
+        )
 
     def image(self, text: str) -> ImageReference | None:
         """Return the reference if the image comes from the target. What no node can read is never pulled."""

@@ -79,7 +79,7 @@ def _worst(
         name,
         kept.accounts.get((namespace, name)),
         kept.wanted_in(namespace),
-        accounts_read=kept.was_read("serviceaccounts"),
+        accounts_read=kept.was_read("serviceaccounts", namespace),
         account_going=kept.account_going(namespace, name),
     )
     decisions = [

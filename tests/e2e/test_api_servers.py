@@ -8,6 +8,7 @@ from typing import Any
 from controlplane.cluster import Cluster
 from tests.e2e.etcd import undecryptable
 from tests.e2e.fleet import Space
+from tests.e2e.readiness import Place, found, judged
 from tests.e2e.service import Service, until
 
 ADMISSION = "/apis/admissionregistration.k8s.io/v1"
@@ -54,6 +55,39 @@ def test_a_service_account_that_cannot_be_decrypted_costs_its_namespace(
     assert planned.outcomes() == {good: "would_change", bad: "failed"}
     detail = planned.row(bad)["error"]["detail"]
     assert f"/registry/serviceaccounts/{bad}/web" in detail
+
+
+def test_readiness_is_unknown_for_what_cannot_be_decrypted_and_for_nothing_else(
+    service: Service, space: Space
+):
+    well, ours, pods = (Place.at(space, space.namespace(name)) for name in ("a", "b", "c"))
+    for place in (well, ours, pods):
+        place.secret().pod("docker")
+    names = [place.name for place in (well, ours, pods)]
+    places = (
+        f"secrets/{well.name}/other",
+        f"secrets/{ours.name}/docker",
+        f"pods/{pods.name}/lost",
+    )
+    with undecryptable(space.clusters[0], *places):
+        check = judged(service, namespaces=names)
+
+    assert check["verdict"] == "unknown"
+    unread = found(check, "P_UNKNOWN")
+    assert (unread["namespace"], unread["severity"]) == (ours.name, "blocking")
+    assert "cannot decrypt" in unread["explanation"]
+    assert "let the worker get" not in unread["fix"]
+    unlisted = {
+        row["namespace"]: row for row in check["findings"] if row["class"] == "C_UNREADABLE"
+    }
+    assert {name: row["severity"] for name, row in unlisted.items()} == {
+        pods.name: "blocking",
+        "": "warning",  # of the namespaces that are not judged
+    }
+    assert f"/registry/{places[2]}" in unlisted[pods.name]["explanation"]
+    assert "encryption configuration" in unlisted[pods.name]["fix"]
+    covered = [row["namespace"] for row in check["findings"] if row["class"] == "P_COVERED"]
+    assert covered == [well.name]
 
 
 @contextmanager

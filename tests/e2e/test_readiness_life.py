@@ -241,6 +241,30 @@ def test_a_list_that_runs_out_is_read_again_as_a_whole(
     assert len([path for _, path, _ in proxy.seen if path.endswith("/kube-system")]) == 2
 
 
+def test_lists_that_always_run_out_are_read_some_other_way_or_are_unknown(
+    slow_way: tuple[Proxy, Service], space: Space, place: Place
+) -> None:
+    proxy, service = slow_way
+
+    def always(method: str, path: str, number: int) -> str:
+        return "410" if path in broken else "pass"
+
+    proxy.plan = always
+    broken = {"/api/v1/pods", "/api/v1/serviceaccounts", "/apis/apps/v1/deployments"}
+    check = judged(service, namespaces=[place.name])
+    assert check["verdict"] == "safe", check["findings"]  # namespace by namespace
+
+    broken.add("/api/v1/nodes")
+    check = judged(service, namespaces=[place.name])
+    assert check["verdict"] == "unknown"
+    unread = {
+        row["name"]: row["severity"] for row in check["findings"] if row["class"] == "C_UNREADABLE"
+    }
+    # Of those that were read namespace by namespace it is told that they were not read of others.
+    others = dict.fromkeys(("deployments", "pods", "serviceaccounts"), "warning")
+    assert unread == {"nodes": "blocking"} | others
+
+
 def wait_for(look: Callable[[], Any]) -> Any:
     """Return what `look` sees once it sees something, for three minutes at most."""
     deadline = time.monotonic() + 180

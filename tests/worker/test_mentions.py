@@ -35,6 +35,7 @@ class Answers(Lists):
 
     def __init__(self, answers: Mapping[str, Any]) -> None:
         self.versions, self.refused, self.missing = {}, {}, set()
+        self.hints, self.unread = {}, {}
         self._answers = answers
 
     async def read(self, path: str, call: Call, **params: str) -> bytes:

@@ -36,7 +36,7 @@ from worker.faults import Fault, Retry
 from worker.kubeconfig_rules import Unusable
 from worker.kubeconfigs import Context
 from worker.readiness.admission import Admission
-from worker.readiness.lists import ListExpired, Lists
+from worker.readiness.lists import ListExpired, Lists, Ways
 from worker.readiness.reading import Found, Reading
 from worker.readiness.recall import SETTLED_AFTER, news, unsettled
 from worker.readiness.registry import ask_registries, shadows_of
@@ -44,7 +44,7 @@ from worker.session import Session, open_session
 
 VALID = timedelta(minutes=10)
 _LONGEST_WAIT = (SETTLED_AFTER + timedelta(seconds=1)).total_seconds()
-_MOST_READINGS = 3
+_MOST_READINGS = 4
 
 log = logging.getLogger(__name__)
 
@@ -149,11 +149,13 @@ async def _read(execution: CheckExecution, session: Session) -> tuple[list[Judge
         ignore=request.ignore,
         namespace_selector=request.namespace_selector,
     )
-    for _ in range(_MOST_READINGS):
+    ways = Ways()
+    for left in reversed(range(_MOST_READINGS)):
+        ways.last = not left
         judges = execution.judges()
         asks = request.required.includes(Level.ADMISSION)
         reading = Reading(
-            Lists(session),
+            Lists(session, ways),
             judges,
             meant,
             request.secret_name,

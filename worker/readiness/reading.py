@@ -4,7 +4,7 @@ Every pod that lives later was either in the last list, or made after it and so 
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -13,6 +13,7 @@ import msgspec
 
 from remediation.outcome import ErrorCode, Outcome
 from remediation.patterns import matcher
+from remediation.readiness.fixes import BEYOND
 from remediation.readiness.judge import Judge
 from remediation.readiness.observation import (
     WORKLOAD_KINDS,
@@ -25,8 +26,10 @@ from remediation.request import RemediationRequest
 from remediation.selection import NamespaceSelection
 from remediation.unmatched import Unmatched, unmatched_namespaces
 from worker.answers import check_object
-from worker.faults import Call, Fault, Gone
+from worker.execution import NO_ANSWER
+from worker.faults import Call, Fault, Gone, Retry
 from worker.observe import decode
+from worker.piecemeal import is_of_the_list
 from worker.readiness.admission import Admission, Place
 from worker.readiness.askers import polls
 from worker.readiness.lists import Lists
@@ -56,7 +59,9 @@ _ENDED_STATIC = (
     "spec.serviceAccountName=,status.phase!=Running,status.phase!=Pending,status.phase!=Unknown"
 )
 _MOST_SECRETS = 5000
-_BEYOND = f"was not read: one check reads {_MOST_SECRETS} Secrets of other names, and this one comes after them"
+_BEYOND = (
+    f"{BEYOND}one check reads {_MOST_SECRETS} Secrets of other names, and this one comes after them"
+)
 _AT_ONCE = 16
 
 
@@ -107,8 +112,10 @@ class Reading:
         self._admission = admission
         self._judged: set[str] = set()
         self._names: list[str] = []
+        self._counted: list[str] = []
         self._selected: list[str] = []
         self._found = Found(versions=lists.versions)
+        self._told: set[tuple[str, str]] = set()
 
     async def read(self) -> Found:
         """Hand everything to the judges; return the rest."""
@@ -121,11 +128,23 @@ class Reading:
         await self._ended_static_pods()
         await self._pods()
         await self._other_secrets()
+        self._tell_problems()
         for judge in self._judges:
-            for resource, why in sorted(self._lists.refused.items()):
-                judge.add_problem(resource, why)
             judge.add_unmatched(self._unmatched)
         return self._found
+
+    def _tell_problems(self) -> None:
+        """Tell the judges what could not be read, each thing once."""
+        lists = self._lists
+        found = {
+            (what, ""): (why, lists.hints.get(what, "")) for what, why in lists.refused.items()
+        }
+        found |= {place: (each.detail, each.hint) for place, each in lists.unread.items()}
+        for (what, namespace), (why, hint) in sorted(found.items()):
+            if (what, namespace) not in self._told:
+                self._told.add((what, namespace))
+                for judge in self._judges:
+                    judge.add_problem(what, why, hint, namespace)
 
     async def read_again(self, places: Collection[tuple[str, str]]) -> None:
         """Read some ServiceAccounts that had our entry again: one that has lost it meanwhile counts as it is now."""
@@ -136,6 +155,7 @@ class Reading:
                 if self._secret_name not in account.pull_secrets:
                     for judge in self._judges:
                         judge.add_account(account)
+        self._tell_problems()
 
     async def _identity(self) -> None:
         call = Call("get", "namespaces/kube-system")
@@ -164,6 +184,8 @@ class Reading:
             for namespace in namespaces:
                 self._namespace(namespace)
         accounts_in: set[str] = set()
+        self._lists.namespaces = self._counted
+        self._lists.elsewhere = len(self._counted) < len(self._names)
         async for accounts in self._lists.pages("/api/v1/serviceaccounts", WireAccount):
             for account in map(WireAccount.to_domain, accounts):
                 accounts_in.add(account.namespace)
@@ -192,6 +214,8 @@ class Reading:
         if scope is Scope.JUDGED:
             self._judged.add(state.name)
         self._names.append(state.name)
+        if scope in (Scope.JUDGED, Scope.EXCLUDED) and not state.terminating:
+            self._counted.append(state.name)
         if self._selection.selector.matches(state.labels):
             self._selected.append(state.name)
         created = wire.metadata.creationTimestamp
@@ -213,6 +237,10 @@ class Reading:
         ):
             for wire in secrets:
                 self._secret_read(wire)
+        if "secrets" in self._lists.hints and self._names:
+            # The list fails, for one Secret that cannot be decrypted: each is read by its name.
+            del self._lists.refused["secrets"], self._lists.hints["secrets"]
+            await self._each_of({(name, self._secret_name) for name in self._names})
         if "secrets" not in self._lists.refused:
             for judge in self._judges:
                 judge.complete_own_secrets()
@@ -330,6 +358,12 @@ class Reading:
     async def _other_secrets(self) -> None:
         """Read what else users of the registry name, as far as the account may: the rest stays unknown."""
         wanted = sorted({name for judge in self._judges for name in judge.wanted_secrets()})
+        denied = await self._each_of(wanted[:_MOST_SECRETS])
+        for namespace, name in () if denied else wanted[_MOST_SECRETS:]:
+            self._unread(namespace, name, _BEYOND)
+
+    async def _each_of(self, places: Iterable[tuple[str, str]]) -> bool:
+        """Read Secrets by (namespace, name) as far as the account may; tell whether it may not at all."""
         slots = asyncio.Semaphore(_AT_ONCE)
         denied = False
 
@@ -341,9 +375,13 @@ class Reading:
                 try:
                     secret = await self._secret(namespace, name)
                 except Fault as fault:
-                    if fault.error.code is not ErrorCode.FORBIDDEN:
+                    # Without the deep mode's role the first answer speaks for all; one of a provider for its namespace.
+                    if fault.error.code is ErrorCode.FORBIDDEN and fault.retry is not Retry.NO:
+                        denied = True
+                    elif fault.error.code in NO_ANSWER:
                         raise
-                    denied = True  # without the deep mode's role the first answer speaks for all
+                    else:
+                        self._unread(namespace, name, f"could not be read: {fault.error.detail}")
                     return
             if secret is not None:
                 self._secret_read(secret)
@@ -352,11 +390,13 @@ class Reading:
                 judge.add_missing_secret(namespace, name)
 
         async with asyncio.TaskGroup() as group:
-            for namespace, name in wanted[:_MOST_SECRETS]:
+            for namespace, name in places:
                 group.create_task(one(namespace, name))
-        for namespace, name in () if denied else wanted[_MOST_SECRETS:]:
-            for judge in self._judges:
-                judge.add_unread_secret(namespace, name, _BEYOND)
+        return denied
+
+    def _unread(self, namespace: str, name: str, why: str) -> None:
+        for judge in self._judges:
+            judge.add_unread_secret(namespace, name, why)
 
     def _secret_read(self, wire: WirePullSecret) -> None:
         meta = wire.metadata
@@ -377,8 +417,11 @@ class Reading:
         return decode(msgspec.json.Decoder(WirePullSecret), body, call)
 
     def _refused(self, what: str, error: Fault | Gone) -> None:
-        if isinstance(error, Fault) and error.error.code is not ErrorCode.FORBIDDEN:
+        if not isinstance(error, Fault):
+            self._lists.refused[what] = "it does not exist"
+            return
+        if error.error.code is not ErrorCode.FORBIDDEN and not is_of_the_list(error):
             raise error
-        self._lists.refused[what] = (
-            error.error.detail if isinstance(error, Fault) else "it does not exist"
-        )
+        self._lists.refused[what] = error.error.detail
+        if is_of_the_list(error):
+            self._lists.hints[what] = error.error.hint
