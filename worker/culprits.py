@@ -21,6 +21,8 @@ _REASONS = (
     ("received invalid webhook response", "its answer is not valid"),
     ("received undecodable patch", "its patch is not valid"),
 )
+# An API server whose cache of a kind cannot be filled answers so to lists with selectors, and adds why.
+_NO_CACHE = "storage is (re)initializing: "
 FIND_WEBHOOK = (
     "kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations "
     "-o custom-columns='NAME:.metadata.name,WEBHOOKS:.webhooks[*].name'"
@@ -87,6 +89,11 @@ def quota_sums(message: str) -> str:
 def provider_of(message: str) -> str:
     """Return the provider that manages the namespace and refuses everyone, "" if it is none that is known."""
     return next((name for name, words in _MANAGED if words.search(message)), "")
+
+
+def cache_fails(message: str) -> bool:
+    """Tell whether the API server cannot fill its cache of a kind, and has tried."""
+    return message.startswith(_NO_CACHE)
 
 
 def undecryptable(message: str) -> str | None:

@@ -13,7 +13,7 @@ from remediation.state import Namespace, NamespaceState, Secret, ServiceAccount
 from worker.faults import Fault, Gone
 
 _AT_ONCE = 16
-_EXPIRED, _SERVER_ERROR, _GATEWAY_TIMEOUT = 410, 500, 504
+_EXPIRED, _NO_CACHE, _SERVER_ERROR, _GATEWAY_TIMEOUT = 410, 429, 500, 504
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,8 @@ Reader = Callable[[Namespace], Awaitable[NamespaceState]]
 def is_of_the_list(fault: Fault) -> bool:
     """Tell whether a list failed in a way that says nothing of the cluster as a whole."""
     status = fault.error.http_status or 0
-    failed = fault.error.code is ErrorCode.INTERNAL and status >= _SERVER_ERROR
+    own = status >= _SERVER_ERROR or status == _NO_CACHE
+    failed = fault.error.code is ErrorCode.INTERNAL and own
     return failed or status in (_EXPIRED, _GATEWAY_TIMEOUT)
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from remediation.outcome import Error, ErrorCode
 from worker.culprits import (
     FIND_WEBHOOK,
+    cache_fails,
     failing_webhook,
     provider_of,
     quota_of,
@@ -102,6 +103,14 @@ class _Refusal:
             # Not the API server's own: a proxy answers so as well when the server broke off in the middle.
             code, detail, _, hint = _BY_STATUS[503]
             return self._fault(code, detail, Retry.READ_FIRST, hint)
+        if status == 429 and cache_fails(self.answer.message):
+            # Not overloaded: it says so for as long as an object of the kind is as it is.
+            return self._undecryptable() or self._fault(
+                ErrorCode.INTERNAL,
+                f"the API server cannot fill its cache of {self.call.kind} (429)",
+                Retry.LATER,
+                "retry later; see the API server's log if it stays so",
+            )
         if status in _BY_STATUS:
             return self._fault(*_BY_STATUS[status])
         if status == 403:
@@ -234,15 +243,8 @@ class _Refusal:
             hint = f"ask the owner of the webhook to allow it; {_FIND}"
             detail = "an admission webhook refused it (400)"
             return self._fault(ErrorCode.ADMISSION_DENIED, detail, hint=hint)
-        if status >= 500 and (stored := undecryptable(answer.message)) is not None:
-            where = f" what is stored at {stored}" if stored else f" {self.call.object}"
-            return self._fault(
-                ErrorCode.INTERNAL,
-                f"the API server cannot decrypt{where} ({status})",
-                # A list takes 3 s to fail so, every time, and there is another way to what it holds.
-                Retry.NO if self.call.verb == "list" else Retry.READ_FIRST,
-                _DECRYPT,
-            )
+        if status >= 500 and (unreadable := self._undecryptable()):
+            return unreadable
         if status >= 500 and "resource quota evaluation timed out" in answer.message:
             return self._fault(
                 ErrorCode.INTERNAL,
@@ -257,6 +259,19 @@ class _Refusal:
                 ErrorCode.INTERNAL, f"the server failed ({status}){self._quote()}", retry
             )
         return self._fault(ErrorCode.INTERNAL, f"the server refused it ({status}){self._quote()}")
+
+    def _undecryptable(self) -> Fault | None:
+        stored = undecryptable(self.answer.message)
+        if stored is None:
+            return None
+        where = f" what is stored at {stored}" if stored else f" {self.call.object}"
+        return self._fault(
+            ErrorCode.INTERNAL,
+            f"the API server cannot decrypt{where} ({self.answer.status})",
+            # A list takes 3 s to fail so, every time, and there is another way to what it holds.
+            Retry.NO if self.call.verb == "list" else Retry.READ_FIRST,
+            _DECRYPT,
+        )
 
     @property
     def _by_roles(self) -> bool:

@@ -9,6 +9,7 @@ from remediation.outcome import ErrorCode
 from remediation.usage import MOST_OBJECTS, Usage
 from worker.faults import Fault, Gone
 from worker.observe import items_of
+from worker.piecemeal import is_of_the_list
 from worker.session import Session
 from worker.wire_pod import WirePod
 from worker.wire_template import WireNamer
@@ -125,7 +126,9 @@ class _Reading:
         except Fault as fault:
             if fault.error.http_status == _EXPIRED:
                 self.partly = True
-            elif self._needed and fault.error.code is not ErrorCode.FORBIDDEN:
+            elif self._needed and not (
+                fault.error.code is ErrorCode.FORBIDDEN or is_of_the_list(fault)
+            ):
                 raise
             else:
                 self.unread.append(resource)

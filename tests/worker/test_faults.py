@@ -452,6 +452,27 @@ def test_what_cannot_be_decrypted_is_named_by_its_key():
     assert "encryption configuration" in error.hint
 
 
+@pytest.mark.parametrize(
+    ("why", "expected", "words"),
+    [
+        (
+            'failed to list *core.Pod: unable to transform key "/registry/pods/a/b": no key',
+            (ErrorCode.INTERNAL, Retry.NO),
+            "/registry/pods/a/b",
+        ),
+        ("something else", (ErrorCode.INTERNAL, Retry.LATER), "cache of pods"),
+    ],
+)
+def test_a_cache_that_cannot_be_filled_is_no_overload(why, expected, words):
+    """Seen on Kubernetes 1.36: lists with selectors are answered so as long as one object of the kind is unreadable."""
+    body = a_status(429, "TooManyRequests", f"storage is (re)initializing: {why}")
+
+    fault = judged(429, body, {"Retry-After": "1"}, Call("list", "pods"))
+
+    assert (fault.error.code, fault.retry) == expected
+    assert words in fault.error.detail
+
+
 def test_a_list_that_ran_out_says_how_to_go_on():
     body = json.dumps({"reason": "Expired", "metadata": {"continue": "abc"}}).encode()
 

@@ -121,7 +121,7 @@ class Lists:
             else:
                 return
         if resource in self._ways.apart and self.namespaces:
-            async for page in self._apart(path, item, resource, params):
+            async for page in self._apart(path, item, resource):
                 yield page
 
     def _find_way(self, fault: Fault, path: str, resource: str, *, begun: bool) -> None:
@@ -144,15 +144,18 @@ class Lists:
         self.hints[resource] = fault.error.hint or _AGAIN
 
     async def _apart(
-        self, path: str, item: type[_Object], resource: str, params: Mapping[str, str]
+        self, path: str, item: type[_Object], resource: str
     ) -> AsyncIterator[list[_Object]]:
-        """Yield the pages of the lists of all namespaces; those that cannot be read are in `unread`."""
+        """Yield the pages of the lists of all namespaces; those that cannot be read are in `unread`.
+
+        Without selectors: while an API server cannot fill its cache of a kind, it refuses every list that has one.
+        """
         base, _, last = path.rpartition("/")
 
         async def one(namespace: str) -> list[list[_Object]] | Fault:
             own = f"{base}/namespaces/{namespace}/{last}"
             try:
-                return [page async for page in self._one_list(own, item, resource, params)]
+                return [page async for page in self._one_list(own, item, resource, {})]
             except Fault as fault:
                 if is_of_the_list(fault):
                     return fault

@@ -346,7 +346,8 @@ class Reading:
 
     async def _pods(self) -> None:
         self._found.pods_at = datetime.now(UTC)
-        async for pods in self._lists.pages("/api/v1/pods", WirePod, fieldSelector=_ALIVE):
+        async for page in self._lists.pages("/api/v1/pods", WirePod, fieldSelector=_ALIVE):
+            pods = [pod for pod in page if not pod.ended]  # namespace by namespace it asks for all
             for wire in pods:
                 for mention in spoken_of_pod(wire, self._marks):
                     for judge in self._judges:

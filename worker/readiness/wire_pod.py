@@ -169,6 +169,11 @@ class WirePod(msgspec.Struct, gc=False):
     spec: WirePodSpec = msgspec.field(default_factory=WirePodSpec)
     status: WirePodStatus = msgspec.field(default_factory=WirePodStatus)
 
+    @property
+    def ended(self) -> bool:
+        """Tell whether it has come to its end, so that nothing is pulled for it any more."""
+        return self.status.phase in _ENDED
+
     def to_domain(self) -> Pod:
         """Return what the judgement wants to know."""
         meta, spec = self.metadata, self.spec
@@ -186,7 +191,7 @@ class WirePod(msgspec.Struct, gc=False):
             unseen=0 < self.status.observedGeneration < meta.generation,
             labels=meta.labels or {},
             created_at=meta.created_at,
-            ended=self.status.phase in _ENDED,
+            ended=self.ended,
         )
 
 
