@@ -54,7 +54,8 @@ class AddressRefused(OSError):
 class Answer:
     """What came back: `url` and `endpoint` are where it came from, after redirects.
 
-    `withheld` is the host that a node would have sent the login to, and that did not get it here.
+    `withheld` is the host that a node would have sent the login to, and that did not get it here; `repeated` says that
+    the registry was busy or failed at first.
     """
 
     status: int
@@ -63,6 +64,7 @@ class Answer:
     url: str = ""
     endpoint: Endpoint | None = None
     withheld: Endpoint | None = None
+    repeated: bool = False
 
 
 @dataclass(slots=True)
@@ -216,7 +218,7 @@ class RegistryHttp:
         pause = _pause(answer)
         if answer.status in _ONCE_MORE and pause <= _LONGEST_PAUSE_SECONDS:
             await asyncio.sleep(pause)
-            answer = await self._once(method, url, headers, body, most)
+            answer = replace(await self._once(method, url, headers, body, most), repeated=True)
         if answer.status == _BUSY:
             raise Stopped(_busy(answer, url))
         if answer.status >= 500 or answer.status == _TIMED_OUT:

@@ -185,6 +185,9 @@ class NodePull:
         for challenge in known:
             if challenge.scheme == BEARER:
                 if challenge.get("error"):
+                    if answer.repeated:
+                        # Nodes take the second answer to one request for the last word.
+                        raise Stopped(judgement(Verdict.BUSY, "the registry was busy or failed"))
                     if again:
                         return False
                     held.pop(endpoint, None)

@@ -254,6 +254,13 @@ class TestLimit:
         assert (found.verdict, found.pulls) == (Verdict.BUSY, False)
         assert "with the login" in found.proof.judgement.detail
 
+    def test_one_that_was_busy_before_it_named_an_error_stops_nodes(
+        self, stage: Stage, puller: Puller
+    ) -> None:
+        behaviour = Behaviour(challenge=(f'{BEARER},error="invalid_token"',), busy=1)
+
+        assert judged(stage, puller, behaviour) == (Verdict.BUSY, False)
+
 
 class TestRedirect:
     """K16: manifests come from another host, which asks for the login itself."""
