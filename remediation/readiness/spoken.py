@@ -54,14 +54,27 @@ def images_used(kept: Reduction) -> frozenset[ImageReference]:
     """Return the images of judged pods that an operator may have made, or put an image into.
 
     An application that happens to use the same image says nothing of the operator's pods. So what counts are pods of
-    controllers that are not built in, at any height, and images that a pod has and its template does not.
+    controllers that are not built in, at any height, and images that a pod has and its template does not. Nor do these
+    say anything of an image that an application has as well: they may be another application, in a CloneSet.
     """
-    return frozenset(
+    found = {
         image
         for key in kept.pods
         if key.owner is not None and kept.judged(key.namespace)
         for image in _of_operators(kept, key, kept.top(key.namespace, key.owner))
-    )
+    }
+    return frozenset(found - _of_applications(kept)) if found else frozenset()
+
+
+def _of_applications(kept: Reduction) -> set[ImageReference]:
+    """Return the images of templates that no other object controls."""
+    return {
+        image
+        for reduced in kept.workloads.values()
+        if reduced.workload.controller is None
+        for text in reduced.images
+        if (image := kept.image(text))
+    }
 
 
 def _of_operators(kept: Reduction, key: PodKey, top: Owner) -> Iterator[ImageReference]:

@@ -13,6 +13,7 @@ from remediation.readiness.facts import ClusterFacts, Facts, NodeLogin
 from remediation.readiness.finding import Coverage, FindingClass, Severity
 from remediation.readiness.observation import (
     WORKLOAD_KINDS,
+    By,
     Container,
     ContainerKind,
     Mention,
@@ -575,6 +576,22 @@ def test_what_a_custom_resource_contradicts_is_not_called_covered() -> None:
 
 
 _TELLS = (W.W_OTHER, W.W_COVERED_SA, W.W_COVERED_TEMPLATE)
+
+
+@pytest.mark.parametrize(
+    ("shared", "severity"), [(False, Severity.INFO), (True, Severity.BLOCKING)]
+)
+def test_an_image_that_an_application_has_as_well_explains_nothing_of_an_operator(
+    shared: bool, severity: Severity
+) -> None:
+    cluster = Cluster().secrets(docker="ours").account("docker")
+    cluster.pod("docker", controller=Owner("CloneSet", "cs", "apps.kruise.io"))
+    if shared:
+        cluster.workload(name="application")
+    field = "env RELATED_IMAGE_OPERAND of container app"
+    cluster.judge.add_mention(Mention("team", "Deployment", "operator", field, IMAGE, by=By.TEXT))
+
+    assert only(cluster.found(), "W_OTHER").severity is severity
 
 
 def test_two_generations_of_pods_of_a_custom_controller_do_not_contradict_each_other() -> None:
