@@ -205,7 +205,7 @@ def verification(query: dict[str, Any]) -> Response:
 
 def _page(query: dict[str, Any], before: str | None) -> tuple[list[dict[str, Any]], str | None]:
     """Return the items of a page, and the place to go on from if there may be more."""
-    limit = min(query.get("limit", DEFAULT_LIMIT), MAX_LIMIT)
+    limit = query.get("limit", DEFAULT_LIMIT)
     entries = services().store.audit.newest_first(Trail(query["trail"]), before)
     items: list[dict[str, Any]] = []
     last = None

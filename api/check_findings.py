@@ -126,7 +126,7 @@ def findings(query: dict[str, Any], check_id: str) -> Response:
     chosen = wanted()
     if chosen is not Format.JSON and "limit" not in query:
         return _streamed(chosen, (row for _, row in rows))
-    taken, cursor = _page(rows, min(query.get("limit", DEFAULT_LIMIT), MAX_LIMIT), filters)
+    taken, cursor = _page(rows, query.get("limit", DEFAULT_LIMIT), filters)
     headers = next_link(cursor) if cursor else {}
     if chosen is Format.JSON:
         body: dict[str, Any] = {"items": taken}

@@ -52,7 +52,7 @@ def list_checks(query: dict[str, Any]) -> Response:
     """
     filters = filters_of({**query, "sight": sight().mark})
     before = _position(query["cursor"], filters) if "cursor" in query else None
-    limit = min(query.get("limit", DEFAULT_LIMIT), MAX_LIMIT)
+    limit = query.get("limit", DEFAULT_LIMIT)
     found, last = _page(query, before, limit)
     link = services().settings.url
     body: dict[str, Any] = {"items": [check_body(item, link) for item in found]}

@@ -5,37 +5,59 @@ from typing import Any, cast
 
 import orjson
 import yaml
-from flask import Blueprint, Response, current_app, send_from_directory
+from flask import Blueprint, Response, current_app, redirect, request, send_from_directory
 
 from api.access import public
 from api.answers import json_answer
 from api.problems import Problem
+from api.services import services
 
 _FOLDER = Path(__file__).parent / "static" / "swagger-ui"
 _FILES = ("swagger-ui-bundle.js", "swagger-ui.css", "start.js")
+_LINKS = {
+    "api": "/api/v1",
+    "reference": "/api/v1/docs",
+    "openapi": "/api/v1/openapi.json",
+    "readyz": "/readyz",
+    "livez": "/livez",
+}
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 
-blueprint = Blueprint("docs", __name__, url_prefix="/api/v1")
+blueprint = Blueprint("docs", __name__)
+_BASE = "/api/v1"
 
 
-@blueprint.get("/openapi.json")
+@blueprint.get("/")
+@blueprint.get(_BASE)
+@blueprint.get(f"{_BASE}/")
+@blueprint.get("/docs")
+@public
+def entrance() -> Response:
+    """Lead a browser to the reference, and tell programs where everything is."""
+    url = services().settings.url
+    if request.accept_mimetypes.best_match(["application/json", "text/html"]) == "text/html":
+        return cast(Response, redirect(url(f"{_BASE}/docs")))
+    return json_answer({name: url(path) for name, path in _LINKS.items()})
+
+
+@blueprint.get(f"{_BASE}/openapi.json")
 @public
 def openapi_json() -> Response:
     """Return the OpenAPI document as JSON."""
     return json_answer(document())
 
 
-@blueprint.get("/openapi.yaml")
+@blueprint.get(f"{_BASE}/openapi.yaml")
 @public
 def openapi_yaml() -> Response:
     """Return the OpenAPI document as YAML."""
     return Response(to_yaml(document()), mimetype="application/yaml")
 
 
-@blueprint.get("/docs")
+@blueprint.get(f"{_BASE}/docs")
 @public
 def page() -> Response:
     """Show the OpenAPI document."""
@@ -44,7 +66,7 @@ def page() -> Response:
     return answer
 
 
-@blueprint.get("/docs/<name>")
+@blueprint.get(f"{_BASE}/docs/<name>")
 @public
 def page_file(name: str) -> Response:
     """Return a file that the page needs."""

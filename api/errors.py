@@ -99,7 +99,7 @@ def _detail(slug: str, error: HTTPException) -> str:
     if isinstance(error, MethodNotAllowed):
         return f"{request.method} is not possible here; {', '.join(sorted(error.valid_methods or ()))} is."
     if isinstance(error, NotFound):
-        return f"There is nothing at {request.path}; the API begins at /api/v1, its reference is /api/v1/docs."
+        return f"There is nothing at {request.path}; GET / says what there is, the reference is /api/v1/docs."
     return _DETAILS.get(slug, error.name + ".")
 
 

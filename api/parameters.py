@@ -69,9 +69,9 @@ def moment(description: str) -> Moment:
 
 
 def limit(default: int, most: int) -> fields.Integer:
-    """Return the parameter for the size of a page; more than the most counts as the most."""
+    """Return the parameter for the size of a page; more than the most is refused, for it would be cut in silence."""
     return fields.Integer(
-        validate=validate.Range(min=1, error="must be at least 1"),
+        validate=validate.Range(min=1, max=most, error=f"must be in 1..{most}"),
         metadata={"description": f"Size of a page: {default}, or up to {most}."},
     )
 

@@ -80,7 +80,7 @@ def index(query: dict[str, Any]) -> Response:
     Go on as long as there is a `next_cursor`: with filters a page may be short, and even empty, with more to come.
     """
     filters = filters_of({**query, "sight": sight().mark})
-    limit = min(query.get("limit", DEFAULT_LIMIT), MAX_LIMIT)
+    limit = query.get("limit", DEFAULT_LIMIT)
     before = _position(query["cursor"], filters) if "cursor" in query else None
     found, last = _page(query, before, limit)
     link = services().settings.url

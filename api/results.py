@@ -67,7 +67,7 @@ def results(query: dict[str, Any], remediation_id: str) -> Response:
     chosen = wanted()
     if chosen is not Format.JSON and "limit" not in query:
         return _streamed(chosen, rows, remediation)
-    page = _Page.of(rows, min(query.get("limit", DEFAULT_LIMIT), MAX_LIMIT), filters)
+    page = _Page.of(rows, query.get("limit", DEFAULT_LIMIT), filters)
     headers = next_link(page.cursor) if page.cursor else {}
     if chosen is Format.JSON:
         return json_answer(page.body(remediation), headers=headers)

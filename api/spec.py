@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
 
 import flask_smorest  # type: ignore[import-untyped]
-from flask import Flask, Request, Response
+from flask import Flask, Request, Response, current_app, request
 from marshmallow import RAISE, Schema, ValidationError
 from webargs.flaskparser import FlaskParser
 from werkzeug.exceptions import HTTPException
@@ -60,6 +60,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
 
     def __init__(self, name: str) -> None:
         super().__init__(name, __name__)
+        self.before_request(_refuse_unknown_parameters)
         self.before_request(formats.negotiate)
 
     def operation(
@@ -89,7 +90,13 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
 
     def query(self, schema: type[Schema]) -> Callable[[View], View]:
         """Read the parameters, and pass them to the view first."""
-        return self.arguments(schema, location="query")  # type: ignore[no-any-return]
+
+        def decorate(view: View) -> View:
+            read: View = self.arguments(schema, location="query")(view)
+            read.takes_query = True  # type: ignore[attr-defined]
+            return read
+
+        return decorate
 
     def answers(
         self, status: int, schema: type[Schema] | None = None, **document: Any
@@ -109,6 +116,20 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
             return view
 
         return decorate
+
+
+def _refuse_unknown_parameters() -> None:
+    """Refuse parameters of operations that take none; the others look at theirs when they read them."""
+    view = current_app.view_functions[request.endpoint or ""]
+    if request.args and not getattr(view, "takes_query", False):
+        raise invalid(
+            [
+                Finding(
+                    pointer(name), f"there is no parameter '{name}'", "unknown_field", query=True
+                )
+                for name in request.args
+            ]
+        )
 
 
 class Group(flask_smorest.Blueprint):  # type: ignore[misc]

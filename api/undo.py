@@ -72,8 +72,9 @@ def _admitted(remediation_id: str, body: Body) -> Plan:
     # Why something was done is not why it is taken back.
     wanted = request_for(original, runs, {"reason": f"undo of {remediation_id}", **body.fields})
     needs = check_follow_up(original, wanted, undo=True)
-    if refusals := list(islice(_refusals(runs), _MOST_REASONS)):
-        raise Problem("later-remediation", f"{'; '.join(refusals)}.")
+    if refusals := list(islice(_refusals(runs), _MOST_REASONS + 1)):
+        more = "; and there are more" if len(refusals) > _MOST_REASONS else ""
+        raise Problem("later-remediation", f"{'; '.join(refusals[:_MOST_REASONS])}{more}.")
     origin = Origin(
         undo_of=remediation_id,
         kept_secrets=sum(run.summary.secrets_updated for run in runs),

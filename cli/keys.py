@@ -16,9 +16,9 @@ def keys_command() -> None:
 @click.option(
     "--directory",
     type=click.Path(file_okay=False, path_type=Path),
-    default=Path(),
+    required=True,  # the current one may be a checkout, and the key be committed
     metavar="DIR",
-    help="Where to put them.  [default: here]",
+    help="Where to put them, for example keys.",
 )
 def create(directory: Path) -> None:
     """Make a pair of sealing keys: sealing.key for the workers, sealing.pub for the API.

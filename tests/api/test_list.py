@@ -122,10 +122,20 @@ def test_a_long_search_goes_on_on_the_next_page(
     assert list(pages(client, "cluster=eu-1")) == [[], [], [wanted]]
 
 
-def test_a_large_limit_counts_as_the_largest(client: FlaskClient, start: Start) -> None:
+def test_a_limit_that_would_be_cut_is_refused(client: FlaskClient, start: Start) -> None:
     identity = start()
 
-    assert listed(client, "?limit=100000") == [identity]
+    for path, most in (
+        ("remediations", 200),
+        ("readiness-checks", 200),
+        (f"remediations/{identity}/results", 1000),
+        ("audit-events", 1000),
+    ):
+        assert client.get(f"{API}/{path}?limit={most}").status_code == 200
+        answer = client.get(f"{API}/{path}?limit={most + 1}")
+        assert answer.status_code == 422
+        (error,) = answer.get_json()["errors"]
+        assert (error["pointer"], error["detail"]) == ("#/limit", f"must be in 1..{most}")
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ PAGE = ROOT / "docs" / "access.md"
 CLUSTERS, NAMESPACES = ["eu-*"], ["team-*"]
 DECISIONS = ("/approve", "/reject")
 PUBLIC = ("/livez", "/readyz", "/problems/", "/api/v1/openapi", "/api/v1/docs")
+ENTRANCES = ("/", "/docs", "/api/v1", "/api/v1/")
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ def allowed() -> dict[str, dict[str, str]]:
 def calls(app: Flask) -> Iterator[str]:
     """Yield the calls that the application serves, but for the public ones."""
     for rule in app.url_map.iter_rules():
-        if not rule.rule.startswith(PUBLIC):
+        if not rule.rule.startswith(PUBLIC) and rule.rule not in ENTRANCES:
             for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
                 path = rule.rule.replace("<remediation_id>", "{id}").replace(
                     "<check_id>", "{check}"

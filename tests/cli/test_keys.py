@@ -50,6 +50,18 @@ def test_makes_a_pair_that_fits_and_says_who_gets_which(tmp_path: Path) -> None:
     assert private.read_text().strip() not in result.output
 
 
+def test_never_puts_a_private_key_where_one_happens_to_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    result = CliRunner().invoke(remediator, ["keys", "create"])
+
+    assert result.exit_code == 2
+    assert "--directory" in result.output
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("there", ["sealing.key", "sealing.pub"])
 def test_never_overwrites(tmp_path: Path, there: str) -> None:
     (tmp_path / there).write_text("precious")

@@ -1,6 +1,8 @@
 """Shell examples do what they show: each page's, one after the other, in one shell."""
 
+import os
 import re
+import stat
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -73,3 +75,42 @@ def follow(
         timeout=SECONDS,
         check=False,
     )
+
+
+BASH_ONLY = re.compile(
+    r"\bread -\w*[a-qs-z]|\[\[|<\(|<<<|\bpipefail\b|^source |\$\'|^function |&>|\|&|\{\d+\.\.|\(\(|\bselect \w+ in\b"
+    r"|^declare |\+=\(|\w+=\([^)]*\)$|\$\{\w+(\^|,|//|:\d)|\becho -[en]",
+    re.MULTILINE,
+)
+
+
+@pytest.mark.parametrize("example", [*RUN, *examples("sh", mark="not run")], ids=str)
+def test_an_example_needs_no_more_than_sh(example: Example) -> None:
+    """On Debian `sh` is dash."""
+    parsed = subprocess.run(
+        ["sh", "-n", "-c", example.text],
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+
+    assert parsed.returncode == 0, parsed.stderr
+    assert BASH_ONLY.findall(example.text) == []
+
+
+def test_the_password_is_read_by_sh_too(tmp_path: Path) -> None:
+    (example,) = (each for each in RUN if "read -r password" in each.text)
+    subprocess.run(
+        ["sh", "-eu", "-c", example.text],
+        env={"HOME": str(tmp_path), "PATH": os.environ["PATH"]},
+        input="s3cr3t\\n with blanks\n",
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=True,
+    )
+
+    (written,) = tmp_path.rglob("password")
+    assert written.read_text() == "s3cr3t\\n with blanks"
+    assert stat.S_IMODE(written.stat().st_mode) == 0o600
