@@ -12,6 +12,7 @@ from redis.exceptions import (
     ConnectionError,
     ReadOnlyError,
     RedisError,
+    ResponseError,
     TimeoutError,
 )
 from redis.retry import Retry
@@ -27,6 +28,9 @@ _CONNECT_TIMEOUT_SECONDS = 5
 _PATIENT_SECONDS = 15
 _PROMPT_SECONDS = 8
 _HEALTH_CHECK_SECONDS = 15
+
+# A server that does not know HELLO goes on with what it was sent: the login.
+_REPEATED = " with args"
 
 PATIENT = 90  # retries: over a minute, for workers, to whom a restart of Redis is a pause
 PROMPT = 3  # retries: under a second, for callers, who are better served by a 503
@@ -65,6 +69,7 @@ def connect(
         "health_check_interval": _HEALTH_CHECK_SECONDS,
         "socket_timeout": seconds,
         "socket_connect_timeout": _CONNECT_TIMEOUT_SECONDS,
+        "redis_connect_func": _greet,
     }
     return Redis.from_pool(ConnectionPool(**options, **usual))
 
@@ -72,6 +77,17 @@ def connect(
 def safe_url(url: str) -> str:
     """Return the URL without user name, password and query, for a log. Raises InvalidRedisUrl."""
     return read_redis_url(url).shown
+
+
+def _greet(connection: Any) -> None:
+    """Log in as redis-py does. Raises what it raises, without the password."""
+    try:
+        connection.on_connect_check_health()
+    except ResponseError as error:
+        words, repeated, _ = str(error).partition(_REPEATED)
+        if not repeated:
+            raise
+        raise type(error)(words.rstrip(",")) from None
 
 
 class _Retry(Retry):

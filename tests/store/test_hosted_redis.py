@@ -1,8 +1,10 @@
 """What a Redis says of itself, and what it refuses, is told as such. Real servers, with the settings in question."""
 
+import traceback
 from collections.abc import Iterator
 
 import pytest
+from redis import Redis
 from redis.exceptions import (
     AuthenticationError,
     BusyLoadingError,
@@ -18,7 +20,7 @@ from store.condition import Condition
 from store.connection import PATIENT, PROMPT, StoreUnavailable
 from store.store import Store
 from store.trouble import RIGHTS, Trouble, trouble_of
-from tests.hosted import HostedRedis
+from tests.hosted import ADMIN, HostedRedis
 
 ALL = ("~rmd:*", "~rq:*", "resetchannels", "&rq:*", "+@all", "-@dangerous", "+info")
 
@@ -174,6 +176,21 @@ def test_after_a_failover_the_connection_is_made_again(hosted: HostedRedis) -> N
 
     assert store.redis.client_id() != before
     store.close()
+
+
+def test_one_without_hello_repeats_no_login() -> None:
+    # As before Redis 6: it answers with the words that it does not know.
+    old = HostedRedis(**{"rename-command": "HELLO GONE"})
+    old.admin = Redis(port=old.port, username="admin", password=ADMIN, protocol=2)
+    with old:
+        for login in (":hunter2@", "robot:hunter2@"):
+            with pytest.raises(ResponseError) as caught:
+                check(old.url(login))
+            told = "".join(traceback.format_exception(caught.value))
+            assert "HELLO" in told
+            assert "hunter2" not in told
+            assert "robot" not in told
+            assert "6.2 or newer" in trouble_of(caught.value).text
 
 
 def test_cluster_mode_is_refused() -> None:
