@@ -7,7 +7,14 @@ from dataclasses import replace
 
 from remediation.docker_config import Login
 from remediation.registry.challenge import BEARER, Challenge, in_order, parse_challenges
-from remediation.registry.endpoint import Endpoint, Refused, check_realm, redirect_targets, shown
+from remediation.registry.endpoint import (
+    Endpoint,
+    Refused,
+    check_realm,
+    check_redirect,
+    redirect_targets,
+    shown,
+)
 from remediation.registry.rules import RegistryRules
 from remediation.registry.token import (
     NO_PASSWORD_GRANT,
@@ -65,6 +72,27 @@ class RegistryClient:
         asks = answer.status == 401 and scheme_of(challenges_of(answer)) is not Scheme.NONE
         if asks and answer.endpoint and answer.endpoint not in self._trusted:
             raise refused_by_rules(_elsewhere(answer.endpoint, "which wants a login and gets none"))
+        return answer
+
+    async def stored(self, redirect: Answer, accept: str) -> Answer:
+        """Ask storage elsewhere for a blob that the registry redirects there: the signature in the address is its key.
+
+        Raises Stopped if it does not serve it.
+        """
+        location = redirect.headers["Location"]
+        url, endpoint = check_redirect(redirect.url, location, self._http.own, self._trusted)
+        nothing = Keys((), login=False)
+        answer = await self._http.follow("GET", url, nothing, accept, most=0)
+        if answer.status == 401 and scheme_of(challenges_of(answer)) is not Scheme.NONE:
+            raise refused_by_rules(_elsewhere(endpoint, "which wants a login and gets none"))
+        if not 200 <= answer.status < 300:
+            raise Stopped(
+                Judgement(
+                    Verdict.UNREACHABLE,
+                    f"the registry redirects blobs to '{shown(endpoint.name)}', which answers {answer.status}",
+                    "check the registry's storage, and whether it lets the worker in as it does the nodes",
+                )
+            )
         return answer
 
     async def with_basic(self, path: str, login: Login) -> Answer:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from remediation.docker_config import Login
@@ -142,8 +142,7 @@ class NodePull:
         path, accept = f"blobs/{digest}", f"{media_type}, */*"
         answer = await self._ask("GET", path, accept, most=0, leave=False)
         if answer.status in REDIRECTS and "Location" in answer.headers:
-            # It may have it: storage takes the signature in the address, and no login.
-            return replace(answer, status=200)
+            answer = await self.client.stored(answer, accept)
         if 200 <= answer.status < 300 and _size(answer) not in (None, size):
             raise Stopped(_another("blob"))
         return answer

@@ -230,6 +230,34 @@ class TestRedirect:
 
         assert not thief.requests
 
+    @pytest.mark.parametrize(
+        ("storage", "verdict"),
+        [
+            (None, Verdict.WORKS),
+            (Reply(403), Verdict.UNREACHABLE),
+            (Reply(404), Verdict.UNREACHABLE),
+            (Reply(200, [("Content-Type", "text/html")], b"sign in"), Verdict.NOT_A_REGISTRY),
+            (Reply(401, [("WWW-Authenticate", "Basic")]), Verdict.REFUSED_BY_RULES),
+        ],
+    )
+    def test_of_a_blob_works_where_storage_serves_it_without_the_login(
+        self, tls: Tls, storage: Reply | None, verdict: Verdict
+    ) -> None:
+        def own_answer(request: Request) -> Reply:
+            if "/blobs/" in request.path or "Authorization" not in request.headers:
+                return _redirecting(f"{other.url}{request.path}?signed=1", 307)(request)
+            return served(request.path)
+
+        with (
+            Server(lambda request: storage or served(request.path), tls) as other,
+            Server(own_answer, tls) as own,
+        ):
+            proof = prove(own.host, RegistryRules(ca_file=str(tls.ca)))
+
+        assert proof.verdict is verdict
+        assert other.requests
+        assert not any("Authorization" in request.headers for request in other.requests)
+
     def test_back_again_brings_no_credential(self, tls: Tls) -> None:
         def there(request: Request) -> Reply:
             return Reply(307, [("Location", f"{own.url}/back")])
