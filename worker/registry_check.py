@@ -36,9 +36,12 @@ async def check(
 ) -> CheckResult:
     """Return what the registries say of a credential, asked for the images that pods use."""
     why = _NO_PODS if "pods" in usage.unread else _NO_IMAGE
+    # Nodes of pods that were not read may pull in any way.
+    others = {""} if usage.partly or "pods" in usage.unread else set[str]()
+    runtimes = usage.runtimes | others
     found = targets(credential.config, usage.images, MOST_REPOSITORIES)
     reports = await asyncio.gather(
-        *(_report(target, credential, rules, user_agent, why, usage.runtimes) for target in found)
+        *(_report(target, credential, rules, user_agent, why, runtimes) for target in found)
     )
     for report in reports:
         log.info("registry %s: %s", report.registry, report.verdict)

@@ -25,6 +25,12 @@ from worker.signals import WireManager, account_signals, manifest_content, secre
 _ANNOTATION = ("f:metadata", "f:annotations")
 
 
+def runtime_of(text: str) -> str:
+    """Return the runtime in the id of a container or the version that a node tells, like "cri-o://…"; "" if none is."""
+    name, found, _ = text.partition("://")
+    return name if found else ""
+
+
 class WireOwner(msgspec.Struct, gc=False):
     """An owner reference."""
 

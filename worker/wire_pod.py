@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from worker.wire import OwnerMeta, WireReference
+from worker.wire import OwnerMeta, WireReference, runtime_of
 
 
 class WireSecretVolume(msgspec.Struct, gc=False):
@@ -122,6 +122,7 @@ class WirePodStatus(msgspec.Struct, gc=False):
     """What became of a pod."""
 
     containerStatuses: list[WireContainerStatus] | None = None
+    initContainerStatuses: list[WireContainerStatus] | None = None
 
 
 class WirePod(msgspec.Struct, gc=False):
@@ -133,10 +134,9 @@ class WirePod(msgspec.Struct, gc=False):
 
     def runtimes(self) -> Iterable[str]:
         """Yield the runtimes of its node, once a container was started."""
-        for each in self.status.containerStatuses or ():
-            name, found, _ = each.containerID.partition("://")
-            if found:
-                yield name
+        status = self.status
+        for statuses in (status.containerStatuses, status.initContainerStatuses):
+            yield from filter(None, (runtime_of(each.containerID) for each in statuses or ()))
 
     def images(self) -> Iterable[str]:
         """Yield the images that its node pulls."""

@@ -83,6 +83,7 @@ class Place:
         pulled: bool = True,
         image: str = IMAGE,
         node: str = "",
+        runtime: str = "containerd",
         **more: Any,
     ) -> Place:
         spec: dict[str, Any] = {
@@ -102,6 +103,7 @@ class Place:
                     "name": "main",
                     "image": image,
                     "imageID": f"{image}@sha256:{'0' * 64}" if pulled else "",
+                    "containerID": f"{runtime}://{'0' * 64}" if pulled else "",
                     "ready": False,
                     "restartCount": 0,
                     "state": state or {"running": {"startedAt": "2026-01-01T00:00:00Z"}},

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from controlplane.cluster import Cluster, ContextSpec, write_kubeconfig
+from tests.e2e.conftest import write_login
 from tests.e2e.fleet import (
     PASSWORD,
     REGISTRY,
@@ -22,6 +23,8 @@ from tests.e2e.fleet import (
 from tests.e2e.readiness import IMAGE, Place, found, judged
 from tests.e2e.registry import known_registry
 from tests.e2e.service import Service, until
+from tests.worker.registry_behaviour import PASSWORD as STAGE_PASSWORD
+from tests.worker.registry_behaviour import USER, Behaviour, Stage
 
 SERVED = "served.example.com"
 LABELLED = "labelled.example.com"
@@ -532,6 +535,37 @@ def test_without_a_wish_the_registry_is_asked_as_far_as_it_answers(
 
     assert check["verdict"] == "safe"
     assert "L1" in found(check, "W_COVERED_SA")["evidence"]
+
+
+def test_the_registry_is_asked_as_the_nodes_of_the_pods_ask(
+    tmp_path: Path, space: Space, clusters: tuple[Cluster, ...]
+) -> None:
+    """K17: the front door lets everybody in, so CRI-O sends no login to the manifest that wants one."""
+    kubeconfig = write_least_privileged(tmp_path / "kubeconfig", clusters)
+    with Stage.open() as stage:
+        stage.door = ()
+        stage.behaviours["team"] = Behaviour()
+        folder = tmp_path / "credentials"
+        folder.mkdir()
+        write_login(folder / "harbor", stage.registry.host, USER, STAGE_PASSWORD)
+        rules = {"plain_http": True, "realm_hosts": [stage.tokens.host]}
+        known = tmp_path / "registries.yaml"
+        known.write_text(json.dumps({"registries": {stage.registry.host: rules}}))
+        environment = {"REMEDIATOR_REGISTRIES_FILE": str(known)}
+        running = Service(tmp_path / "service", [kubeconfig], folder, environment)
+        login = docker_config(stage.registry.host, USER, STAGE_PASSWORD)
+        image = f"{stage.registry.host}/team/app:1"
+        place = Place(space).secret(login).pod("docker", image=image)
+        asked = {"namespaces": [place.name], "registry": stage.registry.host, "evidence": "L2"}
+        try:
+            by_containerd = judged(running, **asked)
+            place.pod("docker", image=image, runtime="cri-o", name="other")
+            by_both = judged(running, **asked)
+        finally:
+            running.stop()
+
+    assert by_containerd["verdict"] == "safe"
+    assert by_both["verdict"] != "safe"
 
 
 def test_a_login_that_the_registry_refuses_is_told(

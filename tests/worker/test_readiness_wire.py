@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from remediation.readiness.observation import Owner, RestartRule, Rollout
+from worker.readiness.wire_objects import WireNode
 from worker.readiness.wire_pod import WirePod
 from worker.readiness.wire_workload import WireWorkload
 
@@ -29,6 +30,17 @@ def test_a_kind_that_only_shares_its_name_is_another(
 
     group = "" if expected == kind and kind != "Rollout" else version.partition("/")[0]
     assert pod.to_domain().controller == Owner(expected, "web", group)
+
+
+@pytest.mark.parametrize("kind", ["containerStatuses", "initContainerStatuses"])
+def test_pods_and_nodes_tell_the_runtime(kind: str) -> None:
+    status = {kind: [{"containerID": "cri-o://0123"}, {"containerID": ""}]}
+    node = {"nodeInfo": {"containerRuntimeVersion": "cri-o://1.34.1"}}
+
+    assert msgspec.convert({"metadata": {}, "status": status}, WirePod).runtimes == {"cri-o"}
+    assert msgspec.convert({"metadata": {}}, WirePod).runtimes == set()
+    assert msgspec.convert({"metadata": {}, "status": node}, WireNode).runtime == "cri-o"
+    assert msgspec.convert({"metadata": {}}, WireNode).runtime == ""
 
 
 TWO = {"currentRevision": "web-1", "updateRevision": "web-2", "observedGeneration": 5}

@@ -48,6 +48,7 @@ def test_null_lists_name_nothing():
         ({"containerStatuses": [{"name": "a", "containerID": ""}]}, []),
         ({"containerStatuses": None}, []),
         ({"phase": "Pending"}, []),
+        ({"initContainerStatuses": [{"containerID": "cri-o://0123"}]}, ["cri-o"]),
     ],
 )
 def test_the_ids_of_containers_name_the_runtime(status: dict[str, Any], runtimes: list[str]):

@@ -134,7 +134,11 @@ async def _judge(execution: CheckExecution, context: Context) -> None:
             questions = [question for judge in judges for question in judge.questions()]
             shadows = shadows_of(execution.credential)
             proofs = await ask_registries(
-                questions, execution.registries, execution.user_agent, shadows
+                questions,
+                execution.registries,
+                execution.user_agent,
+                shadows,
+                found.runtimes,
             )
     await _conclude(execution, judges, found, proofs)
 

@@ -70,7 +70,8 @@ class Found:
     """What a reading says besides what it handed to the judges.
 
     `no_budgets` says why the PodDisruptionBudgets are not known. `secret_versions` are uid and resourceVersion of each
-    Secret, by (namespace, name); `pods_at` is when the last list was begun.
+    Secret, by (namespace, name); `runtimes` those of the nodes, as far as nodes and pods tell; `pods_at` is when the
+    last list was begun.
     """
 
     cluster_uid: str = ""
@@ -79,6 +80,7 @@ class Found:
     budgets: list[DisruptionBudget] = field(default_factory=list)
     no_budgets: str = ""
     secret_versions: dict[tuple[str, str], str] = field(default_factory=dict)
+    runtimes: set[str] = field(default_factory=set)
     pods_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
@@ -178,6 +180,7 @@ class Reading:
     async def _surroundings(self) -> None:
         async for nodes in self._lists.pages("/api/v1/nodes", WireNode):
             for node in nodes:
+                self._found.runtimes.update(filter(None, [node.runtime]))
                 for judge in self._judges:
                     judge.add_node(node.to_domain())
         async for namespaces in self._lists.pages("/api/v1/namespaces", WireNamespace):
@@ -349,6 +352,7 @@ class Reading:
         async for page in self._lists.pages("/api/v1/pods", WirePod, fieldSelector=_ALIVE):
             pods = [pod for pod in page if not pod.ended]  # namespace by namespace it asks for all
             for wire in pods:
+                self._found.runtimes |= wire.runtimes
                 for mention in spoken_of_pod(wire, self._marks):
                     for judge in self._judges:
                         judge.add_mention(mention)

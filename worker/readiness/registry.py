@@ -1,7 +1,7 @@
 """What the registry says of the repositories that pods use: with each login in question, and without any."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from remediation.credential import Credential
 from remediation.docker_config import Login
@@ -27,16 +27,23 @@ def shadows_of(credential: Credential | None) -> dict[str, str]:
 
 
 async def ask_registries(
-    questions: Iterable[Question], rules: Registries, user_agent: str, shadows: Mapping[str, str]
+    questions: Iterable[Question],
+    rules: Registries,
+    user_agent: str,
+    shadows: Mapping[str, str],
+    runtimes: Collection[str],
 ) -> list[RegistryProof]:
-    """Return one proof for each question; `shadows` are those of the credential, by registry."""
+    """Return one proof for each question; `shadows` are those of the credential, by registry.
+
+    `runtimes` are those of the nodes: they do not all pull in the same way.
+    """
     by_host: dict[str, dict[Login, list[Question]]] = {}
     for question in questions:
         host = canonical_host(parse_image(question.repository).domain)
         by_host.setdefault(host, {}).setdefault(question.login, []).append(question)
     found = await asyncio.gather(
         *(
-            _ask_one(host, logins, rules, user_agent, shadows.get(host))
+            _ask_one(host, logins, rules, user_agent, shadows.get(host), runtimes)
             for host, logins in by_host.items()
         )
     )
@@ -49,8 +56,9 @@ async def _ask_one(
     rules: Registries,
     user_agent: str,
     shadow: str | None,
+    runtimes: Collection[str],
 ) -> list[RegistryProof]:
-    prober = Prober(host, rules.of(host), user_agent, shadow)
+    prober = Prober(host, rules.of(host), user_agent, shadow, runtimes)
     try:
         async with prober:
             found: list[RegistryProof] = []

@@ -14,7 +14,7 @@ from remediation.readiness.observation import Account, DisruptionBudget, Node, P
 from remediation.state import MANAGED_BY, MANAGED_BY_LABEL
 from worker.readiness.wire_meta import WireMeta
 from worker.signals import WireManager, account_signals, manifest_content, secret_signals
-from worker.wire import WireReference
+from worker.wire import WireReference, runtime_of
 
 LEGACY_TYPE = "kubernetes.io/dockercfg"
 LEGACY_KEY = ".dockercfg"
@@ -92,6 +92,7 @@ class WireNodeInfo(msgspec.Struct, gc=False):
     """What a node says of itself."""
 
     kubeletVersion: str = ""
+    containerRuntimeVersion: str = ""
 
 
 class WireNodeStatus(msgspec.Struct, gc=False):
@@ -105,6 +106,11 @@ class WireNode(msgspec.Struct, gc=False):
 
     metadata: WireMeta
     status: WireNodeStatus = msgspec.field(default_factory=WireNodeStatus)
+
+    @property
+    def runtime(self) -> str:
+        """Its runtime, "" if it does not say."""
+        return runtime_of(self.status.nodeInfo.containerRuntimeVersion)
 
     def to_domain(self) -> Node:
         """Return what the judgement wants to know."""

@@ -12,7 +12,7 @@ from remediation.readiness.observation import (
     RestartRule,
 )
 from worker.readiness.wire_meta import WireMeta
-from worker.wire import WireReference
+from worker.wire import WireReference, runtime_of
 
 MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
 
@@ -137,6 +137,7 @@ class WireContainerStatus(msgspec.Struct, gc=False):
     name: str = ""
     image: str = ""
     imageID: str = ""
+    containerID: str = ""
     state: WireState = msgspec.field(default_factory=WireState)
 
 
@@ -173,6 +174,13 @@ class WirePod(msgspec.Struct, gc=False):
     def ended(self) -> bool:
         """Tell whether it has come to its end, so that nothing is pulled for it any more."""
         return self.status.phase in _ENDED
+
+    @property
+    def runtimes(self) -> set[str]:
+        """The runtime of its node, once a container was started."""
+        status = self.status
+        told = (*(status.containerStatuses or ()), *(status.initContainerStatuses or ()))
+        return {runtime for each in told if (runtime := runtime_of(each.containerID))}
 
     def to_domain(self) -> Pod:
         """Return what the judgement wants to know."""
