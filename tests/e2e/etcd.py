@@ -48,9 +48,9 @@ def _kinds(places: tuple[str, ...]) -> set[str]:
 
 
 def _is_spoilt(cluster: Cluster, kind: str) -> bool:
-    """Tell whether the list fails: after 3 s, in which the API server waits for its cache, so that is sign enough."""
+    """Tell whether the list fails: an API server whose cache cannot be filled says 429, or 500 after 3 s of waiting."""
     try:
-        return cluster.http.get(_path(kind), timeout=1).status_code == 500
+        return cluster.http.get(_path(kind), timeout=1).status_code in (429, 500)
     except httpx.ReadTimeout:
         return True
 
