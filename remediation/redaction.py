@@ -16,13 +16,16 @@ _TAIL = 16384  # what stands before this is not looked at
 _CONTROLS = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 _NAME = (
     r"[\w.-]*(?:token|passw(?:or)?d|passphrase|passwd|pwd|secret|credential|api[_-]?key|access[_-]?key|private[_-]?key|"
-    r"client[_-]?key|authorization|assertion|signature|cookie|session[_-]?id|otp|pin|jwt|sas|saml\w*)[\w.-]*"
+    r"pass(?![a-z])|client[_-]?key|authorization|assertion|signature|cookie|session[_-]?id|otp|pin|jwt|sas|saml\w*)"
+    r"[\w.-]*"
 )
-_VALUE = r"(?:\"[^\"]*\"?|'[^']*'?|[^\s,;&\"'})\]]+)"
+# Quotes may be those of a text within a text: \"token\":\"…\".
+_VALUE = r"(?:\\*(?:\"[^\"]*\"?|'[^']*'?)|[^\s,;&\"'})\]]+)"
 # What has a name of its own: password=…, "token": "…", --client-secret …, Bearer …
 # "Cannot refresh tokens: Reauthentication failed" has nothing secret behind the colon.
 _NAMED = re.compile(
-    rf"(?i)((?<![\w.-]){_NAME}[\"']?(?!(?-i:(?<=tokens)|(?<=credentials)): [A-Z][a-z]+\b)\s*(?:=>|[=:])\s*)"
+    rf"(?i)((?<![\w.-]){_NAME}(?:\\*[\"'])?(?!(?-i:(?<=tokens)|(?<=credentials)): [A-Z][a-z]+\b)"
+    r"\s*(?:=>|[=:]|%3[ad])\s*)"
     rf"(?:(?:bearer|basic)\s+)?{_VALUE}"
 )
 _FLAG = re.compile(rf"(?i)((?<!\S)--?(?:p|{_NAME})\s+)(?!-){_VALUE}")

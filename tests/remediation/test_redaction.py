@@ -31,6 +31,9 @@ def test_what_helps_is_kept(line):
     [
         ("password hunter2 is wrong", f"password {GONE} is wrong"),
         ("password: hunter2", f"password: {GONE}"),
+        (r'answer "{\"token\":\"a b\"}"', rf'answer "{{\"token\":{GONE}}}"'),
+        ("PASS=hunter2-x", f"PASS={GONE}"),
+        ("sent password%3Dhunter2&x", f"sent password%3D{GONE}&x"),
         ("PASSWORD=hunter KUBE=x", f"PASSWORD={GONE} KUBE=x"),
         ("Authorization: Bearer hunter", f"Authorization: {GONE}"),
         ("sent Bearer abc1234", f"sent Bearer {GONE}"),
