@@ -6,10 +6,15 @@ it decides. Where it is not, nothing is left out for it; but what protects one n
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from ipaddress import ip_address
+from urllib.parse import urlsplit
 
 from remediation.inventory import KnownCluster
 from remediation.patterns import literals
+
+_HTTPS = 443
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +90,20 @@ def _marks(cluster: KnownCluster | None, last_uid: str | None) -> set[tuple[str,
     server = cluster.cluster.server if cluster else None
     # Inside pods every cluster has the same address.
     if cluster and server and "//kubernetes.default" not in server:
-        marks |= {(server, pool) for pool in cluster.pools}
+        marks |= {(_address(server), pool) for pool in cluster.pools}
     return marks
+
+
+def _address(server: str) -> str:
+    """Return the URL of an API server in the one way that it is written here, whatever way a kubeconfig has."""
+    try:
+        parts = urlsplit(server)
+        host, port = (parts.hostname or "").removesuffix("."), parts.port or _HTTPS
+    except ValueError:
+        return server
+    with suppress(ValueError):  # a name
+        host = str(ip_address(host))
+    return f"{host} {port} {parts.path.rstrip('/')}"
 
 
 def _differ(one: KnownCluster | None, other: KnownCluster | None) -> bool:

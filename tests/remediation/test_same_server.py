@@ -90,6 +90,23 @@ def test_protection_goes_by_every_name_that_may_be_the_same():
     assert with_other_names(["unknown"], fleet, {}) == ("unknown",)
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("https://d.example:443", "https://D.example.", True),
+        ("https://d.example:6443/", "https://d.example:06443", True),
+        ("https://[::1]:6443", "https://[0:0::1]:6443", True),
+        ("https://d.example/k8s/c-1", "https://d.example/k8s/c-2", False),
+        ("https://d.example:6443", "https://d.example", False),
+        ("https://d.example:x", "https://d.example", False),
+    ],
+)
+def test_the_same_address_may_be_written_in_many_ways(one: str, other: str, *, same: bool):
+    fleet = known(a_cluster("a", server=one), a_cluster("b", server=other))
+
+    assert set(with_other_names(["a"], fleet, {})) == ({"a", "b"} if same else {"a"})
+
+
 def test_the_same_address_is_another_server_where_uids_say_so_or_the_pool_is_another():
     one, two = a_cluster("a", "u1", server="https://x"), a_cluster("b", "u2", server="https://x")
     inside = [a_cluster(name, server="https://kubernetes.default.svc") for name in ("a", "b")]
