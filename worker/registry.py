@@ -54,6 +54,10 @@ _FOR_ALL = (
 _HELD_BACK = {Verdict.BUSY: 429, Verdict.UNREACHABLE: 0, Verdict.NOT_A_REGISTRY: 0}
 
 
+def _for_all(proof: RepositoryProof) -> bool:
+    return proof.verdict in _FOR_ALL and not proof.judgement.of_one
+
+
 class Prober:
     """Asks one registry, or its shadow; an async context manager.
 
@@ -129,7 +133,7 @@ class Prober:
             batch = images[len(proofs) : len(proofs) + width]
             proofs += await asyncio.gather(*(self._prove(*image, login) for image in batch))
             width = CONCURRENCY
-            final = next((proof for proof in proofs if proof.verdict in _FOR_ALL), None)
+            final = next(filter(_for_all, proofs), None)
             if final:
                 rest = images[len(proofs) :]
                 proofs += [

@@ -7,14 +7,7 @@ from dataclasses import replace
 
 from remediation.docker_config import Login
 from remediation.registry.challenge import BEARER, Challenge, in_order, parse_challenges
-from remediation.registry.endpoint import (
-    Endpoint,
-    Refused,
-    check_realm,
-    check_redirect,
-    redirect_targets,
-    shown,
-)
+from remediation.registry.endpoint import Endpoint, Refused, check_realm, redirect_targets, shown
 from remediation.registry.rules import RegistryRules
 from remediation.registry.token import (
     NO_PASSWORD_GRANT,
@@ -43,14 +36,13 @@ class RegistryClient:
     def __init__(self, http: RegistryHttp, rules: RegistryRules, own: Sequence[Endpoint]) -> None:
         self._http = http
         self._rules = rules
-        self._trusted = (
-            *own,
-            *redirect_targets(rules.redirect_hosts, plain_http=rules.plain_http),
-        )
+        hosts = rules.redirect_hosts
+        self._trusted = (*own, *redirect_targets(hosts, plain_http=rules.plain_http))
+        self._asked = redirect_targets(hosts, plain_http=True)
 
     def keys(self, login: Login | None) -> Keys:
         """Return an empty ring of keys for a pull with a login or without one."""
-        return Keys(self._trusted, login is not None)
+        return Keys(self._trusted, login is not None, self._asked)
 
     async def get(
         self,
@@ -60,11 +52,10 @@ class RegistryClient:
         accept: str = ACCEPT,
         *,
         most: int = MOST_BYTES,
-        leave: bool = True,
     ) -> Answer:
         """Ask for a manifest or a blob, following redirects."""
         url = self._http.own.url(path)
-        answer = await self._http.follow(method, url, keys, accept, most=most, leave=leave)
+        answer = await self._http.follow(method, url, keys, accept, most=most)
         if answer.withheld:
             raise refused_by_rules(
                 _elsewhere(answer.withheld, "where nodes send the login, and gets none")
@@ -74,26 +65,18 @@ class RegistryClient:
             raise refused_by_rules(_elsewhere(answer.endpoint, "which wants a login and gets none"))
         return answer
 
-    async def stored(self, redirect: Answer, accept: str) -> Answer:
-        """Ask storage elsewhere for a blob that the registry redirects there: the signature in the address is its key.
-
-        Raises Stopped if it does not serve it.
-        """
-        location = redirect.headers["Location"]
-        url, endpoint = check_redirect(redirect.url, location, self._http.own, self._trusted)
-        nothing = Keys((), login=False)
-        answer = await self._http.follow("GET", url, nothing, accept, most=0)
-        if answer.status == 401 and scheme_of(challenges_of(answer)) is not Scheme.NONE:
-            raise refused_by_rules(_elsewhere(endpoint, "which wants a login and gets none"))
-        if not 200 <= answer.status < 300:
+    def check_storage(self, answer: Answer) -> None:
+        """Raise Stopped if it is storage elsewhere that does not serve a blob: it may serve nodes all the same."""
+        endpoint = answer.endpoint
+        if endpoint and endpoint not in self._trusted and not 200 <= answer.status < 300:
             raise Stopped(
                 Judgement(
                     Verdict.UNREACHABLE,
                     f"the registry redirects blobs to '{shown(endpoint.name)}', which answers {answer.status}",
                     "check the registry's storage, and whether it lets the worker in as it does the nodes",
+                    of_one=True,
                 )
             )
-        return answer
 
     async def with_basic(self, path: str, login: Login) -> Answer:
         """Ask with the login itself: the front door, or for a manifest."""
@@ -168,6 +151,11 @@ class RegistryClient:
 
 def _elsewhere(endpoint: Endpoint, why: str) -> Refused:
     host = shown(endpoint.name)
+    if endpoint.scheme != "https":
+        return Refused(
+            f"the registry redirects to '{host}' without TLS, {why}",
+            "no login is sent there: have it redirect with https",
+        )
     return Refused(
         f"the registry redirects to '{host}', {why}",
         f"if it belongs to the registry, add '{host}' to redirect_hosts of this registry in the registries file",

@@ -31,7 +31,7 @@ MOST_BYTES = 64 * 1024
 CONCURRENCY = 2
 _MOST_REDIRECTS = 3
 _LONGEST_PAUSE_SECONDS = 5.0
-REDIRECTS = (301, 302, 303, 307, 308)
+_REDIRECTS = (301, 302, 303, 307, 308)
 _BUSY = 429
 _TIMED_OUT = 408
 # Nodes ask again for these.
@@ -71,11 +71,12 @@ class Answer:
 class Keys:
     """The `Authorization` headers of one pull by the host that asked for them; `trusted` are those that may have one.
 
-    Without a `login` there is nothing to keep from anybody.
+    Without a `login` there is nothing to keep from anybody. `asked` are those that are asked even without TLS.
     """
 
     trusted: tuple[Endpoint, ...]
     login: bool
+    asked: tuple[Endpoint, ...] = ()
     held: dict[Endpoint, str] = field(default_factory=dict, repr=False)
 
     def may_have(self, endpoint: Endpoint) -> bool:
@@ -168,19 +169,11 @@ class RegistryHttp:
         return await self._polite(method, address, headers, body)
 
     async def follow(
-        self,
-        method: str,
-        url: str,
-        keys: Keys,
-        accept: str,
-        *,
-        most: int = MOST_BYTES,
-        leave: bool = True,
+        self, method: str, url: str, keys: Keys, accept: str, *, most: int = MOST_BYTES
     ) -> Answer:
         """Ask and follow redirects as a node does, but give no login to a host that may not have it. Raises Stopped.
 
-        At most `most` bytes are read, with 0 nothing is kept; unless it may `leave`, a redirect to a host that may not
-        have a login is the answer.
+        At most `most` bytes are read, with 0 nothing is kept.
         """
         endpoint, withheld, strayed = self.own, None, False
         carried = keys.held.get(self.own)
@@ -194,14 +187,14 @@ class RegistryHttp:
             answer = await self._polite(method, url, headers, most=most)
             location = answer.headers.get("Location", "")
             end = replace(answer, url=url, endpoint=endpoint, withheld=withheld)
-            if answer.status not in REDIRECTS or not location:
+            if answer.status not in _REDIRECTS or not location:
                 return end
             try:
-                url, endpoint = check_redirect(url, location, self.own, keys.trusted)
+                url, endpoint = check_redirect(
+                    url, location, self.own, (*keys.trusted, *keys.asked)
+                )
             except Refused as refused:
                 raise refused_by_rules(refused) from None
-            if not leave and endpoint not in keys.trusted:
-                return end
             if not carries_on(endpoint.host, self.own.host):
                 carried = None
         raise Stopped(judgement(Verdict.REFUSED_BY_RULES, f"more than {_MOST_REDIRECTS} redirects"))

@@ -20,7 +20,7 @@ from worker.registry_client import (
     media_type_of,
     no_registry,
 )
-from worker.registry_http import REDIRECTS, Answer, Keys, Stopped
+from worker.registry_http import Answer, Keys, Stopped
 
 # As many as containerd makes of one request, and the largest manifest that it takes.
 _MOST_ATTEMPTS = 5
@@ -132,17 +132,15 @@ class NodePull:
             if not 200 <= answer.status < 300:
                 return answer
             self._compare(answer, digest, size)
-            part = _first_part(answer.body)
+            part = first_part(answer.body)
             if part is None:
                 return answer
             digest, media_type, size = part
             if media_type not in ACCEPT.split(", "):
                 break
         self.stage = "a blob of the image"
-        path, accept = f"blobs/{digest}", f"{media_type}, */*"
-        answer = await self._ask("GET", path, accept, most=0, leave=False)
-        if answer.status in REDIRECTS and "Location" in answer.headers:
-            answer = await self.client.stored(answer, accept)
+        answer = await self._ask("GET", f"blobs/{digest}", f"{media_type}, */*", most=0)
+        self.client.check_storage(answer)
         if 200 <= answer.status < 300 and _size(answer) not in (None, size):
             raise Stopped(_another("blob"))
         return answer
@@ -245,7 +243,7 @@ def _size(answer: Answer) -> int | None:
     return int(text) if text.isascii() and text.isdigit() else None
 
 
-def _first_part(body: bytes) -> tuple[str, str, int] | None:
+def first_part(body: bytes) -> tuple[str, str, int] | None:
     """Return the first manifest of an index, or the configuration of a manifest: digest, type and size."""
     try:
         document: Any = json.loads(body)

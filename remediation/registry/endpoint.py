@@ -111,7 +111,11 @@ def check_redirect(
     if parsed is None or endpoint is None:
         raise Refused("the registry redirects to something that is not a plain address")
     if endpoint != own and endpoint not in trusted and endpoint.scheme != "https":
-        raise Refused(f"the registry redirects to '{shown(endpoint.name)}' without TLS")
+        host = shown(endpoint.name)
+        raise Refused(
+            f"the registry redirects to '{host}' without TLS",
+            f"if nodes have it from there, add '{host}' to redirect_hosts of this registry in the registries file",
+        )
     return target, endpoint
 
 

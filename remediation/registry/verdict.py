@@ -95,11 +95,12 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A verdict with its reason and what to do."""
+    """A verdict with its reason and what to do; `of_one` says that it holds for one repository, whatever it is."""
 
     verdict: Verdict
     detail: str
     hint: str = ""
+    of_one: bool = False
 
 
 def needs_login(seen: Seen) -> bool:

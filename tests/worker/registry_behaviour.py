@@ -8,12 +8,14 @@ import random
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from controlplane.image import tiny_image
 from remediation.registry.rules import RegistryRules
-from tests.worker.registry_lab import IMAGE, Reply, Request, Server, served
+from tests.worker.registry_lab import IMAGE, Reply, Request, Server, Tls, served
 
 USER, PASSWORD = "robot", "correct-horse-battery"
 
@@ -28,8 +30,10 @@ class Behaviour:
     is not empty. `post` and `get` are the statuses of the token endpoint to the right login, `*_answer` what it then
     answers; `anonymous` is its status without a login and `checks` whether it looks at passwords. `first` is the status
     of the first request, before any login, if it is no challenge; `served` the statuses by stage with a login. `hop` is
-    a redirect: status, stage, where, and what is asked for there. `limited` is the status for a token that was got
-    without a login, with which `open_by_token` lets everybody pull. `busy` is the number of 429 before each answer.
+    a redirect: status, stage, where, and what is asked for there; "storage" is elsewhere and has TLS, which nodes do
+    not trust with "strange", and what it asks for may be the status that it refuses with. `limited` is the status for a
+    token that was got without a login, with which `open_by_token` lets everybody pull. `busy` is the number of 429
+    before each answer.
     """
 
     challenge: tuple[str, ...] = ('Bearer realm="{realm}",service="lab",scope="{scope}"',)
@@ -73,16 +77,24 @@ class Stage:
         self.registry: Server
         self.tokens: Server
         self.other: Server
+        self.storage: Server
+        self.strange: Server
+        self.ca: Path
 
     @classmethod
     @contextmanager
     def open(cls, *, apart: bool = False) -> Iterator[Stage]:
         stage = cls(apart=apart)
         with (
+            TemporaryDirectory() as folder,
+            TemporaryDirectory() as elsewhere,
             Server(lambda request: stage._registry(request, "own")) as stage.registry,
             Server(stage._token) as stage.tokens,
             Server(lambda request: stage._registry(request, "other")) as stage.other,
+            Server(stage._storage, Tls.make(Path(folder))) as stage.storage,
+            Server(stage._storage, Tls.make(Path(elsewhere))) as stage.strange,
         ):
+            stage.ca = Path(folder) / "ca.pem"
             yield stage
 
     def rules(self, behaviour: Behaviour) -> RegistryRules:
@@ -112,7 +124,12 @@ class Stage:
         sent = request.headers.get("Authorization", "")
         hop = it.hop
         if hop and host == "own" and hop[1] in (stage, "all") and (sent or hop[3] != "after"):
-            target = self.other.url if hop[2] == "port" else self._localhost(self.other.url)
+            target = {
+                "port": self.other.url,
+                "storage": self._localhost(self.storage.url),
+                "strange": self._localhost(self.strange.url),
+                "storage port": self.storage.url,
+            }.get(hop[2], self._localhost(self.other.url))
             if hop[2] == "here" and not path.startswith("/v2/" + name + "/moved"):
                 moved = path.replace(f"/v2/{name}/app/", f"/v2/{name}/moved/", 1)
                 return Reply(hop[0], [("Location", moved)])
@@ -128,6 +145,19 @@ class Stage:
                 lines = [("WWW-Authenticate", 'Basic realm="inner"')]
                 return self._image(it, path) if wanted else Reply(401, lines)
         return self._answer(it, name, path, stage, sent)
+
+    def _storage(self, request: Request) -> Reply:
+        it = self.behaviours[request.path.split("/")[2]]
+        asks = it.hop[3] if it.hop else ""
+        if asks.isdigit():
+            return Reply(int(asks))
+        if asks == "a page":
+            return Reply(200, [("Content-Type", "text/html")], b"<html></html>")
+        if asks == "basic" and "Authorization" not in request.headers:
+            return Reply(401, [("WWW-Authenticate", 'Basic realm="inner"')])
+        if asks == "no login at all" and "Authorization" in request.headers:
+            return Reply(400)
+        return self._image(it, urlsplit(request.path).path)
 
     def _answer(self, it: Behaviour, name: str, path: str, stage: str, sent: str) -> Reply:
         own = f"repository:{name}/app:pull"
@@ -311,6 +341,7 @@ _SCOPES = (
     " ",
     "registry:catalog:*",
 )
+_REFUSED = ("401", "403", "404", "500")
 
 
 def draw(random_: random.Random) -> Behaviour:
@@ -361,6 +392,13 @@ def draw(random_: random.Random) -> Behaviour:
             pick(("head", "get", "blob", "all")),
             pick(("host", "host", "port", "here")),
             pick(("basic", "the same", "nothing", "after", "no login at all")),
+        )
+    if odd(0.15):
+        values["hop"] = (
+            pick((301, 302, 307, 308)),
+            pick(("blob", "blob", "all")),
+            pick(("storage", "storage", "storage port", "strange")),
+            pick(("nothing", "no login at all", "no login at all", "basic", "a page", *_REFUSED)),
         )
     if odd(0.06):
         values["media_type"] = pick(

@@ -245,7 +245,9 @@ class TestRedirect:
     ) -> None:
         def own_answer(request: Request) -> Reply:
             if "/blobs/" in request.path or "Authorization" not in request.headers:
-                return _redirecting(f"{other.url}{request.path}?signed=1", 307)(request)
+                # By another name: within a host nodes take the login along, whatever the port.
+                elsewhere = other.url.replace("127.0.0.1", "localhost")
+                return _redirecting(f"{elsewhere}{request.path}?signed=1", 307)(request)
             return served(request.path)
 
         with (
@@ -256,6 +258,31 @@ class TestRedirect:
 
         assert proof.verdict is verdict
         assert other.requests
+        assert not any("Authorization" in request.headers for request in other.requests)
+
+    @pytest.mark.parametrize(("name", "gets"), [("localhost", "works"), ("127.0.0.1", "refused")])
+    def test_of_a_blob_to_storage_without_tls_is_followed_where_declared_but_without_the_login(
+        self, tls: Tls, name: str, gets: str
+    ) -> None:
+        def own_answer(request: Request) -> Reply:
+            if "/blobs/" in request.path or "Authorization" not in request.headers:
+                return _redirecting(f"{elsewhere}{request.path}", 307)(request)
+            return served(request.path)
+
+        with Server(lambda request: served(request.path)) as other, Server(own_answer, tls) as own:
+            elsewhere = other.url.replace("127.0.0.1", name)
+            ca = str(tls.ca)
+            undeclared = refused(prove(own.host, RegistryRules(ca_file=ca)))
+            hosts = (elsewhere.removeprefix("http://"),)
+            found = prove(own.host, RegistryRules(ca_file=ca, redirect_hosts=hosts))
+
+        assert "without TLS" in undeclared
+        assert f"add '{hosts[0]}' to redirect_hosts" in undeclared
+        if gets == "works":
+            assert found.verdict is Verdict.WORKS
+        else:  # within a host nodes take the login along, whatever the port
+            assert "no login is sent there: have it redirect with https" in refused(found)
+        assert not other.saw(PASSWORD)
         assert not any("Authorization" in request.headers for request in other.requests)
 
     def test_back_again_brings_no_credential(self, tls: Tls) -> None:

@@ -83,9 +83,9 @@ class Outcome:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _one_trust() -> Iterator[None]:
-    """Read the system's certificates once: none is needed, and hundreds of probers are made."""
-    context = ssl.create_default_context()
+def _one_trust(stage: Stage) -> Iterator[None]:
+    """Trust storage alone, and make that once: hundreds of probers are made."""
+    context = ssl.create_default_context(cafile=stage.ca)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(registry_http, "_trust", lambda _: context)
         yield
@@ -98,8 +98,11 @@ def stage() -> Iterator[Stage]:
 
 
 @pytest.fixture(scope="module")
-def puller(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Puller]:
-    with Puller.start(tmp_path_factory.mktemp("puller")) as running:
+def puller(stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Puller]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SSL_CERT_FILE", str(stage.ca))  # storage has TLS
+        running = Puller.start(tmp_path_factory.mktemp("puller"))
+    with running:
         yield running
 
 
@@ -295,6 +298,50 @@ class TestBlob:
         assert judged(stage, puller, behaviour) == (Verdict.NOT_A_REGISTRY, False)
 
 
+class TestStorage:
+    """Blobs come from storage elsewhere, with TLS; the address is signed, and no login belongs there."""
+
+    @pytest.mark.parametrize(
+        ("where", "asks", "expected"),
+        [
+            ("storage", "no login at all", (Verdict.WORKS, True)),
+            ("storage", "401", (Verdict.UNREACHABLE, False)),
+            ("storage", "403", (Verdict.UNREACHABLE, False)),
+            ("storage", "404", (Verdict.UNREACHABLE, False)),
+            ("storage", "500", (Verdict.UNREACHABLE, False)),
+            ("storage", "a page", (Verdict.NOT_A_REGISTRY, False)),
+            ("strange", "nothing", (Verdict.UNREACHABLE, False)),
+            # Nodes take the login along, whatever the port.
+            ("storage port", "no login at all", (Verdict.REFUSED_BY_RULES, False)),
+        ],
+    )
+    @pytest.mark.parametrize("registry", [BASIC_ONLY, TOKENS], ids=["basic", "tokens"])
+    def test_works_where_nodes_have_it_from_there(
+        self,
+        stage: Stage,
+        puller: Puller,
+        registry: Behaviour,
+        where: str,
+        asks: str,
+        expected: tuple[Verdict, bool],
+    ) -> None:
+        behaviour = replace(registry, hop=(307, "blob", where, asks))
+
+        assert judged(stage, puller, behaviour) == expected
+
+    def test_one_that_misses_a_blob_says_nothing_of_other_repositories(self, stage: Stage) -> None:
+        stage.behaviours["whole"] = BASIC_ONLY
+        stage.behaviours["broken"] = replace(BASIC_ONLY, hop=(307, "blob", "storage", "404"))
+
+        async def ask() -> tuple[RepositoryProof, ...]:
+            async with Prober(stage.registry.host, stage.rules(BASIC_ONLY), "tests") as prober:
+                return await prober.prove([("broken/app", "1"), ("whole/app", "1")], LOGIN)
+
+        broken, whole = asyncio.run(ask())
+        assert (broken.verdict, whole.verdict) == (Verdict.UNREACHABLE, Verdict.WORKS)
+        assert stage.storage.host.replace("127.0.0.1", "localhost") in broken.judgement.detail
+
+
 class TestHidden:
     """Registries that answer 404 to strangers."""
 
@@ -465,6 +512,14 @@ class TestCriO:
                 proof.judgement.detail
             )
         assert self.judged(stage, TOKENS, door, "containerd").verdict is Verdict.WORKS
+
+    @pytest.mark.parametrize("runtimes", [("cri-o",), ("cri-o", "containerd")])
+    def test_a_blob_that_is_refused_stops_it_too(
+        self, stage: Stage, runtimes: tuple[str, ...]
+    ) -> None:
+        behaviour = replace(TOKENS, post=403 if len(runtimes) == 1 else 200, served={"blob": 403})
+
+        assert self.judged(stage, behaviour, (BEARER,), *runtimes).verdict is Verdict.DENIED
 
     def test_a_scope_of_another_name_is_not_asked_for_by_it(self, stage: Stage) -> None:
         other = "repository:other/app:pull"
