@@ -23,6 +23,7 @@ from remediation.usage import Usage
 from store.records import Orders
 from store.store import Store
 from tests.store.values import A_CHECK, ID, a_claim, a_later_claim, a_remediation
+from tests.worker.registry_behaviour import PASSWORD, USER, Behaviour, Stage
 from tests.worker.registry_lab import Reply, Server
 from worker import registry_check
 from worker.execution import Execution, RunFailed
@@ -112,3 +113,27 @@ def test_a_password_is_not_for_the_shadow_of_another_registry() -> None:
 
     assert [report.verdict for report in result.reports] == [Verdict.REFUSED_BY_RULES] * 2
     assert not shadow.requests
+
+
+@pytest.mark.parametrize(
+    ("missing", "verdict"),
+    [
+        ({}, Verdict.WORKS),
+        ({"partly": True}, Verdict.DENIED),
+        ({"unread": ("pods",)}, Verdict.DENIED),
+    ],
+)
+def test_nodes_of_pods_that_were_not_read_may_not_all_run_cri_o(
+    missing: dict[str, Any], verdict: Verdict
+) -> None:
+    with Stage.open() as stage:
+        stage.behaviours["team"] = Behaviour(post=403)  # stops containerd only
+        stage.door = (f'Bearer realm="{stage.tokens.url}/token/team",service="lab"',)
+        host = stage.registry.host
+        credential = credential_from_login("reg", host, Login(USER, PASSWORD))
+        rules = Registries({host: stage.rules(Behaviour())})
+        usage = Usage((f"{host}/team/app:1",), runtimes=frozenset({"cri-o"}), **missing)
+
+        result = asyncio.run(registry_check.check(credential, rules, usage, "tests"))
+
+    assert [report.verdict for report in result.reports] == [verdict]
