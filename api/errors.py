@@ -97,7 +97,7 @@ def _unreadable_body(_: Exception) -> Response:
 
 def _detail(slug: str, error: HTTPException) -> str:
     if isinstance(error, MethodNotAllowed):
-        return f"{request.method} is not possible here; {', '.join(sorted(error.valid_methods or ()))} is."
+        return f"{request.method} is not possible here. Possible: {', '.join(sorted(error.valid_methods or ()))}."
     if isinstance(error, NotFound):
         return f"There is nothing at {request.path}; GET / says what there is, the reference is /api/v1/docs."
     return _DETAILS.get(slug, error.name + ".")

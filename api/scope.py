@@ -160,7 +160,7 @@ def _clusters(patterns: Sequence[str], fleet: Fleet) -> Iterable[Finding]:
         if known and (problem := known.cluster.problem):
             yield Finding(
                 pointer("clusters", index),
-                f"cluster '{name}' cannot be used: {problem}; mend that, or leave it out",
+                f"cluster '{name}' cannot be used: {problem}; correct that, or leave it out",
                 "cluster_unusable",
             )
 

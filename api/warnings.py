@@ -141,11 +141,15 @@ def _clusters(remediation: Remediation) -> Iterator[_Told]:
                 " can read the worker's tokens and the Secrets, and answer in their place: {names}",
             )
         if run.stands_for:
+            names = ", ".join(run.stands_for)
+            only = len(run.stands_for) == 1
             yield _Told(
                 "same_api_server",
                 run.cluster,
-                f"{', '.join(run.stands_for)} is the same API server as {run.cluster} and gets no run of its own; name"
-                " it to have one",
+                f"{names} is the same API server as {run.cluster} and gets no run of its own; name it to have one"
+                if only
+                else f"{names} are the same API server as {run.cluster} and get no runs of their own; name each that is"
+                " to have one",
                 "{number} clusters are the same API server as others, which get no run of their own; name those to have"
                 " one: {names}",
             )

@@ -2,6 +2,7 @@
 
 import difflib
 import importlib
+import os
 from typing import cast
 
 import click
@@ -63,11 +64,14 @@ class LazyGroup(click.Group):
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="pull-secret-remediator", prog_name="remediator")
-def remediator() -> None:
+@click.pass_context
+def remediator(context: click.Context) -> None:
     """Put image pull Secrets into every namespace and ServiceAccount of a fleet of clusters.
 
     Exit codes: 0 succeeded, 1 failed, 2 invalid, 3 partial, 4 denied, 5 timeout or unreachable, 6 unknown, 7 cancelled.
     """
+    if os.environ.get("NO_COLOR"):  # https://no-color.org: not on a terminal either
+        context.color = False
 
 
 def main() -> None:

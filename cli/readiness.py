@@ -52,7 +52,9 @@ FINDING_FIELDS = View.of_fields(
 def check_id(text: str) -> str:
     """Check an id, so that a slip of the keyboard does not become another address."""
     if not is_id("chk_", text):
-        raise click.BadParameter(f"'{text}' is not the id of a readiness check (chk_…)")
+        known = f"; `remediator status {text}` names the check of that remediation"
+        other = known if is_id("rem_", text) else ""
+        raise click.BadParameter(f"'{text}' is not the id of a readiness check (chk_…){other}")
     return text
 
 

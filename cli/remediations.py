@@ -1,16 +1,21 @@
 """`remediator status`, `results`, `wait`, `cancel` and `list`."""
 
+from collections.abc import Iterable, Iterator
+
 import click
 
 from cli.call import Call, client_command
-from cli.exit_codes import exit_code
+from cli.errors import CliError
+from cli.exit_codes import ExitCode, exit_code
 from cli.follow import follow
 from cli.render import Output, print_pages
 from cli.request import JsonObject, get, post
 from cli.run import print_outcome
 from cli.summary import print_as, print_remediation
-from cli.text import is_id
+from cli.text import clean, is_id
 from cli.views import REMEDIATION_VIEW, RESULT_FIELDS, RESULT_VIEW
+from remediation.patterns import matcher
+from remediation.selection import nearest
 
 RESULTS_PAGE = 1000  # the most the service gives
 LIST_PAGE = 200
@@ -20,7 +25,9 @@ _STREAMED = (Output.TABLE, Output.CSV)  # forms that the service has too, withou
 def remediation_id(text: str) -> str:
     """Check an id, so that a slip of the keyboard does not become another address."""
     if not is_id("rem_", text):
-        raise click.BadParameter(f"'{text}' is not the id of a remediation (rem_…)")
+        known = f"; `remediator gate {text}` asks whether that readiness check holds"
+        other = known if is_id("chk_", text) else ""
+        raise click.BadParameter(f"'{text}' is not the id of a remediation (rem_…){other}")
     return text
 
 
@@ -89,7 +96,36 @@ def results_command(call: Call, remediation_id: str, limit: int | None, **filter
         call.show(get(path, {**filters, "limit": wanted, "format": call.output}))
     request = get(path, {**filters, "limit": _page(limit, RESULTS_PAGE)})
     view = RESULT_FIELDS if call.output is Output.CSV else RESULT_VIEW
-    print_pages(view, call.pages(request, limit), call.output)
+    seen = _Seen(call.pages(request, limit))
+    print_pages(view, seen, call.output)
+    if filters.get("cluster") and not seen.anything:
+        _refuse_unknown(call, remediation_id, filters["cluster"].split(","))
+
+
+class _Seen:
+    """Pages, and whether there was anything on them."""
+
+    def __init__(self, pages: Iterable[list[JsonObject]]) -> None:
+        self._pages = pages
+        self.anything = False
+
+    def __iter__(self) -> Iterator[list[JsonObject]]:
+        for page in self._pages:
+            self.anything = self.anything or bool(page)
+            yield page
+
+
+def _refuse_unknown(call: Call, remediation_id: str, patterns: list[str]) -> None:
+    """Raise CliError where a pattern is no cluster of the remediation: no rows would look like no failures."""
+    remediation = call.send(get(f"/remediations/{remediation_id}")).body
+    names = [str(each["name"]) for each in remediation.get("clusters") or ()]
+    for pattern in patterns:
+        if not any(matcher((pattern,))(name) for name in names):
+            near = nearest(pattern, names)
+            meant = f"; did you mean '{clean(near)}'?" if near else ""
+            raise CliError(
+                f"{remediation_id} has no cluster '{clean(pattern)}'{meant}", ExitCode.INVALID
+            )
 
 
 @click.command("list")

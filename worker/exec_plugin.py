@@ -7,7 +7,6 @@ stderr, and takes an empty token for a credential.
 import asyncio
 import errno
 import json
-import logging
 import os
 import signal
 from collections.abc import Iterator, Mapping
@@ -31,8 +30,6 @@ _NO_TERMINAL = (
     "non-interactive",
     "eof when reading",
 )
-
-log = logging.getLogger(__name__)
 
 
 async def run(plugin: Mapping[str, Any], cluster: Mapping[str, Any]) -> dict[str, str]:
@@ -58,7 +55,6 @@ async def run(plugin: Mapping[str, Any], cluster: Mapping[str, Any]) -> dict[str
         problem += f": {words}"
     if any(sign in words.lower() for sign in _NO_TERMINAL):
         problem += "; a worker has no terminal: log in beforehand, or use a login for machines"
-    log.warning("%s", problem)
     raise kind(problem)
 
 
@@ -109,10 +105,11 @@ async def _finish(process: asyncio.subprocess.Process, output: bytearray, said: 
 async def _read_output(process: asyncio.subprocess.Process, into: bytearray) -> None:
     assert process.stdout  # noqa: S101 -- it is a pipe
     while chunk := await process.stdout.read(_CHUNK):
+        if len(into) > _MOST_OUTPUT:
+            continue  # read to its end: asyncio sees no process end whose pipe is full
         into += chunk
         if len(into) > _MOST_OUTPUT:
             _kill(process)
-            return
 
 
 async def _read_tail(process: asyncio.subprocess.Process, into: bytearray) -> None:
@@ -149,7 +146,6 @@ def _not_started(plugin: Mapping[str, Any], error: OSError) -> str:
     if error.errno == errno.ENOENT:
         text += "; install it where the worker runs, or put it on the worker's PATH"
     text += install_hint(plugin)
-    log.warning("%s", text)
     return text
 
 

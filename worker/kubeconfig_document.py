@@ -1,7 +1,9 @@
 """A context as the Kubernetes client cannot misread it: settled, with all that its files and its plugin say."""
 
+import logging
 import ssl
 from base64 import b64encode
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ from worker.renewal import NotNow
 
 # Where a cluster entry keeps what its exec plugins are told.
 _PLUGIN_EXTENSION = "client.authentication.k8s.io/exec"
+
+log = logging.getLogger(__name__)
 
 
 async def document_of(context: Context) -> dict[str, Any]:
@@ -27,7 +31,7 @@ async def document_of(context: Context) -> dict[str, Any]:
         cluster["certificate-authority-data"] = _base64(trusted)
     given = dict(context.user)
     if plugin := given.get("exec"):
-        given = dict(await exec_plugin.run(plugin, _told(context, vouched)))
+        given = dict(await _asked(plugin, context, vouched))
     user = {}
     if path := given.get("tokenFile"):
         user["token"] = _token(Path(path), given.get("token"))
@@ -41,6 +45,16 @@ async def document_of(context: Context) -> dict[str, Any]:
         "users": [{"name": name, "user": user}],
         "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
     }
+
+
+async def _asked(
+    plugin: Mapping[str, Any], context: Context, vouched: str | None
+) -> dict[str, str]:
+    try:
+        return await exec_plugin.run(plugin, _told(context, vouched))
+    except Unusable as error:
+        log.warning("context '%s': %s", context.name, error)
+        raise
 
 
 def _told(context: Context, vouched: str | None) -> dict[str, Any]:

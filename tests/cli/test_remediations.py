@@ -6,7 +6,9 @@ import json
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
+from cli.main import remediator
 from tests.cli.bodies import ID, cluster, failed_row, remediation, row, warning
 from tests.cli.conftest import Remediator
 from tests.cli.stub_api import Reply, StubApi
@@ -138,6 +140,39 @@ def test_nothing_is_still_valid(api: StubApi, run: Remediator, output: str, expe
     api.on("GET", f"/remediations/{ID}/results", Reply({"items": []}))
 
     assert run("results", ID, "-o", output).stdout == expected
+
+
+@pytest.mark.parametrize("output", ["table", "json"])
+def test_a_slip_in_the_cluster_does_not_look_like_no_failures(
+    api: StubApi, run: Remediator, output: str
+) -> None:
+    """What is no cluster of the remediation is refused; one without such rows is not."""
+    api.on("GET", f"/remediations/{ID}/results", Reply({"items": []}))
+    api.on("GET", f"/remediations/{ID}", Reply(remediation(clusters=[cluster("eu-1")])))
+
+    wrong = run("results", ID, "--outcome", "failed", "--cluster", "eu-l", "-o", output)
+
+    assert wrong.exit_code == 2
+    assert f"{ID} has no cluster 'eu-l'; did you mean 'eu-1'?" in wrong.stderr
+    assert run("results", ID, "--cluster", "eu-1", "-o", output).exit_code == 0
+    assert run("results", ID, "--cluster", "eu-*", "-o", output).exit_code == 0
+
+
+@pytest.mark.parametrize(("variable", "coloured"), [("1", False), ("", True)])
+def test_no_color(api: StubApi, variable: str, coloured: bool) -> None:
+    """Also where the output can show colours."""
+    api.on("GET", f"/remediations/{ID}", Reply(remediation("succeeded")))
+    environment = {"REMEDIATOR_URL": api.url, "REMEDIATOR_TOKEN": "x", "NO_COLOR": variable}
+
+    shown = CliRunner().invoke(remediator, ["status", ID], env=environment, color=True).stdout
+
+    assert ("\x1b[" in shown) is coloured
+
+
+def test_the_id_of_a_check_says_which_command_takes_it(run: Remediator) -> None:
+    """And the other way round."""
+    assert "`remediator gate chk_01J8ZQ4W7N`" in run("status", "chk_01J8ZQ4W7N").stderr
+    assert f"`remediator status {ID}`" in run("gate", ID).stderr
 
 
 def test_csv_cannot_carry_formulas(api: StubApi, run: Remediator) -> None:

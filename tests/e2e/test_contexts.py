@@ -109,7 +109,7 @@ def test_a_plan_over_all_counts_an_api_server_once_and_passes_over_nothing_else(
     }
     assert outcome["summary"]["namespaces"]["total"] == 1
     (warning,) = [each for each in outcome["warnings"] if each["code"] == "same_api_server"]
-    assert warning["detail"].startswith("lab-eu, prod-eu is the same API server as eu")
+    assert warning["detail"].startswith("lab-eu, prod-eu are the same API server as eu")
 
 
 def test_an_insecure_context_is_written_to_and_shown_in_the_run_and_the_audit_trail(

@@ -238,7 +238,7 @@ def test_a_failing_exec_plugin_is_named_with_its_last_words_and_no_secret(
         used(context)
 
     assert f"its exec plugin '{tmp_path / 'plugin'}' " in str(refused.value)
-    assert str(refused.value) in caplog.text
+    assert f"context '{context.name}': {refused.value}" in caplog.text
     told = f"{refused.value} {caplog.text}"
     assert not [secret for secret in (*SECRETS, JWT) if secret in told]
 
