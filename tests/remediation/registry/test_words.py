@@ -6,6 +6,7 @@ import json
 import pytest
 
 from remediation.docker_config import Login
+from remediation.redaction import GONE
 from remediation.registry.words import MOST_SHOWN, known_error, server_words
 
 LOGIN = Login("robot", "p%ss wörd+1")
@@ -33,7 +34,7 @@ def test_an_error_answer(body: bytes, words: str) -> None:
 
 
 def test_words_are_short() -> None:
-    assert len(server_words(b"x" * 5000, None)) == MOST_SHOWN
+    assert len(server_words(b"no " * 5000, None)) == MOST_SHOWN
 
 
 @pytest.mark.parametrize(
@@ -43,12 +44,24 @@ def test_words_are_short() -> None:
         base64.b64encode("robot:p%ss wörd+1".encode()).decode(),
         "p%25ss+w%C3%B6rd%2B1",
         "p%25ss%20w%C3%B6rd%2B1",
+        "p%25ss%20w%c3%b6rd%2b1",
+        "p%2525ss%2520w%25C3%25B6rd%252B1",
+        "p%ss w&ouml;rd+1",
+        r"p%ss w\u00f6rd\u002b1",
+        base64.urlsafe_b64encode("robot:p%ss wörd+1".encode()).decode(),
+        "p%ss wörd+1".encode().hex().upper(),
     ],
 )
 def test_no_form_of_the_password_is_repeated(form: str) -> None:
     body = json.dumps({"message": f"{'x' * 155} {form}"}).encode()
 
     assert server_words(body, LOGIN) == ""
+
+
+def test_the_token_that_was_sent_is_not_repeated() -> None:
+    body = json.dumps({"errors": [{"message": "invalid token eyJhbGciOiJ9.eyJzdWIiOiJ9.c2lnbmVk"}]})
+
+    assert server_words(body.encode(), LOGIN) == f"invalid token {GONE}"
 
 
 def test_only_known_reasons_are_repeated() -> None:
