@@ -34,7 +34,7 @@ _SCHEME = re.compile(
 )
 # "the password hunter2 is wrong": a word that is none of plain letters.
 _SPOKEN = re.compile(
-    r"(?i)(\b[\w.-]*(?:password|passphrase|passwd|secret|token|\bpin|\botp|key)s?\s+(?:is\s+|was\s+)?[\"']?)"
+    r"(?i)((?<![\w.-])[\w.-]*(?:password|passphrase|passwd|secret|token|\bpin|\botp|key)s?\s+(?:is\s+|was\s+)?[\"']?)"
     r"(?=[^\s\"']*[^a-zA-Z\s.,;:!?()\"'-])[^\s\"']+"
 )
 _JWT = re.compile(r"\beyJ[\w=+/-]+(?:\.[\w=+/-]*){0,4}")

@@ -12,12 +12,12 @@ from remediation.docker_config import Login
 from remediation.redaction import redacted
 
 MOST_SHOWN = 160
-_MOST_READ = 4096
+_MOST_READ = 1024
 _FIELDS = ("code", "message", "error", "error_description", "details", "detail")
 # Reasons that a challenge may give; anything else is not repeated.
 _ERRORS = ("insufficient_scope", "invalid_token", "invalid_request")
 
-_UNICODE = re.compile(r"\\+u([0-9a-fA-F]{4})")
+_UNICODE = re.compile(r"\\u([0-9a-fA-F]{4})")
 
 
 def server_words(body: bytes, login: Login | None) -> str:

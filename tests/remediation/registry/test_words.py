@@ -27,6 +27,8 @@ LOGIN = Login("robot", "p%ss wörd+1")
         (b'{"errors":[]}', ""),
         (b"[" * 100_000, "[" * MOST_SHOWN),
         (b"\x1b[31mred", " [31mred"),
+        (b"\\" * 65_000, "\\" * MOST_SHOWN),
+        (b"a." * 32_000, "a." * (MOST_SHOWN // 2)),
     ],
 )
 def test_an_error_answer(body: bytes, words: str) -> None:
