@@ -354,7 +354,7 @@ def test_the_command_line_says_it(place: Place, space: Space) -> None:
     line = f"login at {place.private}: wrong_credential"
     assert refused.returncode == 1
     assert line in refused.stdout
-    assert "registry_check 'warn' writes all the same" in refused.stdout
+    assert "--registry-check warn writes all the same" in refused.stdout
     assert written.returncode == 0
     assert line in written.stdout
 
