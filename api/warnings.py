@@ -28,6 +28,10 @@ _CAUTIONS = {
     CautionCode.OPERATOR_DRIFT: "pods of {by} use ServiceAccounts that get the new entry ({objects}): its operator may"
     " take that for drift and recreate the pods",
     CautionCode.SECRET_IN_USE: "pods, templates or ServiceAccounts name {objects} that the undo deletes",
+    CautionCode.UNLISTED: "the API server cannot list {by} of all namespaces, because of {objects}: they were"
+    " read one by one",
+    CautionCode.WRITE_UNKNOWN: "it is not known whether the API server takes what would be written in {namespaces}"
+    " ({by})",
     CautionCode.USE_UNKNOWN: "the worker could not list {by}, so it is not known what else names {objects} that an"
     " undo deletes",
 }

@@ -25,7 +25,9 @@ class CautionCode(StrEnum):
     SECRET_IN_USE = (
         "secret_in_use"  # undo: what it deletes is named by pods, templates, ServiceAccounts
     )
+    UNLISTED = "unlisted"  # a list over all namespaces failed at one object
     USE_UNKNOWN = "use_unknown"  # what uses the objects cannot be listed
+    WRITE_UNKNOWN = "write_unknown"  # dry run: whether the API server takes the write
 
 
 @dataclass(frozen=True, slots=True)

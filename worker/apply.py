@@ -32,19 +32,27 @@ async def carry_out_plan(
     return result_of(plan, secret, accounts, started)
 
 
-async def _put_in_place(
-    session: Session, task: Task, plan: NamespacePlan
-) -> tuple[Step, list[Step]]:
-    """The Secret first: no ServiceAccount names a Secret that could not be put in place."""
+def rewrite_of(task: Task | UndoTask, namespace: str) -> Rewrite:
+    """Return what the names of the ServiceAccounts of a namespace are to be."""
     name = task.request.secret_name
+    if isinstance(task, UndoTask):
+        done = task.done[namespace]
+        return lambda account: without_name(account, name, done)
 
     def with_name(account: ServiceAccount) -> tuple[str, ...] | None:
         return (*account.pull_secrets, name) if needs_name(account, name) else None
 
+    return with_name
+
+
+async def _put_in_place(
+    session: Session, task: Task, plan: NamespacePlan
+) -> tuple[Step, list[Step]]:
+    """The Secret first: no ServiceAccount names a Secret that could not be put in place."""
     secret = await secrets.put(session, task, plan.namespace, plan.secret, plan.earlier)
     if secret.error or secret.stopped:
         return secret, []
-    return secret, await _rewrite_all(session, plan, with_name)
+    return secret, await _rewrite_all(session, plan, rewrite_of(task, plan.namespace))
 
 
 async def _take_back(
@@ -52,8 +60,7 @@ async def _take_back(
 ) -> tuple[Step, list[Step]]:
     """The name first: the Secret goes when none of these ServiceAccounts names it any more."""
     name = task.request.secret_name
-    done = task.done[plan.namespace]
-    accounts = await _rewrite_all(session, plan, lambda account: without_name(account, name, done))
+    accounts = await _rewrite_all(session, plan, rewrite_of(task, plan.namespace))
     if plan.secret is None:
         return Step(), accounts
     if any(step.error or step.stopped or step.left for step in accounts):

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from remediation.outcome import ErrorCode
+from remediation.outcome import Error, ErrorCode
 from remediation.patterns import is_literal
 from remediation.request import RemediationRequest
 from remediation.selection import NamespaceSelection
@@ -42,7 +42,7 @@ class Observation:
 
     `known` are the names of all namespaces, as far as they were read, of which `complete` says that all were; `present`
     are those of the request that need no word about them. `slips` are names in `ignore` that no namespace has, where
-    only the named ones were read.
+    only the named ones were read. `unlisted` are failures of lists over all namespaces that were read around.
     """
 
     states: tuple[NamespaceState, ...]
@@ -50,6 +50,7 @@ class Observation:
     known: frozenset[str] = frozenset()
     complete: bool = True
     slips: tuple[Unmatched, ...] = ()
+    unlisted: tuple[Error, ...] = ()
 
 
 async def observe(session: Session, request: RemediationRequest) -> Observation:
@@ -63,7 +64,9 @@ async def observe(session: Session, request: RemediationRequest) -> Observation:
         _or_fault(_secrets(session, request.secret_name)),
     )
     namespaces = [namespace.to_domain() for namespace in found]
-    if failed := next((each for each in (accounts, secrets) if isinstance(each, Fault)), None):
+    faults = [each for each in (accounts, secrets) if isinstance(each, Fault)]
+    if faults:
+        failed = faults[0]
         selection = NamespaceSelection.of(request)
         meant = [
             each for each in namespaces if (how := selection.judge(each)) and how.outcome is None
@@ -87,7 +90,8 @@ async def observe(session: Session, request: RemediationRequest) -> Observation:
             ]
         )
     known = frozenset(state.namespace.name for state in states)
-    return Observation(states, known, known)
+    unlisted = tuple(fault.error for fault in faults)
+    return Observation(states, known, known, unlisted=unlisted)
 
 
 async def _accounts(session: Session) -> dict[str, tuple[ServiceAccount, ...]]:

@@ -14,6 +14,7 @@ from remediation.selection import NamespaceSelection, missing_names
 from remediation.short_lived import short_lived
 from remediation.status import RunStatus
 from remediation.undo import UndoTask
+from remediation.unlisted import tell_unlisted
 from remediation.unmatched import Part, Unmatched, unmatched_accounts, unmatched_namespaces
 from remediation.usage import Usage, warned
 from worker.execution import REACH_SECONDS, Execution, RunFailed
@@ -21,6 +22,7 @@ from worker.faults import Fault
 from worker.observe import Observation, observe
 from worker.recall import Recall
 from worker.registry_check import check
+from worker.rehearsal import rehearse
 from worker.session import Session
 from worker.usage import read_usage
 
@@ -57,6 +59,7 @@ async def plans_for(execution: Execution, session: Session, recall: Recall) -> P
     else:
         gone = sorted(task.exactly - observation.present)
         plans += [NamespacePlan(name, gone_result(name)) for name in gone]
+    plans = list(tell_unlisted(plans, observation.unlisted))
     _check_number(execution, plans)
     names = {plan.namespace for plan in plans}
     run_id = claim.run.id
@@ -78,6 +81,8 @@ async def plans_for(execution: Execution, session: Session, recall: Recall) -> P
     )
     await asyncio.to_thread(store.claims.observed, claim, len(names), missing, unmatched, endings)
     plans, refusal = await _proven(execution, session, plans)
+    if refusal is None and task.request.dry_run:
+        plans = await rehearse(execution, session, plans)
     if refusal is None and not task.request.dry_run:
         intents_now = [
             (plan.namespace, recall.foretold(plan)) for plan in plans if not plan.settled

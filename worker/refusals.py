@@ -23,6 +23,7 @@ from worker.status_object import StatusObject
 
 _TEXT_LIMIT = 240
 _WEBHOOK = re.compile(r'admission webhook "([^"]{1,253})"')
+_NO_DRY_RUN = re.compile(r'admission webhook "([^"]{1,253})" does not support dry run')
 _POLICY = re.compile(
     r"""(?:ValidatingAdmissionPolicy ['"]([^'"]{1,253})['"]|"""
     r"""\bpolicy ['"]([^'"]{1,253})['"](?: with binding '[^']{1,253}')? denied request: )"""
@@ -82,6 +83,11 @@ class _Refusal:
 
     def judge(self) -> Fault | Gone:
         status = self.answer.status
+        if found := _NO_DRY_RUN.match(self.answer.message):
+            # Not what the webhook thinks of the write: it was not called.
+            detail = f"admission webhook '{found[1]}' cannot be asked in a dry run"
+            hint = "have it declare sideEffects 'None' or 'NoneOnDryRun', if that is so"
+            return self._fault(ErrorCode.INTERNAL, detail, hint=hint)
         if found := _WEBHOOK.match(self.answer.message):
             hint = self._managed() or f"ask the owner of the webhook to allow it; {_FIND}"
             return self._fault(

@@ -1,7 +1,7 @@
 """Writing the pull Secret: applied server-side, so that it may be repeated; deleted only as it was created."""
 
 import base64
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import orjson
 
@@ -166,6 +166,14 @@ def _same(before: SecretWrite, after: SecretWrite | None) -> bool:
     return bool(after and after.existing) and before == after
 
 
+async def rehearse(session: Session, task: Task, namespace: str, write: SecretWrite) -> None:
+    """Ask whether the write would be taken. Raises Fault, Gone and Stopped."""
+    request = _request(task, namespace, write)
+    await session.rehearse(
+        request.path, request.call, request.body, request.content_type, **request.params
+    )
+
+
 async def _write(
     session: Session, task: Task, namespace: str, write: SecretWrite, attempt: int
 ) -> Step:
@@ -173,22 +181,48 @@ async def _write(
 
     A Secret whose deletion began at the same moment takes the write and is gone with it: that is a failure.
     """
+    request = _request(task, namespace, write)
+    call = request.call
+    try:
+        written = await session.patch(
+            request.path, call, request.body, request.content_type, **request.params
+        )
+    except Gone as gone:
+        if gone.namespace or write.action is not SecretAction.MERGED:
+            raise
+        raise Fault(_VANISHED, Retry.CONFLICT) from None
+    _check_stays(written.body, call)
+    if write.action is SecretAction.MERGED:
+        return Step(action=write.action, attempts=attempt)
+    version = version_of(written.body)
+    if write.action is SecretAction.CREATED and not written.created:
+        # Somebody else created it a moment ago, with the same content: it is not ours to delete again.
+        return Step(action=SecretAction.UPDATED, attempts=attempt, version=version)
+    return Step(action=write.action, attempts=attempt, version=version)
+
+
+@dataclass(frozen=True, slots=True)
+class _Patch:
+    """A write as it is sent."""
+
+    path: str
+    call: Call
+    body: bytes
+    content_type: str
+    params: dict[str, str]
+
+
+def _request(task: Task, namespace: str, write: SecretWrite) -> _Patch:
     name = task.request.secret_name
     call = Call("patch", f"secrets/{namespace}/{name}")
     path = _path(namespace, name)
+    params = {"fieldManager": FIELD_MANAGER}
     data = {SECRET_KEY: base64.b64encode(write.content).decode()}
     own = guard(write.existing.uid, write.existing.resource_version) if write.existing else {}
     if write.action is SecretAction.MERGED:
         # It stays somebody else's: no labels of ours, and their other data is not mentioned.
         body = orjson.dumps({"metadata": own, "data": data})
-        try:
-            merged = await session.patch(path, call, body, MERGE_PATCH, fieldManager=FIELD_MANAGER)
-        except Gone as gone:
-            if gone.namespace:
-                raise
-            raise Fault(_VANISHED, Retry.CONFLICT) from None
-        _check_stays(merged.body, call)
-        return Step(action=write.action, attempts=attempt)
+        return _Patch(path, call, body, MERGE_PATCH, params)
     document = {
         "apiVersion": "v1",
         "kind": "Secret",
@@ -207,16 +241,8 @@ async def _write(
     }
     # A Secret with our label may have content that another tool owns; only 'replace' takes it over.
     replaces = task.request.on_conflict is OnConflict.REPLACE and write.existing
-    force = "true" if replaces else "false"
-    written = await session.patch(
-        path, call, orjson.dumps(document), APPLY_PATCH, fieldManager=FIELD_MANAGER, force=force
-    )
-    _check_stays(written.body, call)
-    version = version_of(written.body)
-    if write.action is SecretAction.CREATED and not written.created:
-        # Somebody else created it a moment ago, with the same content: it is not ours to delete again.
-        return Step(action=SecretAction.UPDATED, attempts=attempt, version=version)
-    return Step(action=write.action, attempts=attempt, version=version)
+    params["force"] = "true" if replaces else "false"
+    return _Patch(path, call, orjson.dumps(document), APPLY_PATCH, params)
 
 
 def _check_stays(body: bytes, call: Call) -> None:

@@ -83,19 +83,32 @@ async def rewrite(
     return Step(account.name, changed=doubtful, attempts=attempt, account=found)
 
 
+async def rehearse(
+    session: Session, namespace: str, account: ServiceAccount, names: tuple[str, ...]
+) -> None:
+    """Ask whether the list would be taken. Raises Fault, Gone and Stopped."""
+    path, call, body = _request(namespace, account, names)
+    await session.rehearse(path, call, body, MERGE_PATCH, fieldManager=FIELD_MANAGER)
+
+
 async def _write(
     session: Session, namespace: str, account: ServiceAccount, names: tuple[str, ...]
 ) -> None:
-    """Write the full list. It is atomic: only a full, guarded one is safe."""
+    path, call, body = _request(namespace, account, names)
+    await session.patch(path, call, body, MERGE_PATCH, fieldManager=FIELD_MANAGER)
+
+
+def _request(
+    namespace: str, account: ServiceAccount, names: tuple[str, ...]
+) -> tuple[str, Call, bytes]:
+    """Return the write of the full list. It is atomic: only a full, guarded one is safe."""
     body = {
         "metadata": guard(account.uid, account.resource_version),
         "imagePullSecrets": references(names)
         or None,  # null removes the field: as it was before the first entry
     }
-    await session.patch(
+    return (
         f"/api/v1/namespaces/{namespace}/serviceaccounts/{account.name}",
         Call("patch", f"serviceaccounts/{namespace}/{account.name}"),
         orjson.dumps(body),
-        MERGE_PATCH,
-        fieldManager=FIELD_MANAGER,
     )

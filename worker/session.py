@@ -80,6 +80,14 @@ class Session:
                 seen.append(written)
                 return written
 
+    async def rehearse(
+        self, path: str, call: Call, body: bytes, content_type: str, **params: str
+    ) -> None:
+        """Ask whether a `patch` would be taken: nothing is stored, so that there is nothing to note either."""
+        async with self.pace.writes:
+            asked = params | {"dryRun": "All"}
+            await self._request(Request("PATCH", path, call, asked, body, content_type))
+
     async def post(self, path: str, call: Call, body: bytes, **params: str) -> bytes:
         """Ask for something to be made, as a write; here only what a dry run would make."""
         async with self.pace.writes:

@@ -27,6 +27,12 @@ def test_secrets_that_cannot_be_decrypted_cost_no_more_than_their_namespaces(
     assert done.status == named.status == "partial", (done.body, done.rows)
     assert done.outcomes() == {good: "changed", broken: "changed", ours: "failed"}
     assert named.outcomes() == {good: "unchanged", broken: "unchanged", ours: "failed"}
+    (warning,) = done.row(broken)["warnings"]
+    assert (warning["code"], warning["object"]) == ("unlisted", f"secrets/{broken}/other")
+    assert "encryption configuration" in warning["hint"]
+    (summed,) = done.body["warnings"]
+    assert (summed["code"], summed["name"]) == ("unlisted", "secrets")
+    assert not done.row(good)["warnings"]
     for outcome in (done, named):
         error = outcome.row(ours)["error"]
         assert error["code"] == "internal"
@@ -183,8 +189,12 @@ def test_where_the_provider_manages_a_namespace_no_role_is_asked_for(
             lambda: alpha.http.post(path, json=asked, params={"dryRun": "All"}).is_error,
             "policy in force",
         )
+        planned = service.remediate(clusters=["alpha"], namespaces=[space.pattern], dry_run=True)
         done = service.remediate(clusters=["alpha"], namespaces=[space.pattern])
 
+    assert planned.outcomes() == {good: "would_change", managed: "failed"}
+    assert planned.row(managed)["error"] == done.row(managed)["error"]
+    assert planned.row(managed)["secret"]["action"] == "none"
     assert done.outcomes() == {good: "changed", managed: "failed"}
     error = done.row(managed)["error"]
     assert error["code"] == "admission_denied"

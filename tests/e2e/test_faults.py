@@ -302,6 +302,26 @@ def test_pods_that_may_not_be_listed_leave_it_unknown_which_operators_have_some(
     assert not again.row(name)["warnings"], "nothing is written, and nothing is said of it"
 
 
+def test_a_plan_says_so_where_it_cannot_learn_whether_a_write_is_taken(
+    service: Service, bad_way: BadWay, space: Space
+):
+    """Its account may lack the right that another worker's has; who carries it out is not known."""
+    name = space.namespace("n")
+    bad_way.behaves(lambda method, path, before: "403" if method == "PATCH" else "pass")
+
+    planned = service.remediate(clusters=["badly-reached"], namespaces=[name], dry_run=True)
+
+    row = planned.row(name)
+    assert row["outcome"] == "would_change"
+    (warning,) = row["warnings"]
+    assert (warning["code"], warning["object"]) == ("write_unknown", f"secrets/{name}/docker")
+    assert "may not patch secrets" in warning["detail"]
+    assert "docs/kubernetes-access.md" in warning["hint"]
+    (summed,) = planned.body["warnings"]
+    assert summed["code"] == "write_unknown"
+    assert "in 1 namespace (forbidden)" in summed["detail"]
+
+
 def test_a_cluster_that_goes_away_closes_the_gate_of_two_and_not_that_of_the_other(
     service: Service, bad_way: BadWay, space: Space
 ):

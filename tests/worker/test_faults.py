@@ -56,6 +56,12 @@ ROWS = {
         ),
         (ErrorCode.ADMISSION_DENIED, Retry.NO),
     ),
+    "webhook that answers no dry run": (
+        SECRET,
+        400,
+        a_status(400, "BadRequest", 'admission webhook "x.example.com" does not support dry run'),
+        (ErrorCode.INTERNAL, Retry.NO),
+    ),
     "overloaded": (
         ACCOUNT,
         429,
