@@ -59,7 +59,8 @@ class ClientError(CliError):
         )
         # The token is wrong, and so it will be the next time.
         self.denied = self.code == "too-many-failures"
-        code = ExitCode.DENIED if self.denied else exit_code_of_answer(status)
+        ours = isinstance(problem.get("code"), str)  # every problem of the service has one
+        code = ExitCode.DENIED if self.denied else exit_code_of_answer(status, ours=ours)
         self.problem = problem
         self.codes = tuple(
             str(item.get("code"))

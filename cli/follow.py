@@ -10,6 +10,7 @@ from typing import Protocol
 import click
 
 from cli.client import Answer, ApiClient
+from cli.colour import escapes
 from cli.errors import ClientError, CliError, Unreachable, WaitTimeout
 from cli.exit_codes import ExitCode
 from cli.request import JsonObject, get
@@ -59,7 +60,7 @@ def follow(
         return remediation
     watch = _Watch(client, str(remediation["id"]), timeout, clock)
     try:
-        if sys.stderr.isatty():
+        if escapes(sys.stderr):
             from cli.progress import FleetBars
 
             return watch.until_terminal(FleetBars(), Pace(True, LIVE_WAIT_SECONDS), remediation)

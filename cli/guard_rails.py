@@ -86,12 +86,12 @@ def _decide(
         remediation = client.send(get(f"/remediations/{remediation_id}")).body
         approval = remediation.get("approval")
         if not approval:
-            raise CliError(f"{remediation_id} does not need approval", ExitCode.INVALID)
+            raise CliError(f"{remediation_id} does not need approval", ExitCode.STATE)
         shown = str(approval.get("digest"))
         if digest and digest != shown:
             raise CliError(
                 f"{remediation_id} is not what you looked at: its digest is {clean(shown)} now",
-                ExitCode.INVALID,
+                ExitCode.STATE,
             )
         body = {"digest": shown, **({"comment": comment} if comment else {})}
         request = post(f"/remediations/{remediation_id}/{verb}", body)

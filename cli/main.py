@@ -2,10 +2,14 @@
 
 import difflib
 import importlib
-import os
-from typing import cast
+import sys
+from typing import Any, cast
 
 import click
+
+from cli.colour import wanted
+from cli.endings import be_silent, endings
+from cli.exit_codes import ExitCode
 
 _COMMANDS = {
     "up": ("cli.up", "Start everything on this machine: Redis, worker and API."),
@@ -39,7 +43,31 @@ _COMMANDS = {
 
 
 class LazyGroup(click.Group):
-    """A group that knows its commands by name and help, and imports the one that is called."""
+    """A group that knows its commands by name and help, and imports the one that is called.
+
+    What holds for every command is here: how it ends, and whether it may use colours.
+    """
+
+    def main(self, *args: Any, **options: Any) -> Any:
+        """Run, also where an error cannot be told any more: its reader has ended."""
+        try:
+            return super().main(*args, **options)
+        except BrokenPipeError:
+            be_silent()
+            sys.exit(ExitCode.PIPE_CLOSED)
+
+    def make_context(self, *args: Any, **options: Any) -> click.Context:
+        """Read the arguments. `--help` and `--version` print here."""
+        with endings():
+            context = super().make_context(*args, **options)
+        # None: click takes styles out where there is no terminal.
+        context.color = None if wanted() else False
+        return context
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        with endings():
+            return super().invoke(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the commands in the order one meets them."""
@@ -64,14 +92,12 @@ class LazyGroup(click.Group):
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="pull-secret-remediator", prog_name="remediator")
-@click.pass_context
-def remediator(context: click.Context) -> None:
+def remediator() -> None:
     """Put image pull Secrets into every namespace and ServiceAccount of a fleet of clusters.
 
-    Exit codes: 0 succeeded, 1 failed, 2 invalid, 3 partial, 4 denied, 5 timeout or unreachable, 6 unknown, 7 cancelled.
+    Exit codes: 0 succeeded, 1 failed, 2 invalid, 3 partial, 4 denied, 5 timeout or unreachable, 6 unknown, 7 cancelled,
+    8 refused in this state, 9 quota, 130 Ctrl-C, 141 closed pipe.
     """
-    if os.environ.get("NO_COLOR"):  # https://no-color.org: not on a terminal either
-        context.color = False
 
 
 def main() -> None:

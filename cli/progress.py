@@ -14,6 +14,7 @@ from rich.progress import (
 )
 from rich.progress_bar import ProgressBar
 
+from cli import colour
 from cli.request import JsonObject
 from cli.text import clean
 from cli.views import changed, changed_word, count
@@ -40,7 +41,7 @@ class FleetBars:
     """A bar for each cluster of one remediation; a context manager."""
 
     def __init__(self, console: Console | None = None) -> None:
-        console = console or Console(stderr=True)
+        console = console or colour.console(stderr=True)
         self._tasks: dict[str, TaskID] = {}
         self._total: TaskID | None = None
         self._word = ""

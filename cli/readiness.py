@@ -7,7 +7,7 @@ import click
 
 from cli.call import Call, client_command
 from cli.client import ApiClient
-from cli.errors import MOST_ERRORS, ClientError, Unreachable, WaitTimeout
+from cli.errors import MOST_ERRORS, ClientError, CliError, Unreachable
 from cli.exit_codes import ExitCode
 from cli.render import Column, Output, View, print_one, print_pages, print_table
 from cli.request import JsonObject, get, post
@@ -106,7 +106,11 @@ def readiness_command(call: Call, no_wait: bool, **options: Any) -> None:
             _print_accepted(call, check)
             return
         click.echo(f"{check['id']} accepted", err=True)
-        check = until_ended(client, check)
+        try:
+            check = until_ended(client, check)
+        except KeyboardInterrupt:
+            text = f"stopped waiting; {clean(check['id'])} goes on"
+            raise CliError(text, ExitCode.INTERRUPTED) from None
         _print(client, check, call.output)
     raise click.exceptions.Exit(_EXIT.get(str(check.get("verdict")), ExitCode.UNKNOWN))
 
@@ -182,8 +186,6 @@ def until_ended(client: ApiClient, check: JsonObject) -> JsonObject:
             if not away or time.monotonic() - last_answer > OUTAGE_SECONDS:
                 raise
             time.sleep(0.5)
-        except KeyboardInterrupt:
-            raise WaitTimeout(f"stopped waiting; {check['id']} goes on") from None
         else:
             if not check.get("terminal") and time.monotonic() - asked < 1:
                 time.sleep(1)  # the service has no room for another waiter

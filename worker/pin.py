@@ -30,7 +30,8 @@ from worker.pin_server import (
 from worker.pin_text import CannotChange, with_authority
 from worker.settings import kubeconfig_paths
 
-_DONE, _INVALID, _UNREACHABLE, _CANCELLED = 0, 2, 5, 7
+# As cli/exit_codes.py has them.
+_DONE, _INVALID, _UNREACHABLE, _CANCELLED, _INTERRUPTED, _PIPE_CLOSED = 0, 2, 5, 7, 130, 141
 _ALL = ("*",)
 
 
@@ -53,6 +54,10 @@ class _Refused(Exception):
     """It is not done; the message says why."""
 
 
+class _NoYes(Exception):
+    """The question was not answered with yes; the message says how."""
+
+
 def main(arguments: Sequence[str]) -> int:
     """Pin, and return the exit code."""
     asked = _parser().parse_args(arguments)
@@ -63,8 +68,13 @@ def main(arguments: Sequence[str]) -> int:
         return _say(f"{error}", _INVALID)
     except Unreachable as error:
         return _say(f"the API server of '{asked.context}': {error}", _UNREACHABLE)
-    except (KeyboardInterrupt, EOFError):
-        return _say("cancelled; nothing was changed", _CANCELLED)
+    except _NoYes as error:
+        return _say(f"cancelled: {error}; nothing was changed", _CANCELLED)
+    except KeyboardInterrupt:
+        return _say("interrupted", _INTERRUPTED)
+    except BrokenPipeError:  # who reads what is told has ended
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _PIPE_CLOSED
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -178,8 +188,11 @@ def _confirm(shown: Sequence[Shown], fingerprints: Sequence[str]) -> None:
         raise _Refused("there is no terminal to ask on: compare, then give --fingerprint SHA256")
     sys.stdout.write("Trust it from now on? [y/N] ")
     sys.stdout.flush()
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        raise KeyboardInterrupt
+    answer = sys.stdin.readline()
+    if not answer:
+        raise _NoYes("there is no answer")
+    if answer.strip().lower() not in ("y", "yes"):
+        raise _NoYes("the answer is not yes")
 
 
 def _plain(fingerprint: str) -> str:

@@ -6,8 +6,8 @@ from pathlib import Path
 from types import FrameType
 
 import click
-from rich.console import Console
 
+from cli.colour import console
 from cli.demo.chapters import CHAPTERS, describe
 from cli.demo.fleet import CLUSTERS
 from cli.demo.stage import Stage, stage
@@ -44,7 +44,7 @@ def demo_command(once: bool, port: int) -> None:
         signal.signal(number, _interrupt)
     with tempfile.TemporaryDirectory(prefix="remediator-demo-") as directory:
         try:
-            held = tell(Path(directory), Teller(Console(highlight=False)), port, stay=not once)
+            held = tell(Path(directory), Teller(console()), port, stay=not once)
         except (ApiError, BuildError, StartError) as error:
             raise CliError(str(error)) from error
         except (KeyboardInterrupt, Interrupted) as error:

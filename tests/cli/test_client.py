@@ -21,11 +21,23 @@ def invoke(*arguments: str, **environment: str) -> Result:
 
 
 @pytest.mark.parametrize(
-    ("status", "code"), [(400, 2), (401, 4), (403, 4), (404, 2), (422, 2), (500, 5), (504, 5)]
+    ("status", "code"),
+    [
+        (400, 2),
+        (401, 4),
+        (403, 4),
+        (404, 6),
+        (409, 8),
+        (412, 8),
+        (422, 2),
+        (429, 9),
+        (500, 5),
+        (504, 5),
+    ],
 )
 def test_exit_code_of_a_refusal(api: StubApi, run: Remediator, status: int, code: int) -> None:
     """Wrong request, denied and broken are told apart."""
-    api.on("GET", "/clusters", Reply({"title": "No", "status": status}, status))
+    api.on("GET", "/clusters", Reply({"title": "No", "status": status, "code": "no"}, status))
 
     result = run("clusters")
 
@@ -74,7 +86,7 @@ def test_does_not_sleep_for_an_hour(api: StubApi, run: Remediator) -> None:
     """A long Retry-After is the caller's decision."""
     api.on("GET", "/clusters", Reply({"title": "Quota"}, 429, {"Retry-After": "3600"}))
 
-    assert run("clusters").exit_code == 5
+    assert run("clusters").exit_code == 9
     assert len(api.seen) == 1
 
 
@@ -96,15 +108,18 @@ def test_another_server_is_not_taken_for_ours(api: StubApi, run: Remediator) -> 
     assert "does not answer like a remediator" in result.stderr
 
 
-def test_an_error_that_is_none_of_ours_says_who_sent_it(api: StubApi, run: Remediator) -> None:
+@pytest.mark.parametrize(("status", "words"), [(400, "Bad Request"), (404, "Not Found")])
+def test_an_error_that_is_none_of_ours_says_who_sent_it(
+    api: StubApi, run: Remediator, status: int, words: str
+) -> None:
     """A proxy's or a stranger's words, without the service's form, would read as the service's own."""
-    api.on("GET", "/clusters", Reply("<html>no</html>", 400))
+    api.on("GET", "/clusters", Reply("<html>no</html>", status))
 
     result = run("clusters")
 
-    assert result.exit_code == 2
+    assert result.exit_code == 5
     assert (
-        f"{api.url} answered 400 Bad Request, not as a remediator does; see --url" in result.stderr
+        f"{api.url} answered {status} {words}, not as a remediator does; see --url" in result.stderr
     )
 
 

@@ -33,13 +33,13 @@ def test_undo_can_be_tried_dry(api: StubApi, run: Remediator) -> None:
 
 
 def test_a_refusal_is_told_with_its_reason(api: StubApi, run: Remediator) -> None:
-    """409 is an invalid request."""
+    """409: the request is right, the state does not allow it."""
     problem = {"title": "x", "status": 409, "detail": "rem_2 has since written", "code": "x"}
     api.on("POST", f"/remediations/{ID}/undo", Reply(problem, status=409))
 
     result = run("undo", ID)
 
-    assert result.exit_code == 2
+    assert result.exit_code == 8
     assert "rem_2 has since written" in result.stderr
 
 

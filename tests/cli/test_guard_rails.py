@@ -68,12 +68,19 @@ def test_only_what_is_not_decided_waits(
     assert ("waits until" in ended.stderr) is waits
 
 
-def test_a_decision_is_not_made_without_a_yes(api: StubApi, run: Remediator) -> None:
+@pytest.mark.parametrize(
+    ("answer", "words"), [("n\n", "the answer is not yes"), ("\n", "not yes"), ("", "no answer")]
+)
+def test_a_decision_is_not_made_without_a_yes(
+    api: StubApi, run: Remediator, answer: str, words: str
+) -> None:
     api.on("GET", f"/remediations/{ID}", Reply(held()))
 
-    ended = run("approve", ID)
+    ended = run("approve", ID, input=answer)
 
-    assert ended.exit_code != ExitCode.SUCCEEDED
+    assert ended.exit_code == ExitCode.CANCELLED
+    assert f"{words}; nothing was changed" in ended.stderr
+    assert "Aborted" not in ended.output
     assert [seen.method for seen in api.seen] == ["GET"]
 
 
@@ -82,14 +89,14 @@ def test_what_was_looked_at_before_must_still_be_it(api: StubApi, run: Remediato
 
     ended = run("approve", ID, "--yes", "--digest", "sha256:" + 64 * "b")
 
-    assert ended.exit_code == ExitCode.INVALID
+    assert ended.exit_code == ExitCode.STATE
     assert [seen.method for seen in api.seen] == ["GET"]
 
 
 def test_one_that_needs_nobody_is_not_approved(api: StubApi, run: Remediator) -> None:
     api.on("GET", f"/remediations/{ID}", Reply(remediation("queued", approval=None)))
 
-    assert run("approve", ID, "--yes").exit_code == ExitCode.INVALID
+    assert run("approve", ID, "--yes").exit_code == ExitCode.STATE
 
 
 def test_approving_ones_own_is_denied(api: StubApi, run: Remediator) -> None:

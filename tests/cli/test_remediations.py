@@ -162,7 +162,8 @@ def test_a_slip_in_the_cluster_does_not_look_like_no_failures(
 def test_no_color(api: StubApi, variable: str, coloured: bool) -> None:
     """Also where the output can show colours."""
     api.on("GET", f"/remediations/{ID}", Reply(remediation("succeeded")))
-    environment = {"REMEDIATOR_URL": api.url, "REMEDIATOR_TOKEN": "x", "NO_COLOR": variable}
+    environment = {"REMEDIATOR_URL": api.url, "REMEDIATOR_TOKEN": "x"}
+    environment |= {"NO_COLOR": variable, "TERM": "xterm"}
 
     shown = CliRunner().invoke(remediator, ["status", ID], env=environment, color=True).stdout
 

@@ -195,7 +195,8 @@ def test_a_certificate_is_pinned_on_a_terminal_once_somebody_says_yes(
     write(path, {"a": ({"server": alpha.server, **INSECURE}, {"token": "x"})})
     before = path.read_text()
 
-    assert pinned("n", "a", "--kubeconfig", str(path))[0] == 7
+    code, screen = pinned("n", "a", "--kubeconfig", str(path))
+    assert (code, "the answer is not yes; nothing was changed" in screen) == (7, True), screen
     assert [each.name for each in tmp_path.iterdir()] == ["config"]
     assert path.read_text() == before
     code, screen = pinned("y", "a", "--kubeconfig", str(path))
