@@ -28,7 +28,7 @@ def test_a_port_that_is_listened_on_is_taken() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
 
-        with pytest.raises(CliError, match=rf"127\.0\.0\.1:{port} is taken .* --port"):
+        with pytest.raises(CliError, match=rf"127\.0\.0\.1:{port} is taken.* --port"):
             reserve("127.0.0.1", port)
 
 
