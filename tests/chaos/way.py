@@ -22,7 +22,7 @@ _AGENT = re.compile(r"remediator/\S+ \(remediation=(rem_\w+)\)")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request of a worker; `at` is monotonic."""
+    """One request of a worker; `at` is monotonic, `method` is ASK for a dry run of a write."""
 
     at: float
     method: str
@@ -73,7 +73,9 @@ class Way(Proxy):
         """Note the request and choose what happens to it."""
         agent = _AGENT.fullmatch(request.headers.get("User-Agent", ""))
         who = agent[1] if agent else ""
-        self.log.append(Request(time.monotonic(), request.method, request.path, who))
+        # What is only asked about is no write.
+        method = "ASK" if request.query.get("dryRun") == "All" else request.method
+        self.log.append(Request(time.monotonic(), method, request.path, who))
         if self._trouble is None or self._rng.random() >= self._trouble[1]:
             return "pass"
         action = self._trouble[0]
