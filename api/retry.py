@@ -25,7 +25,7 @@ from remediation.audit import Action
 from remediation.request import RemediationRequest
 from remediation.sealing import InlineLogin
 from store.lineage import leaves_something, parents_for_retry
-from store.records import Origin, Remediation
+from store.records import Origin, Remediation, meant_for
 
 blueprint = Blueprint("retry")
 
@@ -83,6 +83,7 @@ def _admitted(remediation_id: str, body: Body) -> Plan:
         kept_secrets=original.kept_secrets,
         parents={run.cluster: parents_for_retry(run) for run in runs},
         undoes={run.cluster: run.undoes for run in runs if run.undoes},
+        uids=meant_for(runs),
     )
     fleet = fleet_now()
     key = sealing_key() if login else None

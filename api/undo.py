@@ -24,7 +24,7 @@ from remediation.audit import Action
 from store.ids import owner_of
 from store.intake import AlreadyUndone
 from store.lineage import standing_on, wrote
-from store.records import Origin, Remediation, Run
+from store.records import Origin, Remediation, Run, meant_for
 
 _MOST_REASONS = 5
 
@@ -79,6 +79,7 @@ def _admitted(remediation_id: str, body: Body) -> Plan:
         undo_of=remediation_id,
         kept_secrets=sum(run.summary.secrets_updated for run in runs),
         undoes={run.cluster: run.id for run in runs},
+        uids=meant_for(runs),
     )
     return Plan(wanted, places_of(runs, fleet_now()), origin, needs)
 

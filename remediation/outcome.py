@@ -37,6 +37,7 @@ class ErrorCode(StrEnum):
     CREDENTIAL_UNAVAILABLE = "credential_unavailable"
     TOO_MANY_NAMESPACES = "too_many_namespaces"
     NOT_PERMITTED = "not_permitted"
+    CLUSTER_CHANGED = "cluster_changed"
     WORKER_LOST = "worker_lost"
     INTERNAL = "internal"
 

@@ -12,6 +12,7 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from remediation.inventory import KnownCluster
+from remediation.outcome import Error, ErrorCode
 from remediation.patterns import literals
 
 _HTTPS = 443
@@ -68,6 +69,25 @@ def with_other_names(
         others = dict.fromkeys(other for mark in marks[name] for other in by_mark[mark])
         found |= {other: None for other in others if not _differ(known.get(name), known.get(other))}
     return tuple(found)
+
+
+def refusal(cluster: str, meant: str | None, found: str) -> Error | None:
+    """Return why a run must not go on: its cluster's name leads to another API server than the run is meant for.
+
+    A uid that is not known is not different.
+    """
+    if not meant or not found or meant == found:
+        return None
+    detail = (
+        f"the context '{cluster}' leads to another cluster than this is meant for: the uid of its kube-system "
+        f"is '{found}', not '{meant}'"
+    )
+    hint = (
+        f"see which kubeconfig file of the worker has the context '{cluster}': where several have the name, the first "
+        "keeps it (`remediator clusters -o json` shows uids and renamed contexts). Correct it, then retry; if the "
+        "other cluster is meant, or this one was built again, send the request again"
+    )
+    return Error(ErrorCode.CLUSTER_CHANGED, detail, hint)
 
 
 def _groups(names: Iterable[str], known: Mapping[str, KnownCluster]) -> Iterable[list[str]]:

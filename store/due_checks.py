@@ -5,6 +5,7 @@ from remediation.permission import Permission
 from remediation.readiness.proof import Level
 from remediation.readiness.request import CheckRequest
 from store.ids import check_after
+from store.records import meant_for
 from store.store import Store
 
 
@@ -36,6 +37,7 @@ def begin_due_checks(store: Store) -> None:
                 groups=warrant.requester.groups if warrant else (),
                 needs=Permission.CREATE_REMEDIATIONS,
                 remediation_id=remediation_id,
+                uids=meant_for(remediation.runs),
             )
             for run in runs:
                 store.queue.wake(run.pool, run.id)

@@ -1,6 +1,7 @@
 """Taking in: a remediation, or a readiness check, is recorded with its runs in one step, or not at all."""
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from redis import Redis
@@ -16,7 +17,7 @@ from store.ids import caller_digest
 from store.lines import in_line, place
 from store.records import FREE, NEW, ClusterFacts, Origin, Run, Terms
 from store.sealed import life
-from store.servers import known_as
+from store.servers import known_as, uids_of
 
 
 class AlreadyUndone(Exception):
@@ -73,7 +74,9 @@ class Intake:
         writes = not request.dry_run
         undoes = origin.undoes if writes else {}
         undone = [keys.run(identity) for identity in undoes.values()]
-        servers = known_as(self._redis, [cluster for cluster, _ in clusters])
+        names = [cluster for cluster, _ in clusters]
+        servers = known_as(self._redis, names)
+        uids = {**uids_of(self._redis, names), **origin.uids}
         lines = {
             cluster: keys.line(place(server, request.secret_name)) if writes else ""
             for cluster, server in servers.items()
@@ -107,7 +110,7 @@ class Intake:
                 {
                     cluster: {
                         "line": line,
-                        **_server(cluster, servers),
+                        **_server(cluster, servers, uids),
                         **_kinship(origin, cluster),
                         **_facts(terms.facts.get(cluster)),
                     }
@@ -157,16 +160,20 @@ class Intake:
         needs: Permission = Permission.CREATE_READINESS_CHECKS,
         remediation_id: str | None = None,
         confirms: str | None = None,
+        uids: Mapping[str, str] = MappingProxyType({}),
     ) -> list[Run]:
         """Record a readiness check and one queued run for each (cluster, pool), all or nothing; return the runs.
 
-        `groups` and `needs` as in `Arrival`. One that only `confirms` another is in no list. Having recorded nothing,
-        raises KeyTaken if something was made of the idempotency key before, and AlreadyConfirming.
+        `groups` and `needs` as in `Arrival`. One that only `confirms` another is in no list. `uids` are those of
+        clusters whose names may mean another API server by now. Having recorded nothing, raises KeyTaken if something
+        was made of the idempotency key before, and AlreadyConfirming.
         """
         timeout = request.timeout_seconds
         now = clock.text(clock.common(self._redis))
         arrival = Arrival(check_id, requested_by, groups, needs, clusters, key, now, timeout)
-        servers = known_as(self._redis, [cluster for cluster, _ in clusters])
+        names = [cluster for cluster, _ in clusters]
+        servers = known_as(self._redis, names)
+        meant = {**uids_of(self._redis, names), **uids}
         kinship = {"remediation": remediation_id, "confirms": confirms}
 
         def record(pipe: Any) -> None:
@@ -184,7 +191,7 @@ class Intake:
                     **{name: value for name, value in kinship.items() if value},
                 },
                 # It writes nothing, so its runs wait for no other.
-                {cluster: _server(cluster, servers) for cluster in servers},
+                {cluster: _server(cluster, servers, meant) for cluster in servers},
             )
             if confirms:
                 pipe.hset(keys.remediation(confirms), "confirmation", check_id)
@@ -230,9 +237,10 @@ def _terms(terms: Terms) -> dict[str, str | int]:
     return {**found, **(codec.encode_approval(terms.approval) if terms.approval else {})}
 
 
-def _server(cluster: str, servers: Mapping[str, str]) -> dict[str, str]:
-    """Return the field of a run whose API server goes by another name."""
-    return {"server": servers[cluster]} if servers[cluster] != cluster else {}
+def _server(cluster: str, servers: Mapping[str, str], uids: Mapping[str, str]) -> dict[str, str]:
+    """Return the fields of a run that say which API server is meant: its uid, and its name if that is another one."""
+    found = {"server": servers[cluster]} if servers[cluster] != cluster else {}
+    return found | ({"uid": uids[cluster]} if cluster in uids else {})
 
 
 def _facts(facts: ClusterFacts | None) -> dict[str, str]:

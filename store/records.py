@@ -1,6 +1,6 @@
 """The records as they are read back."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,7 +29,8 @@ class Run:
     the run that takes it back. `registry_check` is what the registry said of the credential (None: not asked).
     `credential_fingerprint` is that of the credential which its last attempt works with; `judged` is what a readiness
     check came to; `cautions` counts the warnings of its rows. `insecure` and `stands_for` as in `ClusterFacts`;
-    `server` is the name that its API server goes by (None: this one).
+    `server` is the name that its API server goes by (None: this one), `uid` that of the API server which it is meant
+    for (None: it was not known when the run was taken in).
     """
 
     id: str
@@ -59,6 +60,7 @@ class Run:
     insecure: bool = False
     stands_for: tuple[str, ...] = ()
     server: str | None = None
+    uid: str | None = None
 
     @property
     def known_as(self) -> str:
@@ -229,7 +231,7 @@ class Origin:
     """The remediation that a new one repeats or takes back, and the runs it goes on from, by cluster.
 
     `parents` as in `Run`, `undoes` are the runs that are taken back; `kept_secrets` is the number of Secrets that an
-    undo has to leave as they are.
+    undo has to leave as they are. `uids` are those of the API servers that the repeated or undone runs were meant for.
     """
 
     retry_of: str | None = None
@@ -237,6 +239,7 @@ class Origin:
     kept_secrets: int = 0
     parents: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     undoes: Mapping[str, str] = field(default_factory=dict)
+    uids: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def runs(self) -> tuple[str, ...]:
@@ -253,6 +256,11 @@ class Origin:
 
 
 NEW = Origin()
+
+
+def meant_for(runs: Iterable[Run]) -> dict[str, str]:
+    """Return the uids of the API servers that runs were meant for, by cluster, as far as they are known."""
+    return {run.cluster: run.uid for run in runs if run.uid}
 
 
 @dataclass(frozen=True, slots=True)

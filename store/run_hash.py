@@ -77,5 +77,6 @@ def _decode(run_id: str, raw: Mapping[str, str]) -> Run:
         credential_fingerprint=raw.get("credential_fingerprint"),
         insecure="insecure" in raw,
         server=raw.get("server"),
+        uid=raw.get("uid"),
         stands_for=tuple(codec.loads(raw["stands_for"])) if "stands_for" in raw else (),
     )

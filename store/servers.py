@@ -3,7 +3,7 @@
 What belongs to an API server rather than to a name is kept under it: the lines of runs that write, and the memory.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from store import keys
@@ -24,6 +24,12 @@ def known_as(redis: Any, clusters: Iterable[str]) -> dict[str, str]:
             name = names[uid] = _chosen(redis, uid, cluster, before=name)
         found[cluster] = name
     return found
+
+
+def uids_of(redis: Any, clusters: Sequence[str]) -> dict[str, str]:
+    """Return the uid of the API server that each cluster's name means now, of those whose uid was read."""
+    uids = redis.hmget(keys.CLUSTER_UIDS, clusters) if clusters else []
+    return {cluster: uid for cluster, uid in zip(clusters, uids, strict=True) if uid}
 
 
 def _chosen(redis: Any, uid: str, cluster: str, before: str | None) -> str:

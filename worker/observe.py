@@ -145,7 +145,7 @@ async def read_secret(session: Session, namespace: str, name: str) -> Secret | N
     path = f"/api/v1/namespaces/{namespace}/secrets/{name}"
     call = Call("get", f"secrets/{namespace}/{name}")
     try:
-        return (await _one(session, path, call, WireSecret)).to_domain()
+        return (await read_one(session, path, call, WireSecret)).to_domain()
     except Gone as gone:
         if gone.namespace:
             raise
@@ -156,7 +156,7 @@ async def read_account(session: Session, namespace: str, name: str) -> ServiceAc
     """Return the ServiceAccount as it is now. Raises Fault and Gone."""
     path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}"
     call = Call("get", f"serviceaccounts/{namespace}/{name}")
-    return (await _one(session, path, call, WireServiceAccount)).to_domain()
+    return (await read_one(session, path, call, WireServiceAccount)).to_domain()
 
 
 async def _observe_named(session: Session, request: RemediationRequest) -> Observation:
@@ -215,7 +215,7 @@ async def _named(session: Session, name: str, secret_name: str) -> NamespaceStat
     path = f"/api/v1/namespaces/{name}"
     try:
         namespace, accounts, secret = await _side_by_side(
-            _one(session, path, Call("get", f"namespaces/{name}"), WireNamespace),
+            read_one(session, path, Call("get", f"namespaces/{name}"), WireNamespace),
             _or_any_fault(_accounts_in(session, name)),
             _or_any_fault(read_secret(session, name, secret_name)),
         )
@@ -307,7 +307,8 @@ def _page_of(item: type[_Object]) -> Any:
     return Page[item]  # type: ignore[valid-type]
 
 
-async def _one(session: Session, path: str, call: Call, kind: type[_Object]) -> _Object:
+async def read_one(session: Session, path: str, call: Call, kind: type[_Object]) -> _Object:
+    """Return one object. Raises Fault and Gone."""
     body = await _read(session, path, call, {})
     check_object(path, body, call)
     return decode(msgspec.json.Decoder(kind), body, call)

@@ -23,6 +23,7 @@ from worker.observe import Observation, observe
 from worker.recall import Recall
 from worker.registry_check import check
 from worker.rehearsal import rehearse
+from worker.same_cluster import check_same
 from worker.session import Session
 from worker.usage import read_usage
 
@@ -41,12 +42,13 @@ class Prepared:
 async def plans_for(execution: Execution, session: Session, recall: Recall) -> Prepared:
     """Observe the cluster, decide, have the credential proven, and note what is intended.
 
-    Raises LeaseLost, and RunFailed where the cluster cannot be read.
+    Raises LeaseLost, and RunFailed where the cluster cannot be read or is another one than is meant.
     """
     claim, task, store = execution.claim, execution.task, execution.store
     try:
         async with asyncio.timeout(execution.remaining):
             await session.reach(REACH_SECONDS)
+            await check_same(session, claim.run.cluster, claim.run.uid)
             observation = await observe(session, task.to_observe)
     except TimeoutError:
         raise RunFailed(execution.too_late) from None

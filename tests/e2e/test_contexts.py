@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from controlplane.cluster import Cluster
-from tests.e2e.fleet import Space, grant_least_privilege
+from tests.e2e.fleet import REGISTRY, Space, grant_least_privilege
 from tests.e2e.service import ROOT, Service, own_environment, until
 
 VERSION = "client.authentication.k8s.io/v1"
@@ -157,6 +157,70 @@ def test_what_protects_one_name_of_an_api_server_protects_them_all(fleet: Servic
         assert not fleet.post(clusters=["us"], namespaces=[name], dry_run=True).json()["approval"]
     finally:
         access.write_text(before)
+
+
+def test_a_name_that_means_another_api_server_by_now_has_nothing_written(
+    fleet: Service, space: Space, clusters: tuple[Cluster, ...]
+):
+    """Accepted for one server; when its turn comes the name leads to the other one: run, dry run, undo and check."""
+    name, other = space.namespace("n"), space.namespace("m")
+    space.namespace("m", cluster=1)
+    done = fleet.remediate(clusters=["eu"], namespaces=[name]).body
+    path = fleet.directory.parent / "kubeconfig"
+    before = path.read_text()
+    alpha, beta = (clusters_of(fleet)[each]["uid"] for each in ("eu", "us"))
+    body = {"clusters": ["us"], "namespaces": [other]}
+    asked = body | {"registry": REGISTRY, "credential": "harbor", "evidence": "L0"}
+    fleet.http.post("/system/pause", json={"reason": "swap"}).raise_for_status()
+    try:
+        held = [
+            fleet.post(**body).json()["id"],
+            fleet.post(**body, dry_run=True).json()["id"],
+            fleet.http.post(f"/remediations/{done['id']}/undo").json()["id"],
+        ]
+        checked = fleet.http.post("/readiness-checks", json=asked)
+        assert checked.status_code == 202, checked.text
+        swap(path, "eu", "us")
+        until(lambda: clusters_of(fleet)["us"]["uid"] == alpha, "the swapped names")
+        versions = space.versions(), space.versions(cluster=1)
+        fleet.http.post("/system/resume").raise_for_status()
+        ended = [fleet.wait(each) for each in held]
+        url = f"/readiness-checks/{checked.json()['id']}"
+        until(lambda: fleet.http.get(url, params={"wait": "60"}).json()["terminal"], "check")
+        judged = fleet.http.get(url).json()
+
+        assert [each.status for each in ended] == ["failed"] * 3
+        assert (space.versions(), space.versions(cluster=1)) == versions
+        errors = [each.body["clusters"][0]["error"] for each in ended]
+        assert [each["code"] for each in errors] == ["cluster_changed"] * 3
+        assert all(
+            f"'{us}'" in each["detail"] for us, each in zip(("us", "us", "eu"), errors, strict=True)
+        )
+        assert all(alpha in each["detail"] and beta in each["detail"] for each in errors)
+        assert (judged["verdict"], judged["clusters"][0]["error"]["code"]) == (
+            "unknown",
+            "cluster_changed",
+        )
+        again = fleet.http.post(f"/remediations/{held[0]}/retry").json()["id"]
+        assert fleet.wait(again).body["clusters"][0]["error"]["code"] == "cluster_changed"
+    finally:
+        fleet.http.post("/system/resume")
+        path.write_text(before)
+        until(lambda: clusters_of(fleet)["us"]["uid"] == beta, "the names as they were")
+    retried = [
+        fleet.wait(fleet.http.post(f"/remediations/{each}/retry").json()["id"])
+        for each in (again, held[2])
+    ]
+    assert [each.outcomes() for each in retried] == [{other: "changed"}, {name: "changed"}]
+    assert space.pull_secrets(name, "default") == []
+
+
+def swap(path: Path, *names: str) -> None:
+    """Have two contexts lead to each other's server."""
+    document = yaml.safe_load(path.read_text())
+    first, second = [each for each in document["contexts"] if each["name"] in names]
+    first["context"], second["context"] = second["context"], first["context"]
+    path.write_text(yaml.safe_dump(document))
 
 
 def fingerprint_of(cluster: Cluster) -> str:

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from remediation.inventory import AnnouncedCluster, Announcement, known_clusters
-from remediation.same_server import each_server_once, same_server, with_other_names
+from remediation.outcome import ErrorCode
+from remediation.same_server import each_server_once, refusal, same_server, with_other_names
 
 
 def a_cluster(name: str, uid: str | None = None, **more: Any) -> AnnouncedCluster:
@@ -117,3 +118,16 @@ def test_the_same_address_is_another_server_where_uids_say_so_or_the_pool_is_ano
     )
     assert with_other_names(["a"], apart, {}) == ("a",)
     assert with_other_names(["a"], known(*inside), {}) == ("a",)
+
+
+@pytest.mark.parametrize(("meant", "found"), [("u1", "u1"), (None, "u1"), ("u1", ""), (None, "")])
+def test_what_is_not_known_is_not_different(meant: str | None, found: str):
+    assert refusal("eu", meant, found) is None
+
+
+def test_a_name_that_leads_to_another_server_is_refused_with_both_uids():
+    error = refusal("eu", "u1", "u2")
+
+    assert error
+    assert (error.code, error.retryable) == (ErrorCode.CLUSTER_CHANGED, False)
+    assert all(each in error.detail for each in ("'eu'", "'u1'", "'u2'"))

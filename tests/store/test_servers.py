@@ -5,7 +5,10 @@ from dataclasses import replace
 import pytest
 
 from remediation.inventory import AnnouncedCluster
+from remediation.readiness.request import CheckRequest
 from store import keys
+from store.ids import check_after
+from store.records import Origin, meant_for
 from store.servers import known_as
 from store.store import Store
 from tests.store.test_lines import FIRST, SECOND, THIRD, asked, behind, claimed
@@ -79,3 +82,21 @@ def test_what_was_written_by_one_name_is_known_by_the_other(store: Store, asked_
     for name in ("eu", "lab"):
         run = store.intake.remediation(SECOND, dry, "alice", [(name, "main")])[0]
         assert store.remediations.last_written(run.known_as)
+
+
+def test_a_run_keeps_the_api_server_that_its_name_meant_and_so_do_those_that_go_on_from_it(
+    store: Store,
+) -> None:
+    announced(store, eu="u1", us=None)
+    places = [("eu", "main"), ("us", "main")]
+    before = store.intake.remediation(FIRST, REQUEST, "alice", places)
+    announced(store, eu="u2", us="u3")
+
+    origin = Origin(undo_of=FIRST, undoes={"eu": before[0].id}, uids=meant_for(before))
+    later = store.intake.remediation(SECOND, REQUEST, "alice", places, origin=origin)
+    wanted = CheckRequest(clusters=("eu", "us"), registries=("r.example",))
+    check = store.intake.check(check_after(FIRST), wanted, "alice", places, uids=meant_for(before))
+
+    assert [run.uid for run in before] == ["u1", None]
+    assert [run.uid for run in later] == ["u1", "u3"]
+    assert [run.uid for run in check] == ["u1", "u3"]

@@ -26,6 +26,7 @@ from remediation.readiness.restart import plan_restarts
 from remediation.readiness.target import Target
 from remediation.registry.rules import Registries
 from remediation.request import RemediationRequest
+from remediation.same_server import refusal
 from remediation.status import RunStatus
 from store import clock
 from store.claims import Claim
@@ -169,6 +170,9 @@ async def _read(execution: CheckExecution, session: Session) -> tuple[list[Judge
         )
         try:
             found = await reading.read()
+            run = execution.claim.run
+            if error := refusal(run.cluster, run.uid, found.cluster_uid):
+                raise Fault(error, Retry.NO)  # before anything is remembered of it
             await _recall(execution, judges, reading)
             return judges, found
         except ListExpired:
