@@ -18,6 +18,11 @@ from tests.api.conftest import an_entry
 
 WHOAMI = "/api/v1/whoami"
 PUBLIC_RULES = {
+    # They lead in, and say nothing but where things are.
+    "/",
+    "/docs",
+    "/api/v1",
+    "/api/v1/",
     "/livez",
     "/readyz",
     "/problems/<slug>",
