@@ -59,7 +59,7 @@ def test_a_partial_run_exits_3_and_names_what_failed_and_how_to_see_more(
     shown = run.stdout + run.stderr
     assert bad in shown
     assert "secret_conflict" in shown
-    assert "on_conflict" in shown
+    assert "--on-conflict" in shown
     assert "remediator results" in shown
 
 
