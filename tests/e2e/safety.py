@@ -200,7 +200,10 @@ class _About:
         return [
             row
             for row in self.worrying
-            if row in self.other or not row["image"] or row["image"] in failing
+            # A row about what an operator makes names the registry as a whole.
+            if row in self.other
+            or not row["image"]
+            or any(f"{image}/".startswith(f"{row['image']}/") for image in failing)
         ]
 
 
