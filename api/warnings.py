@@ -139,9 +139,9 @@ def _clusters(remediation: Remediation) -> Iterator[_Told]:
             yield _Told(
                 "insecure_cluster",
                 run.cluster,
-                f"the certificate of the API server of {run.cluster} is not verified: whoever sits in between can read"
+                f"the certificate of the API server of {run.cluster} is not verified: anyone in between can read"
                 " the worker's token and the Secret, and answer in its place",
-                "the certificates of the API servers of {number} clusters are not verified: whoever sits in between"
+                "the certificates of the API servers of {number} clusters are not verified: anyone in between"
                 " can read the worker's tokens and the Secrets, and answer in their place: {names}",
             )
         if run.stands_for:

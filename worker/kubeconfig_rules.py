@@ -60,7 +60,7 @@ def check_cluster(
 def _check_insecure(cluster: Mapping[str, Any], *, may_be_insecure: bool) -> None:
     if not may_be_insecure:
         raise Unusable(
-            "insecure-skip-tls-verify is refused: whoever sits in between would get the worker's token and the Secret. "
+            "insecure-skip-tls-verify is refused: anyone in between would get the worker's token and the Secret. "
             "`remediator kubeconfig pin CONTEXT` has the server's certificate trusted instead; "
             "REMEDIATOR_INSECURE_CONTEXTS allows the context by name as it is"
         )

@@ -1,7 +1,7 @@
 """When a credential is renewed: once for all calls that were refused with it, patiently, and not for every call.
 
-A plugin may be throttled for a moment, a token file be empty while it is replaced, a server that asks others who
-somebody is may say 401 to a good token.
+A plugin may be throttled for a moment, a token file be empty while it is replaced, a server that asks an
+identity provider may answer 401 to a good token.
 """
 
 import asyncio

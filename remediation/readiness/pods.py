@@ -135,7 +135,7 @@ def _poisoned(group: PodGroup, use: PodUse, cover: Cover) -> Call:
         f"{use.image} cannot be pulled by this pod even today: {why(cover)}.",
         fixes.renew_secret(group.cluster, group.namespace, cover.secret, group.wanted)
         if cover.immutable
-        else f"mend or empty Secret '{cover.secret}': {edit}",
+        else f"correct or empty Secret '{cover.secret}': {edit}",
     )
 
 

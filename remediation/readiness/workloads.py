@@ -349,7 +349,7 @@ def _fix(future: Future, cover: Cover, run: str) -> str:
         case Coverage.STALE | Coverage.KEY_MISMATCH if cover.immutable and name == ours:
             return fixes.renew_secret(future.cluster, future.namespace, name, future.wanted)
         case Coverage.POISONED:
-            return f"mend or empty Secret '{name}': {edit}"
+            return f"correct or empty Secret '{name}': {edit}"
         case Coverage.UNKNOWN_SECRET:
             told = fixes.read_secret(future.namespace, name, cover.detail)
             return told if ours in future.names else f"{run}; and {told}"

@@ -16,6 +16,8 @@ from typing import Any
 import httpx
 from redis import Redis
 
+from controlplane import _tied
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -36,9 +38,11 @@ class Service:
         command += ["--data-dir", str(directory / "data"), "--credentials-dir", str(credentials)]
         for kubeconfig in kubeconfigs:
             command += ["--kubeconfig", str(kubeconfig)]
+        # It dies with us, even if we are killed or cut off before a fixture can stop it.
+        tie = [sys.executable, "-I", "-S", str(Path(_tied.__file__)), str(os.getpid())]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                command,
+                [*tie, *command],
                 cwd=ROOT,
                 stdout=subprocess.PIPE,
                 stderr=log,

@@ -56,7 +56,7 @@ CASES: dict[str, tuple[Callable[[Space], Place], str, str]] = {
     "P_RISK_RESTART": (lambda s: Place(s).pod(), "blocking", "create it again"),
     "P_RISK_LOW": (lambda s: Place(s).pod(policy="IfNotPresent"), "warning", "create it again"),
     "P_NO_PULL": (lambda s: Place(s).pod(restart="Never"), "info", ""),
-    "P_POISONED": (lambda s: Place(s).secret(POISON).pod("docker"), "blocking", "mend or empty"),
+    "P_POISONED": (lambda s: Place(s).secret(POISON).pod("docker"), "blocking", "correct or empty"),
     "P_UNKNOWN": (
         lambda s: Place(s).secret(name="theirs").pod("theirs"),
         "blocking",
@@ -89,7 +89,7 @@ CASES: dict[str, tuple[Callable[[Space], Place], str, str]] = {
     "W_POISONED": (
         lambda s: Place(s, ("docker",)).secret(POISON).workload(),
         "blocking",
-        "mend or empty",
+        "correct or empty",
     ),
     "W_UNKNOWN": (
         lambda s: Place(s, ("docker", "theirs")).secret().secret(name="theirs").workload(),
