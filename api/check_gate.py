@@ -6,7 +6,7 @@ from typing import Any
 from flask import Response
 from marshmallow import fields
 
-from api import scope
+from api import gate_work, scope
 from api.access import Permission, caller, permission
 from api.answers import json_answer
 from api.audit import audited, decided
@@ -83,17 +83,22 @@ class RestartPlanSchema(Answer):
 def gate(query: dict[str, Any], check_id: str) -> Response:
     """Ask whether the registry may be flipped now.
 
-    200 only if the check is safe, has not run out, and the clusters, read again for this answer, still say so; 412 with
-    every reason otherwise. Nothing is ever taken from memory: without a worker that looks again the gate stays closed.
+    200 only if the check is safe, has not run out, nothing that was accepted may still write on its clusters, and the
+    clusters, read again for this answer, still say so; 412 with every reason otherwise. Nothing is ever taken from
+    memory: without a worker that looks again the gate stays closed.
     Each call that has the clusters read again counts against a quota of the caller; callers of the same moment share
     one look.
     """
     check = find_check(check_id)
     if reasons := list(_standing(check)):
         raise _closed(check, reasons)
+    before = gate_work.look(check)
+    if before.reasons:
+        raise _closed(check, before.reasons)
     headers = take_gate_quota()
     confirmation = _confirmed(check, query["wait"])
-    if reasons := [*_standing(check, confirmation), *_changes(check, confirmation)]:
+    changes = [*_changes(check, confirmation), *gate_work.since(before)]
+    if reasons := [*_standing(check, confirmation), *changes]:
         raise _closed(check, reasons, headers)
     assert confirmation  # noqa: S101 -- or there would be a reason
     decided(check_id=check.id, digest=digest(check), confirmed_by=confirmation.id)
@@ -252,7 +257,9 @@ def _changes(check: Check, confirmation: Check | None) -> Iterator[Finding]:
             )
 
 
-def _closed(check: Check, reasons: list[Finding], headers: Mapping[str, str] = _NONE) -> Problem:
+def _closed(
+    check: Check, reasons: Sequence[Finding], headers: Mapping[str, str] = _NONE
+) -> Problem:
     return Problem("gate-closed", f"{check.id}: {reasons[0].detail}.", reasons, headers=headers)
 
 

@@ -13,7 +13,7 @@ from remediation.outcome import Error, NamespaceResult, Outcome, summarise_row
 from remediation.registry.check import CheckResult
 from remediation.status import RunStatus, run_status
 from remediation.unmatched import Unmatched
-from store import clock, codec, events, keys, memory, rows, run_hash
+from store import clock, codec, events, keys, memory, rows, run_hash, writers
 from store.lua import script
 from store.memory import Remembered
 from store.records import Run
@@ -214,6 +214,7 @@ class Claims:
                     run.line or keys.run(run.id),
                     keys.past(run.line) if run.line else keys.run(run.id),
                     keys.journal(run.id),
+                    writers.key_of_run(run) or keys.run(run.id),
                 ],
                 args=[
                     run.id,

@@ -10,7 +10,7 @@ from remediation.permission import Permission
 from remediation.readiness.request import CheckRequest
 from remediation.request import RemediationRequest
 from remediation.status import RemediationStatus
-from store import clock, codec, events, keys, run_hash
+from store import clock, codec, events, keys, run_hash, writers
 from store.arrival import Arrival
 from store.idempotency import RequestKey
 from store.ids import caller_digest
@@ -131,6 +131,11 @@ class Intake:
                     "remediation.approval_requested",
                     digest=approval.digest,
                     expires_at=approval.expires_at,
+                )
+            if writes:
+                places = (servers[cluster] for cluster in names)
+                writers.accept(
+                    pipe, remediation_id, dict(zip(arrival.run_ids, places, strict=True))
                 )
             for identity, (cluster, _) in zip(arrival.run_ids, clusters, strict=True):
                 # What waits for a second person does not make others wait: it takes its place when it is approved.

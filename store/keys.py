@@ -17,6 +17,9 @@ CLUSTER_UIDS = (
 SERVER_NAMES = (
     PREFIX + "clusters:servers"
 )  # hash: uid of an API server -> the name that it goes by (see `servers`)
+ACCEPTED = (
+    PREFIX + "clusters:accepted"
+)  # hash: name of an API server -> the remediation that was accepted last to write there
 REAPER = PREFIX + "reaper"  # string: who looks for lost runs at this moment
 CHECKS = PREFIX + "checks"  # zset, score 0: ids of readiness checks in order of creation
 CHECKS_DUE = PREFIX + "checks:due"  # set: ended remediations that a check is to follow
@@ -64,6 +67,11 @@ def wake(run_id: str) -> str:
 def line(place: str) -> str:
     """List: the runs that write one Secret on one cluster (see `lines.place`), in order; the first of them may work."""
     return f"{PREFIX}line:{place}"
+
+
+def writers(server: str) -> str:
+    """Zset, score 0: the open runs that write on an API server; `server` is a digest of its name (see `writers`)."""
+    return f"{PREFIX}writers:{server}"
 
 
 def memory(cluster: str) -> str:

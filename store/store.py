@@ -28,6 +28,7 @@ from store.remediations import Remediations
 from store.results import Results
 from store.runs import Runs
 from store.sealed import Sealed
+from store.writers import Writers
 
 DEFAULT_RETENTION_SECONDS = 30 * 24 * 3600
 
@@ -41,6 +42,7 @@ class Store:
     remediations: Remediations
     checks: Checks
     runs: Runs
+    writers: Writers
     claims: Claims
     closing: Closing
     results: Results
@@ -79,6 +81,7 @@ class Store:
             remediations=Remediations(redis),
             checks=Checks(redis),
             runs=Runs(redis),
+            writers=Writers(redis),
             claims=Claims(redis, retention_seconds),
             closing=Closing(redis, retention_seconds),
             results=Results(redis),

@@ -1,5 +1,6 @@
 -- End a run. Ending it again changes nothing.
--- KEYS: run, lease, remediation, events, active, line (or the run again), past of the line, journal
+-- KEYS: run, lease, remediation, events, active, line (or the run again), past of the line, journal,
+--       open runs that write on the API server (or the run again)
 -- ARGV: run id, attempt, status, now, error (JSON or ''), event, most runs kept in the past, its life in seconds
 -- Returns the number of runs still open, or -1 for a late worker
 if redis.call('HGET', KEYS[1], 'attempt') ~= ARGV[2] then return -1 end
@@ -9,6 +10,7 @@ if status == 'queued' or status == 'running' then
   if ARGV[5] ~= '' then redis.call('HSET', KEYS[1], 'error', ARGV[5]) end
   redis.call('DEL', KEYS[2])
   redis.call('SREM', KEYS[5], ARGV[1])
+  if KEYS[9] ~= KEYS[1] then redis.call('ZREM', KEYS[9], ARGV[1]) end
   if KEYS[6] ~= KEYS[1] then
     redis.call('LREM', KEYS[6], 0, ARGV[1])
     if redis.call('EXISTS', KEYS[8]) == 1 then

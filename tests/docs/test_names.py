@@ -52,6 +52,7 @@ PLACEHOLDERS = {
     "worker_id": "WORKER",
     "outcome": "OUTCOME",
     "place": "PLACE",
+    "server": "SERVER",
     "digest": "DIGEST",
     "caller": "CALLER",
     "cluster": "CLUSTER",

@@ -243,3 +243,32 @@ def test_an_image_that_is_changed_in_a_covered_pod_is_asked_about(
     ).raise_for_status()
 
     assert gate(service, check) == (412, ["changed"])
+
+
+@pytest.mark.parametrize("paused", [False, True])
+def test_an_undo_closes_the_gate_from_its_acceptance_on(
+    service: Service, space: Space, paused: bool
+) -> None:
+    """Once it has ended, the second look sees what it took away."""
+    place = Place(space).workload()
+    made = service.remediate(clusters=["alpha"], namespaces=[place.name])
+    check = judged(service, namespaces=[place.name])
+
+    if paused:
+        service.http.post("/system/pause", json={"reason": "test"}).raise_for_status()
+    try:
+        undo = service.http.post(f"/remediations/{made.body['id']}/undo", json={}).json()["id"]
+        answer = service.http.get(f"/readiness-checks/{check['id']}/gate", params={"wait": "0"})
+        at_once = [(each["code"], each["detail"]) for each in answer.json()["errors"]]
+    finally:
+        if paused:
+            service.http.post("/system/resume").raise_for_status()
+    service.wait(undo)
+    later = gate(service, check)
+
+    # A machine under load may let the undo end first.
+    codes = {code for code, _ in at_once}
+    assert codes == {"may_write"} or (not paused and "changed" in codes), at_once
+    assert not paused or f"{undo}, an undo, may still write on alpha" in at_once[0][1]
+    assert later[0] == 412
+    assert later[1][0] == "changed"
