@@ -288,6 +288,15 @@ def _call(mention: Mention, told: str, why: str | None) -> Call:
             _WAIVE,
             doubt=True,
         )
+    if mention.unread:
+        return Call(
+            FindingClass.W_OTHER,
+            Severity.BLOCKING,
+            f"Its field {mention.field} holds more than is decoded, or what cannot be: whether it names the registry"
+            " is not known.",
+            "look into it, then waive this with an owner and a date",
+            doubt=True,
+        )
     said = _said(mention, told)
     if why == "":
         return Call(

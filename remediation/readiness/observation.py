@@ -297,6 +297,7 @@ class Mention:
     `controller` controls it. `use` is the path of the pod spec that the field is in, else the field itself. `pulls` are
     all that the object says about pulling. `more` tells that it names the registry in more fields than were looked at,
     `from_pod` that a pod says so, and no template that was read. `asks` is a tool that reads the field by itself.
+    `unread` tells that the field holds something encoded that was not read to its end: it may name the registry.
     """
 
     namespace: str
@@ -312,6 +313,7 @@ class Mention:
     by: By = By.FIELD
     from_pod: bool = False
     asks: Asks | None = None
+    unread: bool = False
 
     @property
     def owner(self) -> Owner:

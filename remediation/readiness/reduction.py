@@ -365,8 +365,8 @@ class Reduction:
         self.verifiers.append(verifier)
 
     def add_mention(self, mention: Mention) -> None:
-        """Take a custom resource's text; one that does not name the target is not kept."""
-        if self.options.target.mentioned_in(mention.text):
+        """Take a custom resource's text; one that was read and does not name the target is not kept."""
+        if mention.unread or self.options.target.mentioned_in(mention.text):
             self.mentions.append(mention)
 
     def add_unmatched(self, unmatched: tuple[Unmatched, ...]) -> None:

@@ -6,13 +6,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from remediation.image import ImageReference
+from remediation.readiness.forms import forms
 from remediation.registry_host import DOCKER_HUB, HTTPS_PORT, HUB_HOSTS, dialled, split_dialled
 from remediation.registry_key import DOCKER_HUB_KEY, effective_key, is_docker_hub, may_match
 
 _TARGET = re.compile(
     r"((?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?\.?|\[[0-9a-f:.]+\])(?::[0-9]{1,20})?)(?:/([a-z0-9._/-]*))?"
 )
-_END_OF_HOST = r"(?![a-z0-9.-])"
+# What makes it another host: a label before it, whoever knows its name, and a longer last label or one more behind it.
+_START_OF_HOST = r"(?<![a-z0-9])(?<![a-z0-9_*})\]]\.)(?<![a-z0-9})]-)"
+_END_OF_HOST = r"(?![a-z0-9]|[.-]+[a-z0-9])"
 _ADDRESS = re.compile(r"\[[0-9a-f:.]+\](?::[0-9]+)?")
 
 
@@ -48,8 +51,18 @@ class Target:
         """Whether images of it are known without its name: those of somebody on Docker Hub, such as team/app."""
         return self.registry == DOCKER_HUB and bool(self.path)
 
+    @property
+    def shortest(self) -> int:
+        """Of how many characters base64 is at least, if it holds the registry's name."""
+        host, _ = split_dialled(self.registry)
+        return min(map(len, (*_spellings(host), *self.traces))) * 4 // 3
+
     def mentioned_in(self, text: str) -> bool:
-        """Tell whether a text, such as a field of a custom resource, names the registry."""
+        """Tell whether a text, such as a field of a custom resource, names the registry in any of its forms."""
+        return any(map(self.names, forms(text, self.shortest).texts))
+
+    def names(self, text: str) -> bool:
+        """Tell whether a text names the registry as it stands."""
         if self._goes_without_saying and self._named_shortly(text.lower()):
             return True
         return any(
@@ -63,7 +76,7 @@ class Target:
         hosts = HUB_HOSTS if self.registry == DOCKER_HUB else _spellings(host)
         names = "|".join(map(re.escape, hosts))
         ending = "(?::0*443)?" if port == HTTPS_PORT else f":0*{port}"
-        return rf"(?<![a-z0-9.-])(?:{names})\.?{ending}{_END_OF_HOST}(?:/([a-z0-9._/-]*)([:@]?))?"
+        return rf"{_START_OF_HOST}(?:{names})\.?{ending}{_END_OF_HOST}(?:/([a-z0-9._/-]*)([:@]?))?"
 
     def _named_shortly(self, text: str) -> bool:
         # A part alone is any word; and what stands behind a slash belongs to another host.

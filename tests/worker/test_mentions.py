@@ -1,6 +1,9 @@
 """Custom resources: each text that names the registry is found, wherever it stands and whatever serves its kind."""
 
 import asyncio
+import base64
+import gzip
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -75,6 +78,13 @@ def found(answers: Mapping[str, Any], lists: Answers | None = None) -> list[Ment
         return [mention async for mention in mentions(lists or Answers(answers), [HOST])]
 
     return asyncio.run(read())
+
+
+def one_object(metadata: Mapping[str, Any], spec: Any) -> dict[str, Any]:
+    """Return the answers of a cluster with one custom resource."""
+    answers = one_kind(spec)
+    answers["/apis/tools.example.com/v1/caches"]["items"][0]["metadata"] |= metadata
+    return answers
 
 
 def one_kind(*specs: Any) -> dict[str, Any]:
@@ -179,3 +189,72 @@ def test_a_kind_that_cannot_be_listed_is_named_and_holds_up_no_other(code: Error
     assert lists.refused == {
         "customresources": "these kinds could not be listed: bad.tools.example.com"
     }
+
+
+COPY = json.dumps({"kind": "Cache", "metadata": {"name": "o0"}, "spec": {"image": IMAGE}})
+
+
+@pytest.mark.parametrize(
+    ("metadata", "fields"),
+    [
+        ({"labels": {"registry": HOST}}, ["metadata.labels[registry]"]),
+        (
+            {"annotations": {"example.com/image-applied": IMAGE}},
+            ["metadata.annotations[example.com/image-applied]"],
+        ),
+        (
+            {"annotations": {"example.com/last-applied": IMAGE}},
+            ["metadata.annotations[example.com/last-applied]"],
+        ),
+        ({"annotations": {"kubectl.kubernetes.io/last-applied-configuration": COPY}}, []),
+        ({"annotations": {"kapp.k14s.io/original": COPY}}, []),
+        (
+            {
+                "annotations": {
+                    "objectset.rio.cattle.io/applied": base64.b64encode(
+                        gzip.compress(COPY.encode())
+                    ).decode()
+                }
+            },
+            [],
+        ),
+        (
+            {"annotations": {"example.com/other": COPY.replace("o0", "o1")}},
+            ["metadata.annotations[example.com/other]"],
+        ),
+        ({"name": HOST}, []),
+    ],
+)
+def test_labels_and_annotations_count_unless_they_are_copies_of_the_object(
+    metadata: Mapping[str, Any], fields: list[str]
+) -> None:
+    assert [mention.field for mention in found(one_object(metadata, {"size": 1}))] == fields
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {
+            "env": [{"name": "A", "value": "registry"}, {"name": "B", "value": "example.com"}],
+            "image": "$(A).$(B)/team/x:1",
+        },
+        {"params": [{"name": "a", "default": "registry.ex"}], "image": "$(params.a)ample.com/x"},
+        {"parameters": {"a": "registry.ex"}, "image": "{{workflow.parameters.a}}ample.com/x"},
+        {"env": {"A": "regis", "B": "${A}try.example"}, "script": "pull ${B:-other}.com/x"},
+        {"image": "${A:-registry}.${B-example}.com/x"},
+    ],
+    ids=["kubelet", "default", "braces", "shell", "defaults"],
+)
+def test_a_host_that_is_split_over_variables_is_found(spec: Any) -> None:
+    (mention,) = found(one_kind(spec))
+
+    assert HOST in mention.text
+    assert mention.field in ("spec.image", "spec.script")
+
+
+def test_a_text_that_cannot_be_decoded_is_told() -> None:
+    packed = base64.b64encode(b"\x28\xb5\x2f\xfd" + bytes(range(90))).decode()
+
+    (mention,) = found(one_kind({"bundle": packed}))
+
+    assert (mention.field, mention.unread) == ("spec.bundle", True)

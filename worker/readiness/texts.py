@@ -5,14 +5,19 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+import msgspec
+
+from remediation.readiness.forms import forms
 from remediation.readiness.observation import Mention, Owner, Pull
+from remediation.readiness.variables import Variables
 from worker.readiness.askers import asks_of
 from worker.readiness.traces import Traces
 
 MOST_TEXTS = (
     2000  # that name the registry, in one object; what is past them is told as not looked at
 )
-_APPLIED = ("last-applied", "last-applied-configuration", "applied")  # copies of the object itself
+_COPIES = ("last-applied", "last-applied-configuration", "applied")
+_SHORTEST_COPY = 40
 _REGISTRY_KEYS = (
     "registry",
     "imageregistry",
@@ -44,7 +49,7 @@ def mentions_of(about: About, document: Mapping[str, Any], traces: Traces) -> It
     pulls = tuple(islice(_pulls(document), MOST_TEXTS))
     if len(pulls) == MOST_TEXTS:
         pulls = (*pulls, Pull("?", ("",)))  # as one that nothing accounts for
-    for number, (place, text) in enumerate(_named(document, traces)):
+    for number, (place, text, whole) in enumerate(_named(about, document, traces)):
         more = number == MOST_TEXTS
         yield Mention(
             about.namespace,
@@ -58,30 +63,55 @@ def mentions_of(about: About, document: Mapping[str, Any], traces: Traces) -> It
             pulls,
             more,
             asks=asks_of(about.namespace, about.group, document, place, text),
+            unread=not whole,
         )
         if more:
             return
 
 
-def _named(document: Mapping[str, Any], traces: Traces) -> Iterator[tuple[str, str]]:
+def _named(
+    about: About, document: Mapping[str, Any], traces: Traces
+) -> Iterator[tuple[str, str, bool]]:
+    """Yield place and text of each field that names the registry, and whether the whole of it was read."""
     objects: list[tuple[str, Mapping[str, Any]]] = []
     together = False
-    for place, value in _values(document):
+    variables = _variables(document)
+    for place, value in _values(about, document):
         if isinstance(value, str):
-            if text := traces.in_text(value):
-                yield place, text
+            text, whole = traces.look_at(value, variables)
+            if text or not whole:
+                yield place, text, whole
         elif isinstance(value, dict):
             for key in value:
                 if text := traces.in_text(key):
-                    yield (f"{place}.{key}" if place else key), text
+                    yield (f"{place}.{key}" if place else key), text, True
             if text := traces.joined(
                 str(each) for each in value.values() if isinstance(each, str | int)
             ):
                 together = True
-                yield place, text
+                yield place, text, True
             objects.append((place, value))
     if not together:
-        yield from _in_two_objects(objects, traces)
+        for place, text in _in_two_objects(objects, traces):
+            yield place, text, True
+
+
+def _variables(document: Mapping[str, Any]) -> Variables:
+    """Return what a document gives names to: its pairs of name and value, and its members that are plain."""
+    found: dict[str, list[str]] = {}
+    waiting: list[Any] = [document]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            name, given = value.get("name"), value.get("value", value.get("default"))
+            if isinstance(name, str) and isinstance(given, str | int):
+                found.setdefault(name, []).append(str(given))
+            for key, each in value.items():
+                if isinstance(each, str | int):
+                    found.setdefault(key, []).append(str(each))
+        if isinstance(value, dict | list):
+            waiting += reversed(list(value.values() if isinstance(value, dict) else value))
+    return {name: tuple(values) for name, values in found.items()}
 
 
 def _in_two_objects(
@@ -106,16 +136,36 @@ def _in_two_objects(
         yield next((place for host, place in hosts.items() if host in text), ""), text
 
 
-def _values(document: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def is_copy(key: str, value: str, kind: str, name: str) -> bool:
+    """Tell whether an annotation is a copy of its object that a tool keeps: the object itself says what counts."""
+    if "{" not in value and len(value) < _SHORTEST_COPY:
+        return False
+    for form in forms(value, _SHORTEST_COPY).texts:
+        try:
+            found = msgspec.json.decode(form.strip())
+        except (msgspec.DecodeError, RecursionError):
+            continue
+        if isinstance(found, dict):
+            meta = found.get("metadata")
+            same = isinstance(meta, dict) and meta.get("name") == name
+            return (same and found.get("kind", kind) == kind) or (
+                key.rpartition("/")[2] in _COPIES and not meta
+            )
+    return False
+
+
+def _values(about: About, document: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Yield each text and each object in it with its path, such as spec.containers[0].image.
 
-    Of the metadata only annotations count, and of those no copies of the object itself. What an object with
-    a registry, a repository and a tag in fields of their own means is one text, and so yielded as one.
+    Of the metadata only the values of labels and annotations count, and of those no copies of the object itself. The
+    status tells what a controller has done. What an object with a registry, a repository and a tag in fields of their
+    own means is one text, and so yielded as one.
     """
-    annotations = (document.get("metadata") or {}).get("annotations") or {}
-    for key, value in annotations.items():
-        if not key.endswith(_APPLIED):
-            yield f"metadata.annotations[{key}]", value
+    meta = document.get("metadata") or {}
+    for part in ("labels", "annotations"):
+        for key, value in (meta.get(part) or {}).items():
+            if not is_copy(key, value, about.kind, about.name):
+                yield f"metadata.{part}[{key}]", value
     told = {key: value for key, value in document.items() if key not in ("metadata", "status")}
     waiting: list[tuple[str, Any]] = [("", told)]
     while waiting:

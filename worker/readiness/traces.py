@@ -1,12 +1,14 @@
 """Whether an object, as it stands, can name a registry: asked of its bytes, before anything is decoded."""
 
-import base64
-import binascii
 import re
 from collections.abc import Iterable
 
-_SHORTEST_ENCODED = 12
-_ENCODED = re.compile(r"[A-Za-z0-9+/_-]{12,}={0,2}")
+from remediation.readiness.forms import forms
+from remediation.readiness.variables import Variables, expansions, may_vary
+
+_LONG = 16384  # of a longer text only what stands around the traces is kept
+_AROUND = 512
+_SPECIAL = re.compile(r"[\\%&'\"\[]|[^\x00-\x7f]")
 
 
 class Traces:
@@ -16,31 +18,54 @@ class Traces:
         """`texts` are in lower case: `host[:port]`, or a path that goes without a host."""
         self._texts = tuple(dict.fromkeys(texts))
         self._plain = tuple(text.encode() for text in self._texts)
-        # Within base64 letters of either case cannot be looked for at once; hosts are written in one of them.
-        cases = dict.fromkeys(case for text in self._texts for case in (text, text.upper()))
-        self._encoded = tuple(part for text in cases for part in _encodings(text))
         self._split = tuple(pair for text in self._texts for pair in halves(text))
+        self._shortest = min(map(len, self._texts), default=1) * 4 // 3
+        self._any = re.compile("|".join(map(re.escape, self._texts)))
 
     def may_stand_in(self, raw: bytes) -> bool:
-        """Tell whether the text of an object can name a registry."""
-        if any(part in raw for part in self._encoded):
-            return True
+        """Tell whether the text of an object can name a registry, or cannot be read."""
+        if len(raw) < self._shortest:
+            return any(text in raw.lower() for text in self._plain)
         lowered = raw.lower()
-        return any(text in lowered for text in self._plain) or any(
-            b'"%b' % first.encode() in lowered and second.encode() in lowered
-            for first, second in self._split
-        )
+        if (
+            may_vary(raw)
+            or any(text in lowered for text in self._plain)
+            or any(
+                b'"%b' % first.encode() in lowered and second.encode() in lowered
+                for first, second in self._split
+            )
+        ):
+            return True
+        text, whole = self.look(raw.decode(errors="replace"))
+        return bool(text) or not whole
 
     def in_text(self, text: str) -> str:
-        """Return the text, decoded if it is base64, if a trace stands in it; else ""."""
+        """Return the forms of a text in which a trace stands, "" for none."""
+        return self.look(text)[0]
+
+    def look(self, text: str) -> tuple[str, bool]:
+        """Return the forms of a text in which a trace stands, and whether the whole of it was read."""
+        if len(text) < self._shortest and not _SPECIAL.search(text):
+            return (text if self._any.search(text.lower()) else ""), True
+        found = forms(text, self._shortest)
+        return "\n".join(filter(None, map(self._around, found.texts))), found.whole
+
+    def look_at(self, text: str, variables: Variables) -> tuple[str, bool]:
+        """Do the same with a text that may have variables in it: once they are expanded, if not before."""
+        found, whole = self.look(text)
+        if not found:
+            for expanded in expansions(text, variables):
+                more, all_of_it = self.look(expanded)
+                found, whole = found or more, whole and all_of_it
+        return found, whole
+
+    def _around(self, text: str) -> str:
+        """Return a text, if it is long what stands around its traces, "" where none stands in it."""
         lowered = text.lower()
-        if any(trace in lowered for trace in self._texts):
-            return text
-        if len(text) >= _SHORTEST_ENCODED and any(part.decode() in text for part in self._encoded):
-            decoded = " ".join(map(_decoded, _ENCODED.findall(text)))
-            if any(trace in decoded.lower() for trace in self._texts):
-                return decoded
-        return ""
+        if not self._any.search(lowered) or len(text) < _LONG:
+            return text if self._any.search(lowered) else ""
+        spans = (each.span() for each in self._any.finditer(lowered))
+        return "\n".join(text[max(0, a - _AROUND) : b + _AROUND] for a, b in spans)
 
     def joined(self, texts: Iterable[str]) -> str:
         """Return the host[:port] whose halves are among the texts of one object, "" if there is none."""
@@ -67,25 +92,3 @@ def halves(text: str) -> tuple[tuple[str, str], ...]:
     return tuple(
         (".".join(parts[:count]), ".".join(parts[count:])) for count in range(1, len(parts) - 1)
     )
-
-
-def _encodings(text: str) -> tuple[bytes, ...]:
-    """Return what stands in the base64 of anything that the text stands in, wherever it begins there."""
-    found = []
-    for shift in range(3):
-        encoded = base64.b64encode(b"\0" * shift + text.encode())
-        # The first characters hold bits of what comes before, the last those of what comes after.
-        start = (0, 2, 3)[shift]
-        whole = (shift + len(text)) * 8 // 6
-        found.append(encoded[start:whole])
-    return tuple(part for part in found if len(part) >= _SHORTEST_ENCODED // 2)
-
-
-def _decoded(text: str) -> str:
-    padded = text.rstrip("=") + "=" * (-len(text.rstrip("=")) % 4)
-    try:
-        return base64.urlsafe_b64decode(padded.replace("+", "-").replace("/", "_")).decode(
-            errors="replace"
-        )
-    except (binascii.Error, ValueError):
-        return ""

@@ -112,6 +112,19 @@ def test_images_of_the_registry_are_known(target: str, image: str, expected: boo
         ("docker.io/team", "quay.io/team/app", False),
         ("docker.io/team", "my-team/app", False),
         ("r.io/team", "team/app", False),
+        ("r.io", "${REG:-r.io}/team", True),
+        ("r.io", "${REG:=r.io}/team", True),
+        ("r.io", "https://robot:pw@r.io/team", True),
+        ("r.io", "oci_r.io/team", True),  # no host has a _
+        ("r.io", "images:\n-r.io/team", True),
+        ("r.io", "mirror-r.io/team", False),
+        ("r.io", "*.r.io", False),
+        ("r.io", "${ENV}.r.io/team", False),
+        ("r.io", "{{ .Values.env }}-r.io/team", False),
+        ("r.io", "NO_PROXY=.r.io", True),
+        ("r.io", "r.io-mirror/team", False),
+        ("r.io", "it is r.io, and r.io...", True),
+        ("r.io", "r.io\\nnext", True),
     ],
 )
 def test_mentions_of_the_registry_are_found(target: str, text: str, expected: bool) -> None:

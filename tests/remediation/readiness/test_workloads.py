@@ -531,6 +531,16 @@ def test_a_custom_resource_that_names_the_registry_is_doubt() -> None:
     assert "spec.images[0]" in found.explanation
 
 
+def test_what_cannot_be_decoded_is_doubt_whichever_registry_it_names() -> None:
+    cluster = Cluster()
+    cluster.judge.add_mention(Mention("team", "Bundle", "js", "spec.bundle", "", unread=True))
+
+    (found,) = cluster.found()
+
+    assert (found.finding_class, found.doubt, found.blocks) == (W.W_OTHER, True, True)
+    assert "spec.bundle" in found.explanation
+
+
 @pytest.mark.parametrize(
     "text",
     [
