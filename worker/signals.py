@@ -45,7 +45,14 @@ class Owning(Protocol):
     def controller(self) -> bool | None: ...
 
 
-class Managed(Protocol):
+class Owned(Protocol):
+    """Metadata that tells what owns an object."""
+
+    @property
+    def ownerReferences(self) -> Sequence[Owning] | None: ...
+
+
+class Managed(Owned, Protocol):
     """Metadata that tells whose an object is."""
 
     @property
@@ -54,8 +61,6 @@ class Managed(Protocol):
     def annotations(self) -> Mapping[str, str] | None: ...
     @property
     def managedFields(self) -> Sequence[WireManager] | None: ...
-    @property
-    def ownerReferences(self) -> Sequence[Owning] | None: ...
 
 
 def account_signals(meta: Managed) -> Signals:
@@ -88,7 +93,7 @@ def manifest_content(meta: Managed, key: str = SECRET_KEY) -> bytes | None:
     return None
 
 
-def references(meta: Managed) -> tuple[Reference, ...]:
+def references(meta: Owned) -> tuple[Reference, ...]:
     """Return the owner references of an object."""
     return tuple(
         Reference(owner.kind, owner.name, bool(owner.controller))

@@ -11,24 +11,29 @@ from remediation.footprint import Holder
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 ARGO = "Argo CD"
+FLUX = "Flux"
+FLEET = "Rancher Fleet"
+CROSSPLANE = "Crossplane"
+KAPP = "kapp"
+CONFIG_SYNC = "Config Sync"
 _ARGO_OPTIONS = "argocd.argoproj.io/sync-options"
 _ARGO_TRACKING = "argocd.argoproj.io/tracking-id"
 _ARGO_LABEL = "argocd.argoproj.io/instance"
 _BY_LABEL = {
-    "kustomize.toolkit.fluxcd.io/name": "Flux",
-    "helm.toolkit.fluxcd.io/name": "Flux",
-    "objectset.rio.cattle.io/hash": "Rancher Fleet",
-    "fleet.cattle.io/bundle-id": "Rancher Fleet",
+    "kustomize.toolkit.fluxcd.io/name": FLUX,
+    "helm.toolkit.fluxcd.io/name": FLUX,
+    "objectset.rio.cattle.io/hash": FLEET,
+    "fleet.cattle.io/bundle-id": FLEET,
     "olm.owner": "OLM",
     "olm.managed": "OLM",
-    "crossplane.io/composite": "Crossplane",
-    "kapp.k14s.io/app": "kapp",
+    "crossplane.io/composite": CROSSPLANE,
+    "kapp.k14s.io/app": KAPP,
     "applyset.kubernetes.io/part-of": "kubectl apply --applyset",
 }
 _BY_ANNOTATION = {
-    "objectset.rio.cattle.io/id": "Rancher Fleet",
-    "fleet.cattle.io/bundle-id": "Rancher Fleet",
-    "configmanagement.gke.io/managed": "Config Sync",
+    "objectset.rio.cattle.io/id": FLEET,
+    "fleet.cattle.io/bundle-id": FLEET,
+    "configmanagement.gke.io/managed": CONFIG_SYNC,
 }
 _BY_OWNER = {"ClusterServiceVersion": "OLM"}
 
@@ -108,7 +113,7 @@ def signals_of(described: Described, managers: Iterable[Manager], *, secret: boo
         else (),
         text is not None,
         None if secret or text is None else named_in(text),
-        tuple(dict.fromkeys(_tools(described))),
+        tuple(dict.fromkeys(tools_of(described))),
         "Replace=true" in options or "Force=true" in options,
         next((f"{each.kind} {each.name}" for each in described.owners if each.controller), ""),
         keeper_of(described.labels, annotations, described.owners) if secret else "",
@@ -131,7 +136,8 @@ def named_in(manifest: str) -> tuple[str, ...] | None:
     return tuple(str(each.get("name", "")) for each in entries if isinstance(each, dict))
 
 
-def _tools(described: Described) -> Iterator[str]:
+def tools_of(described: Described) -> Iterator[str]:
+    """Yield the tools that an object's labels, annotations and owners name as those that deploy it."""
     labels, annotations = described.labels, described.annotations
     if _ARGO_TRACKING in annotations or _ARGO_LABEL in labels:
         yield ARGO

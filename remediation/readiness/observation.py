@@ -192,6 +192,20 @@ class Waker:
     wakes: Wakes = Wakes.YES
 
 
+@dataclass(frozen=True, slots=True)
+class Sleeper:
+    """What tells whether another object means a workload that wants no pods now.
+
+    `labels` are its own and those of its pods, `texts` the values of its labels and annotations. `writers` are the
+    managers that wrote its template and that it wants no pods.
+    """
+
+    uid: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    texts: frozenset[str] = frozenset()
+    writers: frozenset[str] = frozenset()
+
+
 class Rollout(StrEnum):
     """Whether `kubectl rollout restart` replaces a workload's pods."""
 
@@ -206,10 +220,10 @@ class Workload:
 
     Hand over all of them, controlled ones too: a ReplicaSet's controller leads from a pod to its Deployment.
     `account` is serviceAccountName or serviceAccount; `dormant` means no replicas wanted, or suspended, and `waker`
-    what ends that by itself, as far as the object says; `finished` is a Job that is complete or failed. `held` is the
-    ControllerRevision by which a StatefulSet makes the pods below its partition, "" where that is its template.
-    `revision` counts what a rollback may bring back, from 1. `generation` is metadata.generation. `labels` are those of
-    its pods. No controller makes pods for a workload that is `deleting`.
+    what ends that by itself, as far as the object says; `sleeper` is what other objects may know it by. `finished` is a
+    Job that is complete or failed. `held` is the ControllerRevision by which a StatefulSet makes the pods below its
+    partition, "" where that is its template. `revision` counts what a rollback may bring back, from 1. `generation` is
+    metadata.generation. `labels` are those of its pods. No controller makes pods for a workload that is `deleting`.
     """
 
     namespace: str
@@ -229,6 +243,7 @@ class Workload:
     labels: Mapping[str, str] = field(default_factory=dict)
     deleting: bool = False
     rollout: Rollout = Rollout.ROLLS
+    sleeper: Sleeper | None = None
 
 
 @dataclass(frozen=True, slots=True)

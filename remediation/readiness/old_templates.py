@@ -39,14 +39,19 @@ class OldTemplates:
 
     def add(self, controller: Owner, workload: Workload, images: Mapping[str, str]) -> None:
         """Take a template that no pods are wanted of; `images` has one of it for each repository of the target."""
+        self.see(controller, workload)
         place = (workload.namespace, controller)
-        self._newest[place] = max(workload.revision, self._newest.get(place, 0))
         key = (workload.kind, workload.pull_secrets, workload.account, tuple(sorted(images)))
         found = self._found.setdefault(place, {})
         alike = found.get(key)
         if alike is None:
             alike = found[key] = Alike(*key[:3], tuple(images.values()))
         alike.names.append((workload.revision, workload.name))
+
+    def see(self, controller: Owner, workload: Workload) -> None:
+        """Take note of a revision, with pods or without."""
+        place = (workload.namespace, controller)
+        self._newest[place] = max(workload.revision, self._newest.get(place, 0))
 
     def is_newest(self, controller: Owner, workload: Workload) -> bool:
         """Tell whether a template is the last that its controller made."""

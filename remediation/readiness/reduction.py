@@ -30,10 +30,12 @@ from remediation.readiness.observation import (
     PullSecret,
     Rollout,
     Scope,
+    Sleeper,
     Waker,
+    Wakes,
     Workload,
 )
-from remediation.readiness.old_templates import REVISION_KINDS, OldTemplates
+from remediation.readiness.old_templates import CONTROLLER_REVISION, REVISION_KINDS, OldTemplates
 from remediation.readiness.options import Options
 from remediation.readiness.pods import PodUse
 from remediation.readiness.proof import AdmissionProof
@@ -144,6 +146,7 @@ class Reduction:
         self.scalers = Scalers()
         self.leaving = Leaving()
         self.ending: set[tuple[str, Owner]] = set()
+        self._paused: dict[tuple[str, str, str], Workload] = {}
         self._going: dict[tuple[str, str], Going] = {}
         self._images: dict[str, ImageReference | None] = {}
         self._logins: dict[tuple[str, bytes | None], KeyedLogins] = {}
@@ -251,12 +254,33 @@ class Reduction:
         if workload.deleting or workload.finished:
             return
         old = workload.dormant and workload.kind in REVISION_KINDS
+        if controller and workload.kind in REVISION_KINDS:
+            self.old.see(controller, workload)
         if controller and old and (images := self._images_of(workload)):
             self.old.add(controller, workload, self._by_repository(images))
         if not controlled:
             self._keep(self.workloads, workload)
         elif not old:
             self._keep(self.revisions, workload)
+        elif controller:
+            self._keep_paused(controller, workload)
+
+    def _keep_paused(self, controller: Owner, workload: Workload) -> None:
+        """Keep the newest ReplicaSet of a paused Deployment without replicas, which comes before its ReplicaSets.
+
+        Once that wants pods, they are of the newest ReplicaSet there is: no other is made of its template meanwhile
+        (sync and scale in pkg/controller/deployment of Kubernetes 1.36).
+        """
+        place = (workload.namespace, controller.kind, controller.name)
+        top = self.workloads.get(place)
+        if not (top and top.workload.dormant and top.workload.rollout is Rollout.PAUSED):
+            return
+        if before := self._paused.get(place):
+            if before.revision > workload.revision:
+                return
+            del self.revisions[before.namespace, before.kind, before.name]
+        self._paused[place] = workload
+        self._keep(self.revisions, workload)
 
     def add_revision(self, revision: Workload) -> None:
         """Take a ControllerRevision, after the workloads; its kind says so, and its controller whose it is."""
@@ -275,25 +299,42 @@ class Reduction:
         if not workload.dormant:
             return None
         namespace, above = workload.namespace, workload.controller
+        me = Owner(workload.kind, workload.name)
+        if workload.kind == CONTROLLER_REVISION and above:
+            top = self.workloads.get((namespace, above.kind, above.name))
+            return self.waker(top.workload) if top else None
         if workload.kind not in SCALED_KINDS:
-            return workload.waker
+            return likelier(workload.waker, self.scalers.meant(namespace, me))
         if above and above.group == KNATIVE and (known := self.scalers.known(namespace, above)):
             return known
         if above and workload.kind in REVISION_KINDS:  # its controller is what is scaled
-            newest = self.old.is_newest(above, workload)
-            return likelier(workload.waker, self.scalers.of(namespace, above) if newest else None)
-        me = Owner(workload.kind, workload.name)
+            return self._waker_of_set(workload, above)
         return likelier(workload.waker, self.scalers.of(namespace, me))
 
-    def asleep(self) -> frozenset[tuple[str, str, str]]:
-        """Return (namespace, kind, name) of what an autoscaler may scale up and its pods use the target."""
-        return frozenset(
-            (place[0], each.kind, each.name)
-            for place, reduced in self.workloads.items()
-            if reduced.images and reduced.workload.dormant and place[1] in SCALED_KINDS
-            for each in (Owner(*place[1:]), reduced.workload.controller)
-            if each
-        )
+    def _waker_of_set(self, workload: Workload, above: Owner) -> Waker | None:
+        namespace = workload.namespace
+        if top := self.workloads.get((namespace, above.kind, above.name)):
+            return self.waker(top.workload)
+        newest = self.old.is_newest(above, workload)
+        if self.scalers.is_old(namespace, above, workload.name, newest=newest):
+            return workload.waker
+        told = f"{above.kind} '{above.name}', which made it, may still scale it up"
+        return likelier(Waker(told, Wakes.MAYBE), self.scalers.of(namespace, above))
+
+    def asleep(self) -> Mapping[tuple[str, str, str], Sleeper]:
+        """Return (namespace, kind, name) of what something may wake and its pods use the target."""
+        found: dict[tuple[str, str, str], Sleeper] = {}
+        for (namespace, kind, name), reduced in (*self.workloads.items(), *self.revisions.items()):
+            if not (reduced.images and reduced.workload.dormant):
+                continue
+            above = reduced.workload.controller
+            if kind != CONTROLLER_REVISION:
+                found[namespace, kind, name] = reduced.workload.sleeper or Sleeper()
+            if above:
+                top = self.workloads.get((namespace, above.kind, above.name))
+                known = top.workload.sleeper if top else None
+                found.setdefault((namespace, above.kind, above.name), known or Sleeper())
+        return found
 
     def _by_repository(self, images: tuple[str, ...]) -> Mapping[str, str]:
         """Return an image for each repository: what covers it goes by that, and every revision has another tag."""

@@ -8,12 +8,18 @@ operator scales from zero; Knative's activator; Kueue, which suspends Jobs until
 import re
 from collections.abc import Mapping
 
+from remediation.readiness.marks import hint_of_namespace, hint_of_workload
 from remediation.readiness.observation import Owner, Waker, Wakes
 
 KNATIVE = "serving.knative.dev"
+ARGO_GROUP = "argoproj.io"
+OPENSHIFT = "apps.openshift.io"
+SUSPENDED_KINDS = ("Job", "CronJob")
 # What has replicas; Jobs and CronJobs are suspended instead.
 SCALED_KINDS = ("Deployment", "StatefulSet", "ReplicaSet", "ReplicationController")
 _UNTIL_ROOM = "kueue.x-k8s.io/queue-name"
+# Their values are said above to wake nothing, or are the limits of something that is read as such.
+_SETTLED = frozenset({"sablier.enable", "com.openfaas.scale.zero"})
 # Annotations and labels that a tool leaves on what it put to sleep, or wakes at the first request.
 _MARKS = (
     ("downscaler/original-replicas", "", "kube-downscaler put it to sleep and scales it up again"),
@@ -25,24 +31,32 @@ _MARKS = (
     ("sablier.enable", "true", "Sablier scales it up at the first request"),
     ("com.openfaas.scale.zero", "true", "OpenFaaS scales it up at the first request"),
 )
-# What schedulers of sleep that are not known by name keep: how many replicas there were. The limits of autoscalers, and
-# what a Deployment notes on its ReplicaSets, are not that.
+# A note of how many replicas there were; the limits of autoscalers, and what a Deployment notes on its ReplicaSets, are
+# not that. Where such a note says none, none will be restored.
 _REMEMBERED = re.compile(
     r"(?!deployment\.kubernetes\.io/)(?:.*[/.])?(?!min|max|desired|paused)[^/]*"
     r"(?:replicas|previous-scale|state-before-sleeping)"
 )
+_NONE: Mapping[str, str] = {}
 _ANY_THERE = re.compile(r"[1-9]")
 
 
 def waker_by_marks(
-    kind: str, marks: Mapping[str, str], controller: Owner | None, managed_by: str = ""
+    kind: str,
+    marks: Mapping[str, str],
+    controller: Owner | None,
+    managed_by: str = "",
+    of_pods: Mapping[str, str] = _NONE,
 ) -> Waker | None:
-    """Return what a workload that wants no pods says itself; `marks` are its labels and annotations."""
+    """Return what a workload that wants no pods says itself.
+
+    `marks` are its labels and annotations, `of_pods` the labels of its template.
+    """
     if kind == "Job" and _UNTIL_ROOM in marks:
         return Waker(f"Kueue resumes it once queue '{marks[_UNTIL_ROOM]}' has room for it")
     if kind == "Job" and managed_by:
         return Waker(f"{managed_by} manages it and may resume it", Wakes.MAYBE)
-    if kind in ("Job", "CronJob") and controller and controller.group:
+    if kind in SUSPENDED_KINDS and controller and controller.group:
         told = f"its controller, {controller.kind} '{controller.name}', may resume it"
         return Waker(told, Wakes.MAYBE)
     for mark, value, told in _MARKS:
@@ -58,6 +72,26 @@ def waker_by_marks(
     if controller and controller.group and kind in ("Deployment", "StatefulSet"):
         told = f"its controller, {controller.kind} '{controller.name}', may scale it up"
         return Waker(told, Wakes.MAYBE)
+    others = {key: value for key, value in marks.items() if not _is_settled(key, value)}
+    if key := hint_of_workload(others, of_pods):
+        told = (
+            f"'{key}' on it, which is not among the keys that are known to be harmless, may be where a tool keeps its"
+            " replicas or its schedule"
+        )
+        return Waker(told, Wakes.MAYBE)
+    return None
+
+
+def _is_settled(key: str, value: str) -> bool:
+    """Tell whether what is said above of a mark is all."""
+    return key in _SETTLED or (bool(_REMEMBERED.fullmatch(key)) and value.strip() == "0")
+
+
+def waker_by_namespace(marks: Mapping[str, str]) -> Waker | None:
+    """Return what the labels and annotations of a namespace say of all workloads in it that want no pods."""
+    if key := hint_of_namespace(marks):
+        told = f"'{key}' on its namespace may be the schedule of a tool that scales it up again"
+        return Waker(told, Wakes.MAYBE)
     return None
 
 
@@ -68,6 +102,7 @@ class Scalers:
         self.unread = ""
         self._by_target: dict[tuple[str, str, str], Waker] = {}
         self._by_namespace: dict[str, Waker] = {}
+        self._used: dict[tuple[str, Owner], frozenset[str]] = {}
 
     def add(self, namespace: str, kind: str, name: str, waker: Waker) -> None:
         """Take what scales one object; of several the one that is most likely to scale it up counts."""
@@ -77,18 +112,35 @@ class Scalers:
             self._by_target[place] = waker
 
     def add_for_all(self, namespace: str, waker: Waker) -> None:
-        """Take what scales everything in a namespace."""
-        self._by_namespace[namespace] = waker
+        """Take what scales everything in a namespace, "" for all namespaces."""
+        self._by_namespace.setdefault(namespace, waker)
+
+    def add_rollout(self, namespace: str, name: str, used: frozenset[str]) -> None:
+        """Take the texts of the status of an Argo Rollout; the hashes of the revisions in use are among them."""
+        self._used[namespace, Owner("Rollout", name, ARGO_GROUP)] = used
+
+    def is_old(self, namespace: str, controller: Owner, name: str, *, newest: bool) -> bool:
+        """Tell whether only a rollback can give pods to a ReplicaSet or ReplicationController of a controller."""
+        if controller.group == OPENSHIFT:
+            return not newest
+        used = self._used.get((namespace, controller))
+        return used is not None and not newest and name.rpartition("-")[2] not in used
 
     def known(self, namespace: str, owner: Owner) -> Waker | None:
         """Return what was read about an object itself, None for nothing."""
         return self._by_target.get((namespace, owner.kind, owner.name))
 
-    def of(self, namespace: str, owner: Owner) -> Waker | None:
-        """Return what scales an object."""
+    def meant(self, namespace: str, owner: Owner) -> Waker | None:
+        """Return what wakes an object, autoscalers of Kubernetes aside, which do not resume what is suspended."""
         found = self.known(namespace, owner)
         if found is None or found.wakes is Wakes.NO:
-            found = self._by_namespace.get(namespace) or found
+            by = self._by_namespace
+            found = by.get(namespace) or by.get("") or found
+        return found
+
+    def of(self, namespace: str, owner: Owner) -> Waker | None:
+        """Return what scales an object."""
+        found = self.meant(namespace, owner)
         if found is None and self.unread:
             told = (
                 "whether an autoscaler scales it up is not known, because the worker cannot list"

@@ -104,6 +104,15 @@ def custom(
     return msgspec.Raw(json.dumps(body | {"spec": spec}, separators=(",", ":")).encode())
 
 
+SCALED = "scaledobjects.keda.sh"
+
+
+def paused(marks: dict[str, str], more: dict[str, str] | None = None) -> msgspec.Raw:
+    """Return a ScaledObject for Deployment web with annotations of KEDA."""
+    annotations = {f"autoscaling.keda.sh/{key}": value for key, value in marks.items()}
+    return custom({"scaleTargetRef": {"name": "web"}}, annotations=annotations | (more or {}))
+
+
 @pytest.mark.parametrize(
     ("resource", "item", "expected"),
     [
@@ -117,7 +126,7 @@ def custom(
             Wakes.NO,
         ),
         ("cronhpas.example.com", custom({"scaleTargetRef": TARGET}), Wakes.MAYBE),
-        ("cronhpas.example.com", custom({"scaleTargetRef": "web"}), None),
+        ("cronhpas.example.com", custom({"scaleTargetRef": "web"}), Wakes.MAYBE),
         ("scaledobjects.keda.sh", custom({"scaleTargetRef": {"name": "other"}}), None),
         (
             "scaledobjects.keda.sh",
@@ -126,6 +135,35 @@ def custom(
         ),
         ("sleepinfos.kube-green.com", custom({"wakeUpAt": "08:00"}), Wakes.MAYBE),
         ("sleepinfos.kube-green.com", custom({"sleepAt": "20:00"}), None),
+        (
+            "sleepinfos.kube-green.com",
+            custom(
+                {
+                    "wakeUpAt": "08:00",
+                    "excludeRef": [{"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}],
+                }
+            ),
+            None,
+        ),
+        (
+            "sleepinfos.kube-green.com",
+            custom({"wakeUpAt": "08:00", "excludeRef": [{"matchLabels": {"app": "other"}}]}),
+            Wakes.MAYBE,
+        ),
+        *(
+            (SCALED, paused({"paused": value}), Wakes.NO)
+            for value in ("1", "T", "True", "soon", "")
+        ),
+        *((SCALED, paused({"paused": value}), Wakes.YES) for value in ("0", "F", "False")),
+        (SCALED, paused({"paused-replicas": "0"}), Wakes.NO),
+        (SCALED, paused({"paused-replicas": "2"}), Wakes.YES),
+        (SCALED, paused({"paused-replicas": "2", "paused": "true"}), Wakes.YES),
+        (SCALED, paused({"paused-replicas": "few"}), Wakes.MAYBE),
+        (
+            SCALED,
+            paused({"paused-replicas": "0"}, {"downscaler/original-pause-replicas": "1"}),
+            Wakes.MAYBE,
+        ),
     ],
 )
 def test_custom_resources_scale_what_they_name(

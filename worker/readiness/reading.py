@@ -22,6 +22,7 @@ from remediation.readiness.observation import (
     Owner,
     Scope,
 )
+from remediation.readiness.wakers import waker_by_namespace
 from remediation.request import RemediationRequest
 from remediation.selection import NamespaceSelection
 from remediation.unmatched import Unmatched, unmatched_namespaces
@@ -229,8 +230,12 @@ class Reading:
             terminating=state.terminating,
             labels=state.labels,
         )
+        meta = wire.metadata
+        waker = waker_by_namespace((meta.labels or {}) | (meta.annotations or {}))
         for judge in self._judges:
             judge.add_namespace(found)
+            if waker:
+                judge.scalers.add_for_all(state.name, waker)
 
     async def _secrets(self) -> None:
         """Read ours: one list over all namespaces, which the name alone opens."""

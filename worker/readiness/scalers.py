@@ -1,14 +1,19 @@
 """Autoscalers: what scales workloads up that want no pods now. Nothing is read where there is no such workload."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
+from remediation.go_values import is_false
 from remediation.readiness.judge import Judge
-from remediation.readiness.observation import Waker, Wakes
+from remediation.readiness.marks import hint_of_workload
+from remediation.readiness.observation import Owner, Sleeper, Waker, Wakes
+from remediation.readiness.wakers import ARGO_GROUP, SUSPENDED_KINDS
 from worker.readiness.lists import Lists
-from worker.readiness.wire_meta import WireMeta, kind_of
+from worker.readiness.naming import Names, is_schedule, scales_nothing, texts_of
+from worker.readiness.wire_meta import WireMeta, kind_of, strange_group
 
 _AUTOSCALERS = "/apis/autoscaling/v2/horizontalpodautoscalers"
 _SCALED_OBJECTS = "scaledobjects.keda.sh"
@@ -16,7 +21,9 @@ _KNATIVE_REVISIONS = "revisions.serving.knative.dev"
 _SLEEP_INFOS = "sleepinfos.kube-green.com"
 _ROUTING_STATE = "serving.knative.dev/routingState"
 Place = tuple[str, str, str]
-_PAUSED = ("autoscaling.keda.sh/paused", "autoscaling.keda.sh/paused-replicas")
+_PAUSED = "autoscaling.keda.sh/paused"
+_PAUSED_REPLICAS = "autoscaling.keda.sh/paused-replicas"
+_NUMBER = re.compile(r"[+-]?[0-9]{1,10}")
 
 
 class _Target(msgspec.Struct, gc=False):
@@ -39,9 +46,22 @@ class _Status(msgspec.Struct, gc=False):
     conditions: list[_Condition] | None = None
 
 
+class _Excluded(msgspec.Struct, gc=False):
+    kind: str = ""
+    name: str = ""
+    matchLabels: dict[str, str] | None = None
+
+
+_NOTHING = msgspec.Raw(b"null")
+
+
 class _CustomSpec(msgspec.Struct, gc=False):
     scaleTargetRef: _Target | None = None
     wakeUpAt: Any = None
+    suspendCronJobs: Any = None
+    patches: msgspec.Raw = msgspec.field(default_factory=lambda: _NOTHING)
+    defaultPatches: msgspec.Raw = msgspec.field(default_factory=lambda: _NOTHING)
+    excludeRef: list[_Excluded] | None = None
 
 
 class _Custom(msgspec.Struct, gc=False):
@@ -65,7 +85,10 @@ def _scaled(namespace: str, named: _Target | None) -> Place:
 
 async def read_autoscalers(lists: Lists, judges: Sequence[Judge]) -> None:
     """Hand the HorizontalPodAutoscalers of what wants no pods now to the judges. Raises Fault and ListExpired."""
-    asleep = {judge: judge.asleep() for judge in judges}
+    asleep = {
+        judge: {place for place in judge.asleep() if place[1] not in SUSPENDED_KINDS}
+        for judge in judges
+    }
     if not any(asleep.values()):
         return
     async for page in lists.pages(_AUTOSCALERS, _Autoscaler):
@@ -96,38 +119,76 @@ class CustomScalers:
 
     def __init__(self, judges: Sequence[Judge]) -> None:
         self._asleep = {judge: judge.asleep() for judge in judges}
+        self._names = {judge: Names(places) for judge, places in self._asleep.items()}
 
     def look(self, resource: str, items: Sequence[object]) -> None:
         """Look over a page of a list; `resource` is its name with the group."""
         for raw in items:
             if isinstance(raw, msgspec.Raw):
-                self._one(resource, bytes(raw))
+                self._one(resource, raw)
 
-    def _one(self, resource: str, raw: bytes) -> None:
-        going = b'"deletionTimestamp"' in raw
-        scales = b'"scaleTargetRef"' in raw or resource in (_KNATIVE_REVISIONS, _SLEEP_INFOS)
-        if not going and not (scales and any(self._asleep.values())):
+    def _one(self, resource: str, raw: msgspec.Raw) -> None:
+        group = resource.partition(".")[2]
+        looks = any(self._asleep.values()) and bool(group) and not scales_nothing(group)
+        if not looks and b'"deletionTimestamp"' not in bytes(raw):
             return
         wire = _CUSTOM.decode(raw)
         for judge, places in self._asleep.items():
             if wire.metadata.deletionTimestamp:
                 judge.leaving.add(wire.metadata.uid, f"{resource} '{wire.metadata.name}'")
-            elif scales:
-                _take(judge, places, resource, wire)
+            elif places and looks and not _take(judge, places, resource, wire):
+                self._named(judge, resource, wire, msgspec.json.decode(raw))
+
+    def _named(
+        self, judge: Judge, resource: str, wire: _Custom, document: Mapping[str, Any]
+    ) -> None:
+        """Tell of a kind that is not known what it names, and, where it is a schedule, all that it may be for."""
+        meta, group = wire.metadata, resource.partition(".")[2]
+        kind = str(document.get("kind", ""))
+        me = Owner(kind_of(kind, group), meta.name, strange_group(group))
+        told = f"{resource} '{meta.name}' names it, and may scale it up"
+        for place in self._names[judge].named_in(me, meta.namespace, document):
+            judge.scalers.add(*place, Waker(told, Wakes.MAYBE))
+        if group == ARGO_GROUP and kind == "Rollout":
+            judge.scalers.add_rollout(meta.namespace, meta.name, texts_of(document.get("status")))
+        if is_schedule(resource):
+            told = f"{resource} '{meta.name}' may be a schedule for what is here, and scale it up"
+            judge.scalers.add_for_all(meta.namespace, Waker(told, Wakes.MAYBE))
 
 
-def _take(judge: Judge, places: frozenset[Place], resource: str, wire: _Custom) -> None:
+def _take(judge: Judge, places: Mapping[Place, Sleeper], resource: str, wire: _Custom) -> bool:
+    """Hand what a known kind scales to a judge; tell whether the kind is known."""
     meta, spec = wire.metadata, _spec_of(wire)
-    target = _scaled(meta.namespace, spec.scaleTargetRef)
     if resource == _KNATIVE_REVISIONS:
         place = (meta.namespace, "Revision", meta.name)
         if place in places:
             judge.scalers.add(*place, _waker_of_revision(meta))
-    elif resource == _SLEEP_INFOS and spec.wakeUpAt is not None:
-        told = f"kube-green's SleepInfo '{meta.name}' scales up what it put to sleep here"
-        judge.scalers.add_for_all(meta.namespace, Waker(told, Wakes.MAYBE))
-    elif target in places:
-        judge.scalers.add(*target, _waker_of_custom(resource, meta))
+    elif resource == _SLEEP_INFOS:
+        told = f"kube-green's SleepInfo '{meta.name}' wakes what it put to sleep here"
+        for place, sleeper in places.items():
+            if place[0] == meta.namespace and _wakes(spec, place, sleeper):
+                judge.scalers.add(*place, Waker(told, Wakes.MAYBE))
+    elif resource == _SCALED_OBJECTS:
+        target = _scaled(meta.namespace, spec.scaleTargetRef)
+        if target in places:
+            judge.scalers.add(*target, _waker_of_keda(meta))
+    else:
+        return False
+    return True
+
+
+def _wakes(spec: _CustomSpec, place: Place, sleeper: Sleeper) -> bool:
+    """Tell whether a SleepInfo of kube-green may have put a workload to sleep, and wakes it again."""
+    if spec.wakeUpAt is None:
+        return False
+    by_patch = place[1].encode() in bytes(spec.patches) + bytes(spec.defaultPatches)
+    if place[1] in ("Job", "CronJob") and not by_patch and spec.suspendCronJobs is not True:
+        return False
+    return not any(
+        (each.kind, each.name) == place[1:]
+        or (each.matchLabels and each.matchLabels.items() <= sleeper.labels.items())
+        for each in spec.excludeRef or ()
+    )
 
 
 def _spec_of(wire: _Custom) -> _CustomSpec:
@@ -143,12 +204,24 @@ def _waker_of_revision(meta: WireMeta) -> Waker:
     return Waker(f"Knative scales it up at the first request to its Revision '{meta.name}'")
 
 
-def _waker_of_custom(resource: str, meta: WireMeta) -> Waker:
-    if resource != _SCALED_OBJECTS:
-        return Waker(f"{resource} '{meta.name}' may scale it up", Wakes.MAYBE)
-    if any((meta.annotations or {}).get(mark, "false") != "false" for mark in _PAUSED):
-        return Waker(f"KEDA's ScaledObject '{meta.name}' is paused", Wakes.NO)
-    return Waker(f"KEDA's ScaledObject '{meta.name}' scales it up by itself")
+def _waker_of_keda(meta: WireMeta) -> Waker:
+    """Read the annotations of a ScaledObject as KEDA 2.19 does (scaledobject_types.go)."""
+    marks = meta.annotations or {}
+    told = f"KEDA's ScaledObject '{meta.name}'"
+    pause, replicas = marks.get(_PAUSED, "false"), marks.get(_PAUSED_REPLICAS)
+    if replicas is not None:
+        if not _NUMBER.fullmatch(replicas):
+            return Waker(
+                f"{told} is paused at '{replicas}' replicas, which is no number", Wakes.MAYBE
+            )
+        if int(replicas) > 0:
+            return Waker(f"{told}, which is paused at {replicas} replicas, scales it to these")
+    elif is_false(pause):
+        return Waker(f"{told} scales it up by itself")
+    others = {key: value for key, value in marks.items() if key not in (_PAUSED, _PAUSED_REPLICAS)}
+    if key := hint_of_workload((meta.labels or {}) | others, {}):
+        return Waker(f"{told} is paused, and '{key}' on it may end that", Wakes.MAYBE)
+    return Waker(f"{told} is paused", Wakes.NO)
 
 
 _CUSTOM = msgspec.json.Decoder(_Custom)

@@ -4,13 +4,14 @@ from collections.abc import Iterator
 
 import msgspec
 
-from remediation.readiness.manifests import Applier, switch_of, waker_by_manifest
-from remediation.readiness.observation import Rollout, Waker, Workload
+from remediation.drift.signals import Described, tools_of
+from remediation.readiness.manifests import Applier, switch_of, waker_by_manifest, writers_of
+from remediation.readiness.observation import Rollout, Sleeper, Waker, Workload
 from remediation.readiness.old_templates import CONTROLLER_REVISION, REVISION_KINDS
 from remediation.readiness.wakers import likelier, waker_by_marks
 from worker.readiness.wire_meta import WireMeta
 from worker.readiness.wire_pod import WirePodSpec, containers
-from worker.signals import WireManager
+from worker.signals import WireManager, references
 
 
 class WireTemplate(msgspec.Struct, gc=False):
@@ -101,6 +102,8 @@ class WireWorkload(msgspec.Struct, gc=False):
         meta, spec, template = self.metadata, self.spec, _TEMPLATE.decode(self.spec.pods)
         replicas = 1 if spec.replicas is None else spec.replicas
         dormant = replicas == 0 or bool(spec.suspend)
+        # Of a ReplicaSet its controller is what is woken, and copies its own annotations to it.
+        sleeps = dormant and not (kind in REVISION_KINDS and meta.controller)
         return Workload(
             namespace=meta.namespace,
             kind=kind,
@@ -110,7 +113,7 @@ class WireWorkload(msgspec.Struct, gc=False):
             account=template.spec.account,
             controller=meta.controller,
             dormant=dormant,
-            waker=self._waker(kind) if dormant else None,
+            waker=self._waker(kind, template) if sleeps else None,
             finished=kind == "Job" and self._has_finished(),
             held=self._held() if kind == "StatefulSet" else "",
             revision=revision_of(meta) if kind in REVISION_KINDS else 0,
@@ -119,6 +122,19 @@ class WireWorkload(msgspec.Struct, gc=False):
             labels=template.metadata.labels or {},
             deleting=meta.deletionTimestamp is not None,
             rollout=self._rollout(),
+            sleeper=self._sleeper(kind, template) if sleeps else None,
+        )
+
+    def _sleeper(self, kind: str, template: WireTemplate) -> Sleeper:
+        """Return what tells whether somebody else means it: only of what wants no pods is that asked."""
+        meta = self.metadata
+        labels = meta.labels or {}
+        texts = (*labels.values(), *(meta.annotations or {}).values())
+        return Sleeper(
+            meta.uid,
+            labels | (template.metadata.labels or {}),
+            frozenset(text for text in texts if len(text) < _LONGEST_NAME),
+            writers_of(meta.appliers(kind)),
         )
 
     def _rollout(self) -> Rollout:
@@ -144,13 +160,16 @@ class WireWorkload(msgspec.Struct, gc=False):
         same = seen and status.currentRevision == status.updateRevision
         return "" if same else status.currentRevision
 
-    def _waker(self, kind: str) -> Waker | None:
+    def _waker(self, kind: str, template: WireTemplate) -> Waker | None:
         meta = self.metadata
         annotations = meta.annotations or {}
         marks = (meta.labels or {}) | annotations
+        of_pods = template.metadata.labels or {}
+        # Of several tools each is named by the next: Flux has Helm write, and says so by a label of its own.
+        tools = tuple(tools_of(Described(meta.labels or {}, annotations, references(meta))))[:1]
         return likelier(
-            waker_by_marks(kind, marks, meta.maker, self.spec.managedBy),
-            waker_by_manifest(kind, annotations, meta.appliers(kind)),
+            waker_by_marks(kind, marks, meta.maker, self.spec.managedBy, of_pods),
+            waker_by_manifest(kind, annotations, meta.appliers(kind), tools),
         )
 
     def _has_finished(self) -> bool:
@@ -226,6 +245,7 @@ def pod_spec(template: msgspec.Raw) -> WirePodSpec:
     return _TEMPLATE.decode(template).spec
 
 
+_LONGEST_NAME = 254  # of an object, or namespace_name as Argo CD writes it
 _MANAGERS = msgspec.json.Decoder(list[WireManager] | None)
 _DATA = msgspec.json.Decoder(WireRevisionData)
 _TEMPLATE = msgspec.json.Decoder(WireTemplate)

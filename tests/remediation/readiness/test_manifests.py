@@ -68,14 +68,13 @@ def test_a_packed_manifest_is_read() -> None:
         ([Applier("policy", applies=True, template=False, switch=False)], False),
         ([Applier("kubectl", applies=False, template=True, switch=False)], False),
         ([Applier(OUR_MANAGER, applies=True, template=True, switch=False)], False),
-        # A second applier that wants just what stands there.
-        (
-            [
-                Applier("flux", applies=True, template=True, switch=False),
-                Applier("scaler", applies=True, template=False, switch=True),
-            ],
-            False,
-        ),
+        # What wrote that field alone put it to sleep, in whatever way it writes, and may wake it.
+        ([Applier("scaler", applies=True, template=False, switch=True)], True),
+        ([Applier("scaler", applies=False, template=False, switch=True)], True),
+        ([Applier("", applies=False, template=False, switch=True)], True),
+        ([Applier("kubectl-scale", applies=False, template=False, switch=True)], False),
+        ([Applier("Mozilla", applies=False, template=False, switch=True)], False),
+        ([Applier("scaler", applies=False, template=True, switch=True)], False),
     ],
 )
 def test_an_applier_that_lost_the_field_may_restore_it(
@@ -84,3 +83,28 @@ def test_an_applier_that_lost_the_field_may_restore_it(
     found = waker_by_manifest("Deployment", {}, appliers)
 
     assert (found.wakes if found else None) == (Wakes.MAYBE if wakes else None)
+
+
+WROTE_ALL = {"template": True, "switch": True}
+
+
+@pytest.mark.parametrize(
+    ("tool", "appliers", "wakes"),
+    [
+        ("Argo CD", [Applier("argocd-controller", applies=False, **WROTE_ALL)], False),
+        ("Flux", [Applier("helm-controller", applies=True, **WROTE_ALL)], False),
+        ("Helm release web", [Applier("Helm", applies=False, **WROTE_ALL)], False),
+        # Of somebody else, and without any record: the next sync may restore another.
+        ("Argo CD", [Applier("kubectl-create", applies=False, **WROTE_ALL)], True),
+        ("Argo CD", [Applier("kubectl-scale", applies=False, template=False, switch=True)], True),
+        ("Helm release web", [Applier("helm", applies=False, template=True, switch=False)], True),
+        ("Flux", [], True),
+    ],
+)
+def test_a_tool_that_deploys_it_has_to_have_written_that_it_wants_no_pods(
+    tool: str, appliers: list[Applier], wakes: bool
+) -> None:
+    found = waker_by_manifest("Deployment", {}, appliers, (tool,))
+
+    assert (found.wakes if found else None) == (Wakes.MAYBE if wakes else None)
+    assert found is None or tool in found.told

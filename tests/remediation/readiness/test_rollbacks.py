@@ -96,8 +96,11 @@ def test_old_replicasets_of_a_rollout_are_one_warning() -> None:
     rollout = Owner("Rollout", "web", "argoproj.io")
     for number in range(1, 4):
         old(cluster, number, controller=rollout)
+    now = {"name": "web-4", "controller": rollout, "revision": 4}
+    cluster.workload("docker", kind="ReplicaSet", **now)
+    cluster.judge.scalers.add_rollout("team", "web", frozenset({"4"}))
 
-    found = only(cluster.found(), "W_")
+    found = only(cluster.found(), "W_DORMANT")
 
     assert (found.kind, found.finding_class, found.count) == ("Rollout", W.W_DORMANT, 3)
 
