@@ -18,7 +18,7 @@ from remediation.readiness.futures import Maker
 from remediation.readiness.observation import By, Mention, Owner, Pull, Scope
 from remediation.readiness.reduction import Reduction
 from remediation.readiness.rows import Decision, rows
-from remediation.readiness.spoken import images_used, judge_spoken
+from remediation.readiness.spoken import judge_spoken
 from remediation.readiness.wakers import KNATIVE
 
 _Place = tuple[str, Owner]
@@ -87,17 +87,13 @@ class Explanations:
 
     def spoken(self) -> Iterator[Finding]:
         """Yield what pod specs in judged namespaces say of the registry besides their images."""
-        used = images_used(self._kept)
-        target = str(self._kept.options.target)
-        for mention in dict.fromkeys(self._kept.mentions):
-            call = None
-            if mention.by is By.POLL and self._inside(mention):
-                call = self._asking.polled(mention)
-            elif mention.by is not By.FIELD and self._inside(mention):
-                call = judge_spoken(self._kept, mention, used)
+        cluster, target = self._kept.options.cluster, str(self._kept.options.target)
+        inside = [one for one in dict.fromkeys(self._kept.mentions) if self._inside(one)]
+        polls = ((one, self._asking.polled(one)) for one in inside if one.by is By.POLL)
+        said = [one for one in inside if one.by in (By.TEXT, By.VOLUME)]
+        for mention, call in (*polls, *judge_spoken(self._kept, said)):
             if call:
-                cluster, place = self._kept.options.cluster, mention.namespace
-                yield from rows(cluster, place, mention.owner, [Decision(target, call)])
+                yield from rows(cluster, mention.namespace, mention.owner, [Decision(target, call)])
 
     def left_out(self) -> Mapping[str, int]:
         """Return how many objects are in doubt in each namespace that is not judged."""

@@ -12,7 +12,7 @@ from remediation.readiness.futures import Maker
 from remediation.readiness.observation import Owner
 from remediation.readiness.proof import Level
 from remediation.readiness.reduction import Reduction
-from remediation.readiness.rewriter import Rewriter
+from remediation.readiness.rewriter import WEBHOOKS, Rewriter
 from remediation.readiness.rows import Decision, rows
 
 _EXAMPLES = 3
@@ -26,12 +26,32 @@ def rewriting(
     here = [maker for maker in makers if kept.judged(maker.future.namespace)]
     for rewriter in kept.rewriters:
         spaces = _spaces(kept, rewriter)
-        if rewriter.kind == "MutatingAdmissionPolicy" and spaces:
-            yield from _of_policy(
-                kept, rewriter, [one for one in here if one.future.namespace in spaces]
-            )
+        if rewriter.kind == WEBHOOKS or not spaces:
+            continue
+        within = [one for one in here if one.future.namespace in spaces]
+        if rewriter.unseen and rewriter.sets_secrets and within:
+            yield from _of_engine(kept, rewriter, within)
+        elif not rewriter.engine:
+            yield from _of_policy(kept, rewriter, within)
     yield from _given_away(kept, [maker for maker in here if well(maker)])
     yield from _refused(kept)
+
+
+def _of_engine(kept: Reduction, rewriter: Rewriter, makers: list[Maker]) -> Iterator[Finding]:
+    yield from _row(
+        kept,
+        Owner(rewriter.kind, rewriter.name),
+        Call(
+            FindingClass.W_OTHER,
+            Severity.BLOCKING,
+            "It writes imagePullSecrets, or changes whose list pods get, and a dry run of a pod need not show it: which"
+            f" Secrets the pods of {len(makers)} workloads will name cannot be seen.",
+            "see that what it writes has the login, then waive this with an owner and a date",
+            doubt=True,
+        ),
+        [_told(maker) for maker in makers],
+        rewriter.namespace,
+    )
 
 
 def _of_policy(kept: Reduction, rewriter: Rewriter, makers: list[Maker]) -> Iterator[Finding]:

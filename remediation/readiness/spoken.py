@@ -1,44 +1,61 @@
-"""Findings about pod specs that name the registry where no image is: variables, arguments, volumes of drivers."""
+"""Findings about what names the registry where no image is: variables, arguments, annotations, volumes of drivers."""
 
-import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 
-from remediation.image import ImageReference
 from remediation.readiness.call import Call
 from remediation.readiness.finding import FindingClass, Severity
-from remediation.readiness.observation import WORKLOAD_KINDS, By, Mention, Owner
-from remediation.readiness.reduction import PodKey, Reduction
+from remediation.readiness.observation import By, Mention
+from remediation.readiness.operands import Claim, accounted
+from remediation.readiness.reduction import Reduction
+from remediation.readiness.wording import Says, Wording, wording
 
-_WORDS = re.compile(r"[\s=,;\"']+")
 _PASSING = ("Job",)
+_METADATA = "metadata."
 
 
-def judge_spoken(kept: Reduction, mention: Mention, used: frozenset[ImageReference]) -> Call | None:
-    """Return what a text means, None for nothing to tell; `used` as `images_used` tells."""
-    images = [image for word in _WORDS.split(mention.text) if (image := kept.image(word))]
-    told = ", ".join(map(str, images)) or str(kept.options.target)
+def judge_spoken(kept: Reduction, mentions: Sequence[Mention]) -> Iterator[tuple[Mention, Call]]:
+    """Yield what texts mean, those of which there is something to tell."""
+    said = [(mention, wording(kept, mention.field, mention.text)) for mention in mentions]
+    said = [(mention, words) for mention, words in said if not _of_its_own(kept, mention, words)]
+    known = accounted(kept, (claim for mention, words in said for claim in _claims(mention, words)))
+    for mention, words in said:
+        if call := _call(kept, mention, words, known):
+            yield mention, call
+
+
+def _call(
+    kept: Reduction, mention: Mention, words: Wording, known: Collection[Claim]
+) -> Call | None:
+    told = ", ".join(map(str, words.images)) or str(kept.options.target)
     said = f"{mention.field} names the registry: {told}."
-    if mention.by is By.VOLUME:
-        return Call(
-            FindingClass.W_OTHER,
-            Severity.BLOCKING,
-            f"{said} A CSI driver pulls it, and with which login cannot be seen.",
-            "find out how the driver logs in, then waive this with an owner and a date",
-            doubt=True,
+    if mention.unread:
+        return _doubt(
+            f"{mention.field} holds more than is decoded, or what cannot be: whether it names the registry is not"
+            " known.",
+            "look into it, then waive this with an owner and a date",
         )
-    if images and all(image in used for image in images):
+    if mention.by is By.VOLUME:
+        return _doubt(
+            f"{said} A CSI driver, or another driver of volumes, pulls it, and with which login cannot be seen.",
+            "find out how the driver logs in, then waive this with an owner and a date",
+        )
+    claims = _claims(mention, words)
+    if words.says is Says.IMAGE and words.legible and claims and set(claims) <= set(known):
         return Call(
             FindingClass.W_OTHER,
             Severity.INFO,
             f"{said} Pods of an operator with this image are judged themselves.",
         )
-    if images and "image" in f"{mention.field} {mention.text}".lower():
-        return Call(
-            FindingClass.W_OTHER,
-            Severity.BLOCKING,
-            f"{said} It may make pods with this image. None is there, so which Secrets they name cannot be seen.",
+    if words.says is Says.IMAGE:
+        return _doubt(
+            f"{said} It may make pods with this image, or have it put into pods. None is there that accounts for it, so"
+            " which Secrets they name cannot be seen.",
             "have it make such a pod and judge again, or waive this with an owner and a date",
-            doubt=True,
+        )
+    if words.says is Says.PREFIX:
+        return _doubt(
+            f"{said} It may make pods with images from there, and which Secrets they name cannot be seen.",
+            "find out what it does with this name, then waive this with an owner and a date",
         )
     if mention.kind in _PASSING or mention.from_pod:
         return None
@@ -50,40 +67,20 @@ def judge_spoken(kept: Reduction, mention: Mention, used: frozenset[ImageReferen
     )
 
 
-def images_used(kept: Reduction) -> frozenset[ImageReference]:
-    """Return the images of judged pods that an operator may have made, or put an image into.
-
-    An application that happens to use the same image says nothing of the operator's pods. So what counts are pods of
-    controllers that are not built in, at any height, and images that a pod has and its template does not. Nor do these
-    say anything of an image that an application has as well: they may be another application, in a CloneSet.
-    """
-    found = {
-        image
-        for key in kept.pods
-        if key.owner is not None and kept.judged(key.namespace)
-        for image in _of_operators(kept, key, kept.top(key.namespace, key.owner))
-    }
-    return frozenset(found - _of_applications(kept)) if found else frozenset()
+def _claims(mention: Mention, words: Wording) -> list[Claim]:
+    if mention.by is not By.TEXT:
+        return []
+    return [(mention.namespace, mention.owner, image) for image in words.images]
 
 
-def _of_applications(kept: Reduction) -> set[ImageReference]:
-    """Return the images of templates that no other object controls."""
-    return {
-        image
-        for reduced in kept.workloads.values()
-        if reduced.workload.controller is None
-        for text in reduced.images
-        if (image := kept.image(text))
-    }
+def _of_its_own(kept: Reduction, mention: Mention, words: Wording) -> bool:
+    """Tell whether metadata name repositories of the workload itself only: these are judged with its template."""
+    reduced = kept.workloads.get((mention.namespace, mention.kind, mention.name))
+    if reduced is None or not mention.field.startswith(_METADATA) or words.says is not Says.IMAGE:
+        return False
+    own = {image.repository for text in reduced.images if (image := kept.image(text))}
+    return words.legible and {image.repository for image in words.images} <= own
 
 
-def _of_operators(kept: Reduction, key: PodKey, top: Owner) -> Iterator[ImageReference]:
-    images = (image for use in key.uses if (image := kept.image(use.image)))
-    template = kept.workloads.get((key.namespace, top.kind, top.name))
-    if template is None:
-        yield from images if top.kind not in WORKLOAD_KINDS else ()
-    elif template.workload.controller is not None:
-        yield from images
-    else:
-        own = {image.repository for text in template.images if (image := kept.image(text))}
-        yield from (image for image in images if image.repository not in own)
+def _doubt(explanation: str, fix: str) -> Call:
+    return Call(FindingClass.W_OTHER, Severity.BLOCKING, explanation, fix, doubt=True)

@@ -1,7 +1,7 @@
 """What is about to be flipped: a registry, or the repositories under a path of it."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -16,7 +16,17 @@ _TARGET = re.compile(
 # What makes it another host: a label before it, whoever knows its name, and a longer last label or one more behind it.
 _START_OF_HOST = r"(?<![a-z0-9])(?<![a-z0-9_*})\]]\.)(?<![a-z0-9})]-)"
 _END_OF_HOST = r"(?![a-z0-9]|[.-]+[a-z0-9])"
-_ADDRESS = re.compile(r"\[[0-9a-f:.]+\](?::[0-9]+)?")
+_SEEN = 512  # characters on each side of a host
+_ADDRESS = re.compile(r"\[[0-9a-f:.]+\](?::[0-9]+)?", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """Where a text names the registry: the host as it stands there, what is before it and what is after it."""
+
+    before: str
+    host: str
+    after: str
 
 
 class InvalidTarget(ValueError):
@@ -41,13 +51,13 @@ class Target:
     def traces(self) -> tuple[str, ...]:
         """Texts in lower case, one of which stands in everything that names the registry."""
         host, _ = split_dialled(self.registry)
-        short = (self.path,) if self._goes_without_saying else ()
+        short = (self.path,) if self.goes_without_saying else ()
         # An IPv6 address has too many spellings to look for each.
         spellings = ("[",) if host.startswith("[") else _spellings(host)
         return tuple(dict.fromkeys((self.registry, *spellings, *short)))
 
     @property
-    def _goes_without_saying(self) -> bool:
+    def goes_without_saying(self) -> bool:
         """Whether images of it are known without its name: those of somebody on Docker Hub, such as team/app."""
         return self.registry == DOCKER_HUB and bool(self.path)
 
@@ -63,12 +73,19 @@ class Target:
 
     def names(self, text: str) -> bool:
         """Tell whether a text names the registry as it stands."""
-        if self._goes_without_saying and self._named_shortly(text.lower()):
+        if self.goes_without_saying and self._named_shortly(text.lower()):
             return True
-        return any(
-            self._may_mean(found[1] or "", whole=bool(found[2]))
-            for found in re.finditer(self._pattern, _with_one_spelling(text.lower()))
-        )
+        return any(self.sights(text))
+
+    def sights(self, text: str) -> Iterator[Sight]:
+        """Yield each place where a text names the registry by its host."""
+        text = _with_one_spelling(text)
+        for found in re.finditer(self._pattern, text, re.IGNORECASE):
+            if self._may_mean((found["path"] or "").lower(), whole=bool(found["whole"])):
+                start, end = found.start(), found.end("host")
+                yield Sight(
+                    text[max(0, start - _SEEN) : start], found["host"], text[end : end + _SEEN]
+                )
 
     @property
     def _pattern(self) -> str:
@@ -76,7 +93,8 @@ class Target:
         hosts = HUB_HOSTS if self.registry == DOCKER_HUB else _spellings(host)
         names = "|".join(map(re.escape, hosts))
         ending = "(?::0*443)?" if port == HTTPS_PORT else f":0*{port}"
-        return rf"{_START_OF_HOST}(?:{names})\.?{ending}{_END_OF_HOST}(?:/([a-z0-9._/-]*)([:@]?))?"
+        host = rf"(?P<host>(?:{names})\.?{ending})"
+        return rf"{_START_OF_HOST}{host}{_END_OF_HOST}(?:/(?P<path>[a-z0-9._/-]*)(?P<whole>[:@]?))?"
 
     def _named_shortly(self, text: str) -> bool:
         # A part alone is any word; and what stands behind a slash belongs to another host.

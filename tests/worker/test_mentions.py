@@ -16,7 +16,11 @@ from worker.faults import Call, Fault, Gone, Retry
 from worker.readiness.lists import Lists
 from worker.readiness.mentions import mentions
 
-OWN_KINDS = ("/api/v1/persistentvolumes", "/api/v1/podtemplates")
+OWN_KINDS = (
+    "/api/v1/persistentvolumeclaims",
+    "/api/v1/persistentvolumes",
+    "/api/v1/podtemplates",
+)
 HOST = "registry.example.com"
 IMAGE = f"{HOST}/team/app:1"
 GROUPS = {

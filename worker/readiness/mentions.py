@@ -49,6 +49,7 @@ _OWN_GROUPS = (
 _ALWAYS_THERE = ("apps", "batch")
 # Of the API server's own kinds these name images as well, and nothing else reads them.
 _BUILT_IN = (
+    ("/api/v1/persistentvolumeclaims", "persistentvolumeclaims", "PersistentVolumeClaim"),
     ("/api/v1/persistentvolumes", "persistentvolumes", "PersistentVolume"),
     ("/api/v1/podtemplates", "podtemplates", "PodTemplate"),
 )

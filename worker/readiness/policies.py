@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from remediation.readiness.observation import WORKLOAD_KINDS
 from remediation.readiness.rewriter import Rewriter
 from worker.readiness.lists import Lists
 from worker.readiness.traces import Traces
@@ -16,6 +17,8 @@ _WEBHOOKS = {
     "ValidatingWebhookConfiguration": "validatingwebhookconfigurations",
 }
 _PODS = ("*", "*/*", "pods", "pods/*")
+# What pods are made of: a Job of a CronJob, a ReplicaSet of the next rollout, the list of a ServiceAccount.
+_SOURCES = ("serviceaccounts", *(f"{each.lower()}s" for each in WORKLOAD_KINDS))
 
 
 async def rewriters(lists: Lists, traces: Traces) -> AsyncIterator[Rewriter]:
@@ -74,6 +77,11 @@ def _policy(
         tuple(_texts(changes)),
         tuple((own, selector) for selector in selectors),
         any(_of_pods(rule) for rule in constraints.get("resourceRules") or ()),
+        any(
+            resource.partition("/")[0] in ("*", *_SOURCES)
+            for rule in constraints.get("resourceRules") or ()
+            for resource in rule.get("resources") or ()
+        ),
     )
 
 

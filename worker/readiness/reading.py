@@ -18,6 +18,7 @@ from remediation.readiness.judge import Judge
 from remediation.readiness.observation import (
     WORKLOAD_KINDS,
     DisruptionBudget,
+    Mention,
     Namespace,
     Owner,
     Scope,
@@ -33,16 +34,17 @@ from worker.observe import decode
 from worker.piecemeal import is_of_the_list
 from worker.readiness.admission import Admission, Place
 from worker.readiness.askers import polls
+from worker.readiness.engines import Engines
 from worker.readiness.lists import Lists
 from worker.readiness.mentions import mentions
 from worker.readiness.policies import rewriters, webhooks
 from worker.readiness.scalers import CustomScalers, read_autoscalers
-from worker.readiness.spoken import spoken, spoken_of_pod
+from worker.readiness.spoken import annotated, said_by_workload, spoken_of_pod
 from worker.readiness.traces import Traces
 from worker.readiness.verifiers import Verifiers, of_webhooks
 from worker.readiness.wire_objects import WireAccount, WireBudget, WireNode, WirePullSecret
 from worker.readiness.wire_pod import WirePod
-from worker.readiness.wire_workload import WireRevision, WireWorkload, pod_spec
+from worker.readiness.wire_workload import WireRevision, WireWorkload
 from worker.wire import WireNamespace, WireObject
 
 _PATHS = {
@@ -191,7 +193,10 @@ class Reading:
         self._lists.namespaces = self._counted
         self._lists.elsewhere = len(self._counted) < len(self._names)
         async for accounts in self._lists.pages("/api/v1/serviceaccounts", WireAccount):
-            for account in map(WireAccount.to_domain, accounts):
+            for wire in accounts:
+                account = wire.to_domain()
+                owner = Owner("ServiceAccount", account.name)
+                self._mentioned(annotated(account.namespace, owner, wire.metadata, self._marks))
                 accounts_in.add(account.namespace)
                 for judge in self._judges:
                     judge.add_account(account)
@@ -222,6 +227,8 @@ class Reading:
             self._counted.append(state.name)
         if self._selection.selector.matches(state.labels):
             self._selected.append(state.name)
+        meta = {"labels": wire.metadata.labels, "annotations": wire.metadata.annotations}
+        self._mentioned(annotated(state.name, Owner("Namespace", state.name), meta, self._marks))
         created = wire.metadata.creationTimestamp
         found = Namespace(
             state.name,
@@ -292,23 +299,18 @@ class Reading:
     def _workload(self, kind: str, wire: WireWorkload) -> None:
         workload = wire.to_domain(kind)
         controlled = workload.controller and workload.controller.kind in WORKLOAD_KINDS
-        if not (controlled or workload.finished) and self._marks.may_stand_in(
-            bytes(wire.spec.pods)
-        ):
-            spec = pod_spec(wire.spec.pods)
-            for mention in spoken(
-                workload.namespace, Owner(kind, workload.name), spec, self._marks
-            ):
-                for judge in self._judges:
-                    judge.add_mention(mention)
         if not (controlled or workload.finished):
-            for mention in polls(workload, wire.metadata, self._marks):
-                for judge in self._judges:
-                    judge.add_mention(mention)
+            self._mentioned(said_by_workload(kind, wire, self._marks))
+            self._mentioned(polls(workload, wire.metadata, self._marks))
         for judge in self._judges:
             judge.add_workload(workload)
             if workload.deleting:
                 judge.leaving.add(wire.metadata.uid, f"{kind} '{workload.name}'")
+
+    def _mentioned(self, mentions: Iterable[Mention]) -> None:
+        for mention in mentions:
+            for judge in self._judges:
+                judge.add_mention(mention)
 
     async def _admissions(self, templates: Mapping[Place, msgspec.Raw]) -> None:
         """Ask the API server about the templates of a page; they are forgotten with it."""
@@ -324,10 +326,12 @@ class Reading:
 
     async def _custom_resources(self) -> None:
         scalers, verifiers = CustomScalers(self._judges), Verifiers(self._judges)
+        engines = Engines(self._judges)
 
         def look(resource: str, items: Sequence[object]) -> None:
             scalers.look(resource, items)
             verifiers.look(resource, items)
+            engines.look(resource, items)
 
         with self._lists.watched(look):
             async for mention in mentions(self._lists, self._traces):
@@ -358,9 +362,7 @@ class Reading:
             pods = [pod for pod in page if not pod.ended]  # namespace by namespace it asks for all
             for wire in pods:
                 self._found.runtimes |= wire.runtimes
-                for mention in spoken_of_pod(wire, self._marks):
-                    for judge in self._judges:
-                        judge.add_mention(mention)
+                self._mentioned(spoken_of_pod(wire, self._marks))
             for pod in map(WirePod.to_domain, pods):
                 for judge in self._judges:
                     judge.add_pod(pod)

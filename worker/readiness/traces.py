@@ -51,13 +51,11 @@ class Traces:
         return "\n".join(filter(None, map(self._around, found.texts))), found.whole
 
     def look_at(self, text: str, variables: Variables) -> tuple[str, bool]:
-        """Do the same with a text that may have variables in it: once they are expanded, if not before."""
+        """Do the same with a text that may have variables in it: as it is once they are expanded."""
         found, whole = self.look(text)
-        if not found:
-            for expanded in expansions(text, variables):
-                more, all_of_it = self.look(expanded)
-                found, whole = found or more, whole and all_of_it
-        return found, whole
+        expanded = [self.look(each) for each in expansions(text, variables)]
+        texts = dict.fromkeys(each for each, _ in expanded if each)
+        return "\n".join(texts) or found, whole and all(whole for _, whole in expanded)
 
     def _around(self, text: str) -> str:
         """Return a text, if it is long what stands around its traces, "" where none stands in it."""

@@ -56,6 +56,7 @@ class WireContainer(msgspec.Struct, gc=False):
     env: msgspec.Raw = _NOTHING
     command: msgspec.Raw = _NOTHING
     args: msgspec.Raw = _NOTHING
+    lifecycle: msgspec.Raw = _NOTHING
 
 
 class WireImageVolume(msgspec.Struct, gc=False):
@@ -66,10 +67,9 @@ class WireImageVolume(msgspec.Struct, gc=False):
 
 
 class WireVolume(msgspec.Struct, gc=False):
-    """A volume of a pod; all but image volumes, and those that a CSI driver fills, are passed over."""
+    """A volume of a pod; all but image volumes are passed over."""
 
     name: str = ""
-    csi: msgspec.Raw = _NOTHING
     image: WireImageVolume | None = None
 
 
@@ -79,7 +79,7 @@ class WirePodSpec(msgspec.Struct, gc=False):
     containers: list[WireContainer] | None = None
     initContainers: list[WireContainer] | None = None
     ephemeralContainers: list[WireContainer] | None = None
-    volumes: list[WireVolume] | None = None
+    volumes: msgspec.Raw = _NOTHING
     imagePullSecrets: list[WireReference] | None = None
     serviceAccountName: str = ""
     serviceAccount: str = ""
@@ -90,6 +90,12 @@ class WirePodSpec(msgspec.Struct, gc=False):
     def pull_secrets(self) -> tuple[str, ...]:
         """The names, "" for an entry without one."""
         return tuple(entry.name for entry in self.imagePullSecrets or ())
+
+    @property
+    def image_volumes(self) -> Iterator[WireVolume]:
+        """The volumes that are images; most pods have none, which their text alone says."""
+        if b'"image"' in bytes(self.volumes):
+            yield from (volume for volume in _VOLUMES.decode(self.volumes) or () if volume.image)
 
     @property
     def account(self) -> str:
@@ -212,7 +218,7 @@ def containers(
     yield from _of_kind(ContainerKind.EPHEMERAL, spec.ephemeralContainers or (), statuses)
     # Volumes are mounted before the first container starts; a pod says nothing else of them.
     mounted = any(status.state.kind in _STARTED for status in statuses.values())
-    for volume in spec.volumes or ():
+    for volume in spec.image_volumes:
         if volume.image:
             yield Container(
                 name=volume.name,
@@ -248,3 +254,6 @@ def _of_kind(
             shown_image=status.image if status else "",
             exit_code=status.state.exit_code if status else 0,
         )
+
+
+_VOLUMES = msgspec.json.Decoder(list[WireVolume] | None)

@@ -25,6 +25,7 @@ class WireJobTemplate(msgspec.Struct, gc=False):
     """The template of a CronJob's Jobs."""
 
     spec: "WireWorkloadSpec"
+    metadata: WireMeta = msgspec.field(default_factory=WireMeta)
 
 
 class WireRollingUpdate(msgspec.Struct, gc=False):
@@ -50,6 +51,7 @@ class WireWorkloadSpec(msgspec.Struct, gc=False):
     updateStrategy: WireUpdateStrategy | None = None
     template: msgspec.Raw = msgspec.field(default_factory=lambda: msgspec.Raw(b"{}"))
     jobTemplate: WireJobTemplate | None = None
+    volumeClaimTemplates: msgspec.Raw = msgspec.field(default_factory=lambda: msgspec.Raw(b"null"))
 
     @property
     def pods(self) -> msgspec.Raw:
@@ -238,11 +240,6 @@ def revision_of(meta: WireMeta) -> int:
     marks = meta.annotations or {}
     text = next((marks[name] for name in _REVISIONS if name in marks), "")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
-
-
-def pod_spec(template: msgspec.Raw) -> WirePodSpec:
-    """Return the spec in a pod template."""
-    return _TEMPLATE.decode(template).spec
 
 
 _LONGEST_NAME = 254  # of an object, or namespace_name as Argo CD writes it
