@@ -227,8 +227,8 @@ class Reading:
             self._counted.append(state.name)
         if self._selection.selector.matches(state.labels):
             self._selected.append(state.name)
-        meta = {"labels": wire.metadata.labels, "annotations": wire.metadata.annotations}
-        self._mentioned(annotated(state.name, Owner("Namespace", state.name), meta, self._marks))
+        marks = {"labels": wire.metadata.labels, "annotations": wire.metadata.annotations}
+        self._mentioned(annotated(state.name, Owner("Namespace", state.name), marks, self._marks))
         created = wire.metadata.creationTimestamp
         found = Namespace(
             state.name,
