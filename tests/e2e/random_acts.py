@@ -19,6 +19,8 @@ Manifest = dict[str, Any]
 # Kinds that `controlplane.objects` does not know: their API version, the plural, and whether they are in a namespace.
 _MORE_KINDS = {
     "Agent": ("tools.example.com/v1", "agents", True),
+    "Application": ("argoproj.io/v1alpha1", "applications", True),
+    "Canary": ("flagger.app/v1beta1", "canaries", True),
     "CloneSet": ("apps.kruise.io/v1alpha1", "clonesets", True),
     "Cluster": ("db.example.com/v1", "clusters", True),
     "ControllerRevision": ("apps/v1", "controllerrevisions", True),
@@ -35,10 +37,12 @@ _MORE_KINDS = {
         "mutatingadmissionpolicybindings",
         False,
     ),
+    "Nap": ("rest.example.com/v1", "naps", True),
     "PodAutoscaler": ("autoscaling.internal.knative.dev/v1alpha1", "podautoscalers", True),
     "PodTemplate": ("v1", "podtemplates", True),
     "Rollout": ("argoproj.io/v1alpha1", "rollouts", True),
     "ScaledObject": ("keda.sh/v1alpha1", "scaledobjects", True),
+    "SleepInfo": ("kube-green.com/v1alpha1", "sleepinfos", True),
     "SealedSecret": ("bitnami.com/v1alpha1", "sealedsecrets", True),
 }
 # Custom resources whose kind is also one of another group.

@@ -87,8 +87,14 @@ class Names:
         self._sleepers = sleepers
         self._by_namespace: dict[str, dict[str, list[Place]]] = {}
         self._by_uid = {sleeper.uid: place for place, sleeper in sleepers.items() if sleeper.uid}
-        for place in sleepers:
+        self._by_label: dict[tuple[str, str, str], set[Place]] = {}
+        self._by_text: dict[tuple[str, str], set[Place]] = {}
+        for place, sleeper in sleepers.items():
             self._by_namespace.setdefault(place[0], {}).setdefault(place[2], []).append(place)
+            for key, value in sleeper.labels.items():
+                self._by_label.setdefault((place[0], key, value), set()).add(place)
+            for text in sleeper.texts:  # Argo CD may write namespace_name
+                self._by_text.setdefault((place[0], text.rpartition("_")[2]), set()).add(place)
 
     def __bool__(self) -> bool:
         return bool(self._sleepers)
@@ -118,15 +124,14 @@ class Names:
                 myself = place[1:] == (me.kind, me.name)
                 if not myself and ("" in kinds or place[1] in kinds):
                     yield place
-        if not (said.labels or deploys):
+        if deploys:
+            yield from self._by_text.get((namespace, me.name), ())
             return
-        for place in (each for places in names.values() for each in places):
-            sleeper = self._sleepers[place]
-            if deploys:
-                if any(text.rpartition("_")[2] == me.name for text in sleeper.texts):
-                    yield place
-            elif any(wanted.items() <= sleeper.labels.items() for wanted in said.labels):
-                yield place
+        for wanted in said.labels:
+            places = (
+                self._by_label.get((namespace, key, value), set()) for key, value in wanted.items()
+            )
+            yield from set.intersection(*places)
 
 
 class _Said:
