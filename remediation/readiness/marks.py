@@ -37,7 +37,7 @@ _KNOWN_DOMAINS = (
     "checksum",
 )
 # These of them do.
-_NOT_KNOWN = ("x-k8s.io", "idling.alpha.openshift.io", "keda.sh")
+_NOT_KNOWN = ("x-k8s.io", "sigs.k8s.io", "idling.alpha.openshift.io", "keda.sh")
 _KNOWN_KEYS = frozenset(
     {
         *("app", "k8s-app", "name", "component", "tier", "version", "release", "chart", "heritage"),

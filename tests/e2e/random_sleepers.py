@@ -12,6 +12,7 @@ from tests.e2e.random_state import FOREIGN, Coming, Setting, State
 
 _COVERED = 0.25
 _NAME = "asleep"
+_OWN_SECRET = "asleep-pull"
 _REFERENCE = {"apiVersion": "apps/v1", "kind": "Deployment", "name": _NAME}
 _NIGHT = {"weekdays": "1-5", "sleepAt": "20:00", "wakeUpAt": "08:00"}
 _PARTS = ("night", "eco", "saver", "kube-off", "tidy", "Original", "was", "keep", "plan", "state")
@@ -39,17 +40,18 @@ def asleep(setting: Setting) -> State:
     """A workload that wants no pods, covered or not, and what wakes it, or nothing."""
     form = setting.rng.choice(_FORMS)(setting)
     covered = setting.rng.random() < _COVERED
-    spec = setting.spec(_NAME) if covered else setting.spec("", FOREIGN)
+    # By a Secret of its own: what becomes of ours is the matter of other states.
+    spec = setting.spec("", _OWN_SECRET if covered else FOREIGN)
     switch = {"suspend": True} if form.kind == "CronJob" else {"replicas": 0}
     body = setting.workload(form.kind, _NAME, spec, **switch)
     body["metadata"] |= form.marks
-    line = (setting.docker(), setting.in_line(_NAME)) if covered else ()
+    own = (Act(Verb.CREATE, setting.secret(_OWN_SECRET, setting.ground.host)),) if covered else ()
     pod = setting.new_pod(_NAME, spec | _policy(form.kind))
     coming = Coming(pod, form.kind, _NAME, by_person=not form.wakes)
     return State(
         f"asleep, {form.form}{', covered' if covered else ''}",
         setting.namespace,
-        before=(*line, Act(Verb.CREATE, body, form.writer), *form.acts),
+        before=(*own, Act(Verb.CREATE, body, form.writer), *form.acts),
         coming=(coming,),
         sources=(setting.source(form.kind, _NAME),),
     )
@@ -119,6 +121,15 @@ def _by_application(setting: Setting) -> _Asleep:
     return _Asleep("deployed by an Application", {}, (act,))
 
 
+def _scripted(setting: Setting) -> _Asleep:
+    """What a CronJob scales with kubectl."""
+    spec = setting.spec("", image="quay.io/tools/kubectl:1")
+    run = setting.rng.choice([f"deployment/{_NAME}", f"deploy {_NAME}"])
+    spec["containers"][0]["args"] = ["-c", f"kubectl scale {run} --replicas=2; sleep 0.5"]
+    act = Act(Verb.CREATE, setting.workload("CronJob", "morning", spec))
+    return _Asleep("scaled by a CronJob", {}, (act,))
+
+
 def _green(setting: Setting) -> _Asleep:
     """What kube-green put to sleep."""
     kind = setting.rng.choice(["Deployment", "CronJob"])
@@ -167,6 +178,7 @@ _FORMS: tuple[Callable[[Setting], _Asleep], ...] = (
     _managed,
     _deployed,
     _by_application,
+    _scripted,
     _green,
     _paused,
     _template_of,

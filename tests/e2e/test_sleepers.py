@@ -125,6 +125,17 @@ def _named(place: Place, spec: dict[str, Any]) -> dict[str, Any]:
     return {"metadata": {"name": place.name}, "spec": spec}
 
 
+def scaled_by_a_cron_job(place: Place) -> None:
+    """A CronJob that scales it with kubectl."""
+    workload(place)
+    run = ["kubectl", "scale", "deployment", "bad", "--replicas=1"]
+    container = {"name": "main", "image": "quay.io/tools/kubectl:1", "command": run}
+    pods = {"spec": {"restartPolicy": "Never", "containers": [container]}}
+    spec = {"schedule": "0 8 * * 1-5", "jobTemplate": {"spec": {"template": pods}}}
+    path = f"/apis/batch/v1/namespaces/{place.name}/cronjobs"
+    place.post(path, {"metadata": {"name": "morning"}, "spec": spec})
+
+
 def scheduled_namespace(place: Place) -> None:
     """A schedule for all that is in the namespace."""
     workload(place)
@@ -210,6 +221,7 @@ DOUBTS: dict[str, Setting] = {
     "vcluster": marked("StatefulSet", annotations={"loft.sh/paused-replicas": "1"}),
     "a label of Kueue": marked("Job", labels={"kueue.x-k8s.io/prebuilt-workload-name": "w"}),
     "a namespace's schedule": scheduled_namespace,
+    "a CronJob that scales": scaled_by_a_cron_job,
     "kube-green on a CronJob": beside(
         "sleepinfos.kube-green.com", MON_FRI | {"suspendCronJobs": True}, "CronJob"
     ),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from remediation.readiness.observation import Owner, Sleeper
-from worker.readiness.naming import Names, is_schedule, scales_nothing, texts_of
+from worker.readiness.naming import Names, is_schedule, scales_nothing, scripts_in, texts_of
 
 WEB = ("team", "Deployment", "web")
 NIGHTLY = ("team", "CronJob", "nightly")
@@ -40,6 +41,8 @@ def named(
         {"target": "deployment/web"},
         {"target": "deployment.apps/web"},
         {"target": "team/web"},
+        {"run": "kubectl scale deploy web --replicas=2; sleep 0.5"},
+        {"target": {"labels": {"tier": "shop"}}},
         {"targets": "api, web"},
         {"names": ["we*"]},
         {"script": "set -e; " * 30 + "kubectl scale deployment web --replicas=3"},
@@ -69,6 +72,9 @@ def test_it_is_named_in_any_field(spec: dict[str, Any]) -> None:
         {"selector": {"matchLabels": {"app": "api"}}},
         {"selector": {}},
         {"text": "a web of lies " * 30},
+        {"description": "the web of the shop"},
+        {"commonLabels": {"tier": "shop"}},
+        {"template": {"metadata": {"labels": {"tier": "shop"}}}},
     ],
 )
 def test_what_names_something_else_is_no_hint(spec: dict[str, Any]) -> None:
@@ -152,3 +158,27 @@ def test_a_schedule_for_a_namespace_is_known_by_its_name(resource: str, expected
 def test_all_texts_of_a_status_count() -> None:
     assert texts_of({"a": ["b", {"c": "d"}], "e": 1}) == {"b", "d"}
     assert texts_of(None) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("container", "expected"),
+    [
+        ({"command": ["kubectl", "scale", "deployment", "web", "--replicas=3"]}, {"web"}),
+        ({"args": ["-c", "oc scale deployment/web --replicas=3 && sleep 0.5"]}, {"web"}),
+        (
+            {"args": ["-c", 'kubectl patch cronjob nightly -p \'{"spec":{"suspend":false}}\'']},
+            {"nightly"},
+        ),
+        ({"args": ["scaler"], "env": [{"name": "TARGET", "value": "web"}]}, {"web"}),
+        ({"args": ["-c", "kubectl scale deployment api --replicas=3"]}, set()),
+        ({"args": ["serve"], "env": [{"name": "UPSTREAM", "value": "web"}]}, set()),
+    ],
+)
+def test_commands_that_scale_name_what_they_scale(
+    container: dict[str, Any], expected: set[str]
+) -> None:
+    template = {"spec": {"containers": [{"name": "web", "image": "tools:1"} | container]}}
+    raw = msgspec.Raw(msgspec.json.encode(template))
+    scripts = [msgspec.json.decode(each) for each in scripts_in(raw)]
+
+    assert named({"scripts": scripts}, me=Owner("CronJob", "morning")) == expected

@@ -9,6 +9,8 @@ from collections.abc import Collection, Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
+import msgspec
+
 from remediation.drift.signals import ARGO, FLEET, FLUX, KAPP
 from remediation.readiness.manifests import writes_as
 from remediation.readiness.observation import Owner, Sleeper
@@ -68,15 +70,17 @@ _SCHEDULES = re.compile(
 )
 _PARTS = re.compile(r"[\s/:_,;|\"'\[\]{}()=]+")
 _LONG = 200  # from here on a text is a document of its own
-_DOCUMENT_OF_ONE = re.compile(
-    r"deployment|statefulset|replicaset|replicationcontroller|cronjob|job|scale", re.IGNORECASE
-)
+_OF_WORKLOADS = re.compile(r"deploy|statefulset|replica|cronjob|job|scale|suspend", re.IGNORECASE)
 _OF_OTHERS = re.compile(
     r"(?:secret|configmap|serviceaccount|service|claim|host|issuer|ingress|container|port|image|volume|repository"
     r"|branch|path|url|namespace|version)(?:s|name|names|ref)?$",
     re.IGNORECASE,
 )
 _MOST_PATTERNS = 100
+# Labels that something gets, and that select nothing.
+_GIVEN_LABELS = ("commonlabels", "extralabels", "additionallabels", "podlabels", "externallabels")
+_GIVING = ("", "spec", "metadata", "podmetadata", "template", "podtemplate")
+_SCRIPT = re.compile(rb"scale|replicas|suspend", re.IGNORECASE)
 _NOT_READ = ("apiVersion", "kind", "metadata")
 
 
@@ -150,7 +154,7 @@ class _Said:
             if isinstance(value, dict):
                 beside = value.get("kind")
                 of = beside if isinstance(beside, str) else ""
-                self._select(key, value)
+                self._select(above, key, value)
                 for name, each in value.items():
                     if key.endswith("s"):  # of several things by their names, not of fields
                         self._word(name, "")
@@ -160,10 +164,16 @@ class _Said:
             elif isinstance(value, str) and value:
                 self._text(above if key == "name" else key, value, kind)
 
-    def _select(self, key: str, value: Mapping[str, Any]) -> None:
+    def _select(self, above: str, key: str, value: Mapping[str, Any]) -> None:
         plain = key.lower()
+        given = plain in _GIVEN_LABELS or (plain == "labels" and above.lower() in _GIVING)
         selects = plain.endswith("labels") or "selector" in plain
-        if selects and value and all(isinstance(each, str) for each in value.values()):
+        if (
+            not given
+            and selects
+            and value
+            and all(isinstance(each, str) for each in value.values())
+        ):
             self.labels.append(dict(value))
 
     def _text(self, key: str, text: str, kind: str) -> None:
@@ -179,9 +189,9 @@ class _Said:
             self._word(word, kind)
 
     def _names(self, text: str, words: Collection[str]) -> bool:
-        """Tell whether a text of several words can name a workload: no image, address or path of a file does."""
-        if len(text) > _LONG:
-            return bool(_DOCUMENT_OF_ONE.search(text))
+        """Tell whether a text of several words can name a workload: no image, address, path or prose does."""
+        if len(text) > _LONG or any(len(part.split()) > 1 for part in text.split(",")):
+            return bool(_OF_WORKLOADS.search(text))
         return "://" not in text and not any(
             "." in word and not word.endswith((".apps", ".batch")) for word in words
         )
@@ -190,6 +200,38 @@ class _Said:
         self.words.setdefault(word, set()).add(kind)
         if "*" in word and word.strip("*") and len(self.patterns) < _MOST_PATTERNS:
             self.patterns.add(word)
+
+
+class _Container(msgspec.Struct, gc=False):
+    command: msgspec.Raw = msgspec.field(default_factory=lambda: msgspec.Raw(b"null"))
+    args: msgspec.Raw = msgspec.field(default_factory=lambda: msgspec.Raw(b"null"))
+    env: msgspec.Raw = msgspec.field(default_factory=lambda: msgspec.Raw(b"null"))
+
+
+class _PodSpec(msgspec.Struct, gc=False):
+    containers: list[_Container] | None = None
+    initContainers: list[_Container] | None = None
+
+
+class _Template(msgspec.Struct, gc=False):
+    spec: _PodSpec = msgspec.field(default_factory=_PodSpec)
+
+
+def scripts_in(template: msgspec.Raw) -> tuple[bytes, ...]:
+    """Return commands, arguments and environments of a pod template that may scale something, as JSON."""
+    if not _SCRIPT.search(bytes(template)):  # most do not
+        return ()
+    spec = _TEMPLATE.decode(template).spec
+    parts = (
+        bytes(part)
+        for each in (*(spec.containers or ()), *(spec.initContainers or ()))
+        for part in (each.command, each.args, each.env)
+    )
+    found = tuple(part for part in parts if part != b"null")
+    return found if any(map(_SCRIPT.search, found)) else ()
+
+
+_TEMPLATE = msgspec.json.Decoder(_Template)
 
 
 def texts_of(value: object) -> frozenset[str]:

@@ -38,7 +38,7 @@ from worker.readiness.engines import Engines
 from worker.readiness.lists import Lists
 from worker.readiness.mentions import mentions
 from worker.readiness.policies import rewriters, webhooks
-from worker.readiness.scalers import CustomScalers, read_autoscalers
+from worker.readiness.scalers import CustomScalers, Scripts, read_autoscalers
 from worker.readiness.spoken import annotated, said_by_workload, spoken_of_pod
 from worker.readiness.traces import Traces
 from worker.readiness.verifiers import Verifiers, of_webhooks
@@ -121,6 +121,7 @@ class Reading:
         self._selected: list[str] = []
         self._found = Found(versions=lists.versions)
         self._told: set[tuple[str, str]] = set()
+        self._scripts = Scripts()
 
     async def read(self) -> Found:
         """Hand everything to the judges; return the rest."""
@@ -272,6 +273,7 @@ class Reading:
                 await self._admissions(templates)
         await self._revisions()
         await read_autoscalers(self._lists, self._judges)
+        self._scripts.tell(self._judges)
         async for budgets in self._lists.pages("/apis/policy/v1/poddisruptionbudgets", WireBudget):
             self._found.budgets += map(WireBudget.to_domain, budgets)
         # Without them the verdict is the same, and the restart plan says that it does not know them.
@@ -302,6 +304,8 @@ class Reading:
         if not (controlled or workload.finished):
             self._mentioned(said_by_workload(kind, wire, self._marks))
             self._mentioned(polls(workload, wire.metadata, self._marks))
+        if not (controlled or workload.finished):
+            self._scripts.look(workload, wire.spec.pods)
         for judge in self._judges:
             judge.add_workload(workload)
             if workload.deleting:

@@ -9,10 +9,10 @@ import msgspec
 from remediation.go_values import is_false
 from remediation.readiness.judge import Judge
 from remediation.readiness.marks import hint_of_workload
-from remediation.readiness.observation import Owner, Sleeper, Waker, Wakes
+from remediation.readiness.observation import Owner, Sleeper, Waker, Wakes, Workload
 from remediation.readiness.wakers import ARGO_GROUP, SUSPENDED_KINDS
 from worker.readiness.lists import Lists
-from worker.readiness.naming import Names, is_schedule, scales_nothing, texts_of
+from worker.readiness.naming import Names, is_schedule, scales_nothing, scripts_in, texts_of
 from worker.readiness.wire_meta import WireMeta, kind_of, strange_group
 
 _AUTOSCALERS = "/apis/autoscaling/v2/horizontalpodautoscalers"
@@ -100,6 +100,28 @@ async def read_autoscalers(lists: Lists, judges: Sequence[Judge]) -> None:
     unread = lists.refused.pop("horizontalpodautoscalers", "")
     for judge in judges:
         judge.scalers.unread = unread
+
+
+class Scripts:
+    """Commands of built-in workloads that may scale others: a CronJob that runs `kubectl scale` is a scheduler, too."""
+
+    def __init__(self) -> None:
+        self._found: list[tuple[str, Owner, tuple[bytes, ...]]] = []
+
+    def look(self, workload: Workload, template: msgspec.Raw) -> None:
+        """Keep what a pod template runs, if that may scale something and pods of it are wanted."""
+        if not workload.dormant and (scripts := scripts_in(template)):
+            self._found.append((workload.namespace, Owner(workload.kind, workload.name), scripts))
+
+    def tell(self, judges: Sequence[Judge]) -> None:
+        """Tell the judges which workloads that want no pods now are named in them."""
+        for judge in judges if self._found else ():
+            names = Names(judge.asleep())
+            for namespace, owner, scripts in self._found if names else ():
+                document = {"scripts": [msgspec.json.decode(each) for each in scripts]}
+                told = f"what {owner.kind} '{owner.name}' runs names it, and may scale it up"
+                for place in names.named_in(owner, namespace, document):
+                    judge.scalers.add(*place, Waker(told, Wakes.MAYBE))
 
 
 def _waker_of(wire: _Autoscaler) -> Waker:
