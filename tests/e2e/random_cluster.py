@@ -30,6 +30,7 @@ from tests.e2e.random_parts import (
 from tests.e2e.random_sleepers import SLEEPERS
 from tests.e2e.random_state import Setting, State
 from tests.e2e.random_states import STATES
+from tests.e2e.random_texts import TEXTS
 from tests.e2e.service import until
 
 # A label, a body, a phase, the image of a debugger.
@@ -139,7 +140,7 @@ def plan(seed: int, prefix: str, ground: Ground, *, remediated: bool = False) ->
 def _states(setting: Setting, tidy: bool) -> list[State]:
     """Draw states of a namespace, each kind at most once; a tidy one has more, so that they show."""
     rng = setting.rng
-    kinds = dict((*STATES, *CUSTOM, *SLEEPERS))
+    kinds = dict((*STATES, *CUSTOM, *SLEEPERS, *TEXTS))
     found: list[State] = []
     for _ in range(rng.choices([0, 1, 2, 3, 4], [1, 2, 4, 3, 2] if tidy else [4, 3, 2, 1, 0])[0]):
         [chosen] = rng.choices(list(kinds), list(kinds.values()))
