@@ -116,7 +116,8 @@ class Conclusion:
         found += place_findings.no_credential(kept, tuple(found))
         if kept.was_read("cluster"):
             found += question_findings.unmatched(kept)
-            if not (self._images or self._left_out or kept.mentions or kept.old):
+            named = any(not mention.unread for mention in kept.mentions)
+            if not (self._images or self._left_out or named or kept.old):
                 found += question_findings.unused(kept)
         findings = in_order(self._waive(finding, now) for finding in found)
         return Judgement(
