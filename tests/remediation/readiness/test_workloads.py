@@ -535,7 +535,7 @@ def test_what_cannot_be_decoded_is_doubt_whichever_registry_it_names() -> None:
     cluster = Cluster()
     cluster.judge.add_mention(Mention("team", "Bundle", "js", "spec.bundle", "", unread=True))
 
-    found, unused = cluster.found()
+    unused, found = cluster.found()
 
     assert unused.finding_class is W.C_UNUSED  # it may name any registry, and shows that of none
     assert (found.finding_class, found.doubt, found.blocks) == (W.W_OTHER, True, True)
