@@ -282,6 +282,36 @@ class Reduction:
         self._paused[place] = workload
         self._keep(self.revisions, workload)
 
+    def knows(self, workload: Workload) -> bool:
+        """Tell whether a workload was taken as it is, or makes the pods of its controller, which was.
+
+        Of images the repositories count, and not how many pods there are; one that makes none by now does no harm.
+        """
+        images = self._images_of(workload)
+        place = (workload.namespace, workload.kind, workload.name)
+        kept = self.workloads.get(place) or self.revisions.get(place)
+        if kept is None or workload.deleting or workload.finished:
+            none = workload.deleting or workload.finished or not images
+            return none or self._makes_as_its_controller(workload, images)
+        return self._repositories(kept.images) == self._repositories(images) and (
+            _without_numbers(kept.workload) == _without_numbers(workload)
+        )
+
+    def _makes_as_its_controller(self, workload: Workload, images: tuple[str, ...]) -> bool:
+        above = workload.controller
+        top = self.workloads.get((workload.namespace, above.kind, above.name)) if above else None
+        if above is None or top is None:
+            return False
+        if workload.dormant and above.kind in WORKLOAD_KINDS:
+            return True  # an older template, which only a rollback brings back
+        return self._repositories(images) <= self._repositories(top.images) and (
+            (workload.pull_secrets, workload.account or DEFAULT_ACCOUNT)
+            == (top.workload.pull_secrets, top.workload.account or DEFAULT_ACCOUNT)
+        )
+
+    def _repositories(self, images: tuple[str, ...]) -> frozenset[str]:
+        return frozenset(self._by_repository(images))
+
     def add_revision(self, revision: Workload) -> None:
         """Take a ControllerRevision, after the workloads; its kind says so, and its controller whose it is."""
         controller = revision.controller
@@ -552,6 +582,10 @@ class Reduction:
         except InvalidReference:
             return None
         return image if self.options.target.includes(image) else None
+
+
+def _without_numbers(workload: Workload) -> Workload:
+    return replace(workload, containers=(), replicas=1, generation=0, revision=0, labels={})
 
 
 def _anywhere(logins: tuple[NodeLogin, ...], image: ImageReference) -> bool:

@@ -41,11 +41,13 @@ from worker.readiness.lists import ListExpired, Lists, Ways
 from worker.readiness.reading import Found, Reading
 from worker.readiness.recall import SETTLED_AFTER, news, unsettled
 from worker.readiness.registry import ask_registries, shadows_of
+from worker.readiness.steady import HINT
 from worker.session import Session, open_session
 
 VALID = timedelta(minutes=10)
 _LONGEST_WAIT = (SETTLED_AFTER + timedelta(seconds=1)).total_seconds()
 _MOST_READINGS = 4
+_MOST_NAMED = 5
 
 log = logging.getLogger(__name__)
 
@@ -173,6 +175,13 @@ async def _read(execution: CheckExecution, session: Session) -> tuple[list[Judge
             run = execution.claim.run
             if error := refusal(run.cluster, run.uid, found.cluster_uid):
                 raise Fault(error, Retry.NO)  # before anything is remembered of it
+            if reading.moved and left:
+                names = ", ".join(map(str, reading.moved[:_MOST_NAMED]))
+                log.info("run %s: changed while it was read, reading again: %s", run.id, names)
+                continue
+            for each in reading.moved:
+                for judge in judges:
+                    judge.add_problem(each.what, each.detail, HINT, each.namespace)
             await _recall(execution, judges, reading)
             return judges, found
         except ListExpired:

@@ -1,10 +1,12 @@
-"""Reading a cluster for its judges, in an order that makes the verdict a proof: pods last.
+"""Reading a cluster for its judges, in an order that makes the verdict true of one moment: when the pods are listed.
 
-Every pod that lives later was either in the last list, or made after it and so by what the lists before it say.
+Every pod that lives later was either in that list, or made after it, by what the lists before it say and say again when
+they are read once more after it. What else makes pods, or stands beside them, is read after that moment, so that what
+was there then is seen.
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -22,6 +24,7 @@ from remediation.readiness.observation import (
     Namespace,
     Owner,
     Scope,
+    Workload,
 )
 from remediation.readiness.wakers import waker_by_namespace
 from remediation.request import RemediationRequest
@@ -40,6 +43,7 @@ from worker.readiness.mentions import mentions
 from worker.readiness.policies import rewriters, webhooks
 from worker.readiness.scalers import CustomScalers, Scripts, read_autoscalers
 from worker.readiness.spoken import annotated, said_by_workload, spoken_of_pod
+from worker.readiness.steady import ACCOUNTS, NAMESPACES, SECRETS, Moved, Steady
 from worker.readiness.traces import Traces
 from worker.readiness.verifiers import Verifiers, of_webhooks
 from worker.readiness.wire_objects import WireAccount, WireBudget, WireNode, WirePullSecret
@@ -122,6 +126,8 @@ class Reading:
         self._found = Found(versions=lists.versions)
         self._told: set[tuple[str, str]] = set()
         self._scripts = Scripts()
+        self._steady = Steady(lists, judges, self._scoped, self._says)
+        self.moved: list[Moved] = []
 
     async def read(self) -> Found:
         """Hand everything to the judges; return the rest."""
@@ -129,11 +135,13 @@ class Reading:
         await self._surroundings()
         await self._secrets()
         await self._workloads()
-        await self._custom_resources()
-        await self._policies()
         await self._ended_static_pods()
         await self._pods()
+        await read_autoscalers(self._lists, self._judges)
+        await self._custom_resources()
+        await self._policies()
         await self._other_secrets()
+        self.moved = await self._steady.moved(_PATHS, self._secret_name)
         self._tell_problems()
         for judge in self._judges:
             judge.add_unmatched(self._unmatched)
@@ -154,7 +162,7 @@ class Reading:
 
     async def read_again(self, places: Collection[tuple[str, str]]) -> None:
         """Read some ServiceAccounts that had our entry again: one that has lost it meanwhile counts as it is now."""
-        async for accounts in self._lists.pages("/api/v1/serviceaccounts", WireAccount):
+        async for accounts in self._lists.pages(ACCOUNTS, WireAccount):
             for account in map(WireAccount.to_domain, accounts):
                 if (account.namespace, account.name) not in places:
                     continue
@@ -187,18 +195,20 @@ class Reading:
                 self._found.runtimes.update(filter(None, [node.runtime]))
                 for judge in self._judges:
                     judge.add_node(node.to_domain())
-        async for namespaces in self._lists.pages("/api/v1/namespaces", WireNamespace):
+        async for namespaces in self._lists.pages(NAMESPACES, WireNamespace):
             for namespace in namespaces:
                 self._namespace(namespace)
         accounts_in: set[str] = set()
         self._lists.namespaces = self._counted
         self._lists.elsewhere = len(self._counted) < len(self._names)
-        async for accounts in self._lists.pages("/api/v1/serviceaccounts", WireAccount):
+        async for accounts in self._lists.pages(ACCOUNTS, WireAccount):
             for wire in accounts:
                 account = wire.to_domain()
                 owner = Owner("ServiceAccount", account.name)
                 self._mentioned(annotated(account.namespace, owner, wire.metadata, self._marks))
                 accounts_in.add(account.namespace)
+                place = (account.namespace, account.name)
+                self._steady.note(ACCOUNTS, *place, account.resource_version)
                 for judge in self._judges:
                     judge.add_account(account)
         # Without the list of namespaces, those of which an object was read are known to exist.
@@ -212,6 +222,27 @@ class Reading:
         )
 
     def _namespace(self, wire: WireNamespace) -> None:
+        found = self._scoped(wire)
+        meta = wire.metadata
+        self._steady.note(NAMESPACES, "", found.name, meta.resourceVersion)
+        if found.scope is Scope.JUDGED:
+            self._judged.add(found.name)
+        self._names.append(found.name)
+        if found.scope in (Scope.JUDGED, Scope.EXCLUDED) and not found.terminating:
+            self._counted.append(found.name)
+        if self._selection.selector.matches(found.labels):
+            self._selected.append(found.name)
+        owner = Owner("Namespace", found.name)
+        marks = {"labels": meta.labels, "annotations": meta.annotations}
+        self._mentioned(annotated(found.name, owner, marks, self._marks))
+        waker = waker_by_namespace((meta.labels or {}) | (meta.annotations or {}))
+        for judge in self._judges:
+            judge.add_namespace(found)
+            if waker:
+                judge.scalers.add_for_all(found.name, waker)
+
+    def _scoped(self, wire: WireNamespace) -> Namespace:
+        """Return a namespace, with whether it is judged."""
         state = wire.to_domain()
         treated = self._selection.judge(state)
         if treated is None:
@@ -221,37 +252,22 @@ class Reading:
         else:
             by_request = matcher(self._selection.ignore)(state.name)
             scope = Scope.IGNORED if by_request else Scope.EXCLUDED
-        if scope is Scope.JUDGED:
-            self._judged.add(state.name)
-        self._names.append(state.name)
-        if scope in (Scope.JUDGED, Scope.EXCLUDED) and not state.terminating:
-            self._counted.append(state.name)
-        if self._selection.selector.matches(state.labels):
-            self._selected.append(state.name)
-        marks = {"labels": wire.metadata.labels, "annotations": wire.metadata.annotations}
-        self._mentioned(annotated(state.name, Owner("Namespace", state.name), marks, self._marks))
         created = wire.metadata.creationTimestamp
-        found = Namespace(
+        return Namespace(
             state.name,
             scope,
             datetime.fromisoformat(created) if created else None,
             terminating=state.terminating,
             labels=state.labels,
         )
-        meta = wire.metadata
-        waker = waker_by_namespace((meta.labels or {}) | (meta.annotations or {}))
-        for judge in self._judges:
-            judge.add_namespace(found)
-            if waker:
-                judge.scalers.add_for_all(state.name, waker)
 
     async def _secrets(self) -> None:
         """Read ours: one list over all namespaces, which the name alone opens."""
         selector = f"metadata.name={self._secret_name}"
-        async for secrets in self._lists.pages(
-            "/api/v1/secrets", WirePullSecret, fieldSelector=selector
-        ):
+        async for secrets in self._lists.pages(SECRETS, WirePullSecret, fieldSelector=selector):
             for wire in secrets:
+                meta = wire.metadata
+                self._steady.note(SECRETS, meta.namespace, meta.name, meta.resourceVersion)
                 self._secret_read(wire)
         if "secrets" in self._lists.hints and self._names:
             # The list fails, for one Secret that cannot be decrypted: each is read by its name.
@@ -272,7 +288,6 @@ class Reading:
                 }
                 await self._admissions(templates)
         await self._revisions()
-        await read_autoscalers(self._lists, self._judges)
         self._scripts.tell(self._judges)
         async for budgets in self._lists.pages("/apis/policy/v1/poddisruptionbudgets", WireBudget):
             self._found.budgets += map(WireBudget.to_domain, budgets)
@@ -300,10 +315,10 @@ class Reading:
 
     def _workload(self, kind: str, wire: WireWorkload) -> None:
         workload = wire.to_domain(kind)
+        meta = wire.metadata
+        self._steady.note(_PATHS[kind], meta.namespace, meta.name, meta.resourceVersion)
+        self._mentioned(self._says(wire, workload))
         controlled = workload.controller and workload.controller.kind in WORKLOAD_KINDS
-        if not (controlled or workload.finished):
-            self._mentioned(said_by_workload(kind, wire, self._marks))
-            self._mentioned(polls(workload, wire.metadata, self._marks))
         if not (controlled or workload.finished):
             self._scripts.look(workload, wire.spec.pods)
         for judge in self._judges:
@@ -315,6 +330,13 @@ class Reading:
         for mention in mentions:
             for judge in self._judges:
                 judge.add_mention(mention)
+
+    def _says(self, wire: WireWorkload, workload: Workload) -> Iterator[Mention]:
+        """Yield what a workload names besides its images; one that is controlled says what its controller does."""
+        controlled = workload.controller and workload.controller.kind in WORKLOAD_KINDS
+        if not (controlled or workload.finished):
+            yield from said_by_workload(workload.kind, wire, self._marks)
+            yield from polls(workload, wire.metadata, self._marks)
 
     async def _admissions(self, templates: Mapping[Place, msgspec.Raw]) -> None:
         """Ask the API server about the templates of a page; they are forgotten with it."""
