@@ -5,6 +5,7 @@ webhook which it puts into pods. All of a template is searched but the images of
 which are judged, and the names of other objects, which are none of images.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
@@ -34,6 +35,10 @@ _NAMES = (
     "nodePublishSecretRef",
     "valueFrom",
     "envFrom",
+)
+# A flag that is told: no short one with its value, such as -pPASSWORD.
+_FLAG = re.compile(
+    r"--[A-Za-z][\w.-]*|-[A-Za-z]|-[a-z-]*(?:image|img|regist|repo|mirror|proxy)[a-z-]*"
 )
 _Said = tuple[By, str, str, bool]
 
@@ -170,7 +175,7 @@ def _told(container: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         words = [str(word) for word in container.get(part) or ()]
         # The flag before a value says what it is.
         for before, word in zip(["", *words], words, strict=False):
-            flag = before if before.startswith("-") and "=" not in before else ""
+            flag = before if _FLAG.fullmatch(before) else ""
             yield f"{part} {flag}".strip(), word
 
 
