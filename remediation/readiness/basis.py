@@ -1,7 +1,7 @@
 """What a verdict stands on, as one digest: it changes with an account, a Secret, a template or an uncovered pod.
 
 It holds what the judgement used and leaves out what makes no difference to it: versions of objects, labels, who manages
-a field, how many pods there are, ServiceAccounts that no pod with the registry's images uses.
+a field, how many covered pods there are, ServiceAccounts that no pod with the registry's images uses.
 """
 
 import hashlib
@@ -19,6 +19,8 @@ from remediation.registry_key import effective_key
 
 # Pods of other Jobs come and go all the time; each look judges those that are there.
 _PASSING = ("Job",)
+_OF_JOBS = ("Job", "CronJob")
+_OF_PODS = frozenset(each for each in FindingClass if each.startswith("P_"))
 _OF_ACCOUNTS = (FindingClass.SA_UNUSED_UNPATCHED, FindingClass.N_RACE)
 
 
@@ -136,4 +138,15 @@ def _findings(
             about = ("", finding.kind, "", "")
             yield ("repositories", sorted(repositories))
         how = (finding.severity, finding.doubt, finding.waiver is not None)
-        yield ("finding", finding.finding_class, *about, *how)
+        yield ("finding", finding.finding_class, *about, *how, *_which(finding))
+
+
+def _which(finding: Finding) -> Iterator[Any]:
+    """Yield how many pods that are not covered a finding is about, and which: one more is another risk.
+
+    Each run of a job has other pods, so that only their number counts.
+    """
+    if finding.finding_class in _OF_PODS:
+        yield finding.count
+        if finding.kind not in _OF_JOBS:
+            yield sorted(finding.examples)

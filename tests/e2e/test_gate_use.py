@@ -13,6 +13,7 @@ import pytest
 from tests.e2e.fleet import REGISTRY, Space, docker_config
 from tests.e2e.readiness import IMAGE, Place, found, judged
 from tests.e2e.service import Service, until
+from tests.e2e.test_running_pods import node_info
 
 ACCOUNT = "/api/v1/namespaces/{}/serviceaccounts/default"
 DEPLOYMENT = "/apis/apps/v1/namespaces/{}/deployments/web"
@@ -272,3 +273,37 @@ def test_an_undo_closes_the_gate_from_its_acceptance_on(
     assert not paused or f"{undo}, an undo, may still write on alpha" in at_once[0][1]
     assert later[0] == 412
     assert later[1][0] == "changed"
+
+
+def test_one_more_uncovered_pod_of_a_controller_closes_the_gate(
+    service: Service, space: Space
+) -> None:
+    """An image that is on the node is a risk that the verdict names, pod by pod."""
+    node = f"node-{space.prefix}g"
+    path = f"/api/v1/nodes/{node}"
+    space.clusters[0].apply({"kind": "Node", "metadata": {"name": node}})
+    place = Place(space, ()).secret().workload(kind="ReplicaSet")
+    sets = f"/apis/apps/v1/namespaces/{place.name}/replicasets/web"
+    owner = {
+        "apiVersion": "apps/v1",
+        "kind": "ReplicaSet",
+        "name": "web",
+        "uid": place.cluster.http.get(sets).json()["metadata"]["uid"],
+        "controller": True,
+    }
+    try:
+        place.patch(f"{path}/status", {"status": {"nodeInfo": node_info("v1.34.9")}})
+        for name in ("first", "second"):
+            place.pod(policy="IfNotPresent", node=node, name=name, ownerReferences=[owner])
+            if name == "first":
+                place.patch(ACCOUNT, {"imagePullSecrets": [{"name": "docker"}]})
+                check = judged(service, namespaces=[place.name])
+                before = gate(service, check)
+                place.patch(ACCOUNT, {"imagePullSecrets": None})
+        place.patch(ACCOUNT, {"imagePullSecrets": [{"name": "docker"}]})
+        after = gate(service, check)
+    finally:
+        place.cluster.http.delete(path)
+
+    assert found(check, "P_RISK_LOW")["count"] == 1
+    assert (before, after) == ((200, []), (412, ["changed"]))

@@ -120,6 +120,28 @@ def test_it_stays_the_same_for_what_makes_no_difference() -> None:
     assert basis(covered(), written) == basis(covered())
 
 
+def uncovered(*names: str, kind: str = "Deployment") -> Cluster:
+    """Return a cluster whose template is covered, with pods that were made before it was."""
+    cluster = covered()
+    for name in names:
+        cluster.pod(name=name, controller=Owner(kind, "web"))
+    return cluster
+
+
+def test_one_more_uncovered_pod_changes_it_and_another_one_in_its_place_does() -> None:
+    one = basis(uncovered("web-1"))
+
+    assert len({one, basis(uncovered("web-1", "web-2")), basis(uncovered("web-2"))}) == 3
+    assert basis(uncovered("web-1")) == one
+
+
+def test_of_the_uncovered_pods_of_jobs_the_number_counts() -> None:
+    one = basis(uncovered("web-1", kind="Job"))
+
+    assert basis(uncovered("web-2", kind="Job")) == one
+    assert basis(uncovered("web-1", "web-2", kind="Job")) != one
+
+
 def test_a_new_namespace_with_an_unused_account_makes_no_difference() -> None:
     known = Cluster(remediated_at=NOW).secrets(docker="ours").account("docker").workload()
     late = Cluster(remediated_at=NOW).secrets(docker="ours").account("docker").workload()
