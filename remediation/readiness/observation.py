@@ -245,6 +245,11 @@ class Workload:
     rollout: Rollout = Rollout.ROLLS
     sleeper: Sleeper | None = None
 
+    @property
+    def controlled(self) -> bool:
+        """Whether a built-in controller made it of its own template."""
+        return bool(self.controller and self.controller.kind in WORKLOAD_KINDS)
+
 
 @dataclass(frozen=True, slots=True)
 class Pod:

@@ -355,7 +355,11 @@ class Reduction:
         """Return (namespace, kind, name) of what something may wake and its pods use the target."""
         found: dict[tuple[str, str, str], Sleeper] = {}
         for (namespace, kind, name), reduced in (*self.workloads.items(), *self.revisions.items()):
-            if not (reduced.images and reduced.workload.dormant):
+            proof = self.admissions.get((namespace, kind, name))
+            if not (
+                reduced.workload.dormant
+                and (reduced.images or (proof and any(map(self.image, proof.images))))
+            ):
                 continue
             above = reduced.workload.controller
             if kind != CONTROLLER_REVISION:

@@ -22,8 +22,9 @@ class Rewriter:
 
     `named` are its texts in which a registry may stand, `changes` those that say what it changes. It applies where all
     namespace selectors of one of `scopes` match. `pods` tells whether it gets pods to see. `unseen` tells that a dry
-    run of a pod need not show what it does: it changes what pods are made of, or belongs to a policy engine, whose
-    webhook may be away, skip dry runs or act in the background. `namespace` is that of the object, "" for one of the
+    run of a pod need not show what it does: it changes what pods are made of, asks who makes a pod or what only a
+    controller gives it, or belongs to a policy engine, whose webhook may be away, skip dry runs or act in the
+    background. `namespace` is that of the object, "" for one of the
     cluster.
     """
 

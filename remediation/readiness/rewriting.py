@@ -55,7 +55,8 @@ def _of_engine(kept: Reduction, rewriter: Rewriter, makers: list[Maker]) -> Iter
 
 
 def _of_policy(kept: Reduction, rewriter: Rewriter, makers: list[Maker]) -> Iterator[Finding]:
-    asked = kept.options.evidence.includes(Level.ADMISSION) and not kept.unasked
+    level = kept.options.evidence.includes(Level.ADMISSION)
+    asked = level and not (kept.unasked or rewriter.unseen)
     unasked = [
         maker for maker in makers if maker.future.admitted is None and not maker.future.refusal
     ]
@@ -91,7 +92,11 @@ def _of_policy(kept: Reduction, rewriter: Rewriter, makers: list[Maker]) -> Iter
         FindingClass.W_OTHER,
         Severity.WARNING if asked else Severity.BLOCKING,
         f"{said}: {rest}.",
-        _ASK if not asked else "look at pods that are made by hand or by custom controllers",
+        "look at pods that are made by hand or by custom controllers"
+        if asked
+        else "waive this with an owner and a date once you know what it does to pods"
+        if level
+        else _ASK,
         doubt=not asked,
     )
     yield from _row(kept, Owner(rewriter.kind, rewriter.name), call)

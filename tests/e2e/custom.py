@@ -135,11 +135,20 @@ def resource(place: Place, plural: str, kind: str, name: str, spec: Any, **more:
 
 @contextmanager
 def mutating_policy(
-    place: Place, expression: str, *, resources: list[str] | None = None, probe: str = ""
+    place: Place,
+    expression: str,
+    *,
+    resources: list[str] | None = None,
+    probe: str = "",
+    condition: str = "",
+    selector: dict[str, Any] | None = None,
 ) -> Iterator[str]:
-    """Have a MutatingAdmissionPolicy change what is made in a place by a JSON patch; `probe` is what then shows."""
+    """Have a MutatingAdmissionPolicy change what is made in a place by a JSON patch; `probe` is what then shows.
+
+    It does so under a `condition`, and to objects that a `selector` of labels matches.
+    """
     name = f"{place.name}-policy"
-    selector = {"matchLabels": {"kubernetes.io/metadata.name": place.name}}
+    spaces = {"matchLabels": {"kubernetes.io/metadata.name": place.name}}
     rule = {
         "apiGroups": ["", "apps"],
         "apiVersions": ["v1"],
@@ -148,7 +157,9 @@ def mutating_policy(
     }
     patch = {"patchType": "JSONPatch", "jsonPatch": {"expression": expression}}
     spec = {
-        "matchConstraints": {"resourceRules": [rule], "namespaceSelector": selector},
+        "matchConstraints": {"resourceRules": [rule], "namespaceSelector": spaces}
+        | ({"objectSelector": selector} if selector else {}),
+        "matchConditions": [{"name": "it", "expression": condition}] if condition else [],
         "failurePolicy": "Fail",
         "reinvocationPolicy": "Never",
         "mutations": [patch],

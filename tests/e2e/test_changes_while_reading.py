@@ -9,13 +9,18 @@ from typing import Any
 import pytest
 
 from controlplane.cluster import Cluster, ContextSpec, write_kubeconfig
+from tests.e2e.custom import DEEP, mutating_policy
 from tests.e2e.fleet import Space, docker_config, grant_least_privilege
 from tests.e2e.proxy import Proxy
-from tests.e2e.readiness import IMAGE, Place, judged
+from tests.e2e.readiness import IMAGE, Place, found, judged
 from tests.e2e.service import Service
 from tests.e2e.test_gate_use import ACCOUNT, DEPLOYMENT, SECRET, gate
 
 Write = Callable[[Place], None]
+SIDECAR = (
+    '[JSONPatch{op: "add", path: "/spec/containers/-",'
+    f' value: Object.spec.containers{{name: "side", image: "{IMAGE}"}}}}]'
+)
 DEPLOYMENTS, JOBS, PODS = "/apis/apps/v1/deployments", "/apis/batch/v1/jobs", "/api/v1/pods"
 
 
@@ -56,6 +61,25 @@ def racing(
     alpha = clusters[0]
     with Proxy(alpha, way.plan) as proxy:
         spec = ContextSpec(proxy.server, alpha.ca_file, grant_least_privilege(alpha))
+        write_kubeconfig(directory / "kubeconfig", {"alpha": spec})
+        running = Service(directory, [directory / "kubeconfig"], credentials)
+        yield running
+        running.stop()
+
+
+@pytest.fixture(scope="module")
+def asking(
+    tmp_path_factory: pytest.TempPathFactory,
+    clusters: tuple[Cluster, ...],
+    credentials: Path,
+    way: Way,
+) -> Iterator[Service]:
+    """The same, and it may ask for admission."""
+    directory = tmp_path_factory.mktemp("asking")
+    alpha = clusters[0]
+    with Proxy(alpha, way.plan) as proxy:
+        token = grant_least_privilege(alpha, *DEEP)
+        spec = ContextSpec(proxy.server, alpha.ca_file, token)
         write_kubeconfig(directory / "kubeconfig", {"alpha": spec})
         running = Service(directory, [directory / "kubeconfig"], credentials)
         yield running
@@ -209,6 +233,41 @@ def test_a_sleeper_that_is_woken_meanwhile_is_judged(
     way.before.append((PODS, lambda: woken(place)))
 
     judged_as(judged(racing, namespaces=[place.name]), "unknown")
+
+
+def scheduler(place: Place, name: str = "late") -> None:
+    """Make a CronJob that scales a Deployment."""
+    command = ["kubectl", "scale", "deployment", name, "--replicas=2"]
+    main = {"name": "main", "image": "docker.io/bitnami/kubectl:1", "command": command}
+    spec = {"restartPolicy": "Never", "containers": [main]}
+    body = {"schedule": "0 7 * * *", "jobTemplate": {"spec": {"template": {"spec": spec}}}}
+    path = f"/apis/batch/v1/namespaces/{place.name}/cronjobs"
+    place.post(path, {"metadata": {"name": "scheduler"}, "spec": body})
+
+
+def test_what_comes_to_scale_a_sleeper_is_judged(racing: Service, way: Way, place: Place) -> None:
+    late(place, "deployments", "", "quay", replicas=0)
+    way.before.append((PODS, lambda: scheduler(place)))
+
+    judged_as(judged(racing, namespaces=[place.name]), "unknown")
+
+
+def test_what_admission_adds_to_what_comes_meanwhile_is_judged(
+    asking: Service, way: Way, place: Place
+) -> None:
+    """Of a template without an image of the registry, which only `L3` sees."""
+    other = template(place, "", "quay")
+    other["spec"]["containers"][0]["image"] = "docker.io/library/busybox:1"
+    body = {"selector": {"matchLabels": {"app": "late"}}, "template": other}
+    path = f"/apis/apps/v1/namespaces/{place.name}/deployments"
+    late = {"metadata": {"name": "late"}, "spec": body}
+    with mutating_policy(place, SIDECAR, probe=IMAGE):
+        way.before.append((PODS, lambda: place.post(path, late)))
+        check = judged(asking, namespaces=[place.name], evidence="L3")
+
+    assert not way.before
+    judged_as(check, "not_safe")
+    assert found(check, "W_DANGLING")["name"] == "late"
 
 
 def test_a_namespace_that_is_labelled_meanwhile_is_judged(

@@ -22,6 +22,7 @@ KINDS = {
     "clonesets.apps.kruise.io": "CloneSet",
     "rollouts.argoproj.io": "Rollout",
     "policies.kyverno.io": "Policy",
+    "scaledobjects.keda.sh": "ScaledObject",
 }
 
 
@@ -326,6 +327,51 @@ def test_a_policy_that_writes_secrets_leaves_templates_in_doubt_below_l3(
     # Pods that are made by hand are changed as well, and no one asked about them.
     row = found(asked, "W_OTHER")
     assert (row["name"], row["severity"], row["doubt"]) == (name, "warning", False)
+
+
+TOLD_APART: list[dict[str, Any]] = [
+    {"expression": SECRETS, "condition": "!request.dryRun"},
+    {"expression": REPLACE, "condition": "has(object.metadata.ownerReferences)"},
+    {
+        "expression": SECRETS,
+        "selector": {"matchExpressions": [{"key": "job-name", "operator": "Exists"}]},
+    },
+]
+
+
+@pytest.mark.parametrize("when", TOLD_APART, ids=["dry run", "owner", "selector"])
+def test_a_policy_that_tells_a_dry_run_from_a_real_pod_is_unknown_at_l3(
+    deep: Service, space: Space, when: dict[str, Any]
+) -> None:
+    place = in_line(space).workload(kind="CronJob")
+    with mutating_policy(place, **when) as name:
+        check = judged(deep, namespaces=[place.name], evidence="L3")
+
+    row = found(check, "W_OTHER")
+    assert (row["name"], row["severity"], row["doubt"]) == (name, "blocking", True)
+
+
+def test_a_policy_that_looks_at_labels_of_templates_is_asked_at_l3(
+    deep: Service, space: Space
+) -> None:
+    place = in_line(space).workload(kind="CronJob")
+    condition = "object.metadata.?labels[?'team'].orValue('') == 'one' && request.namespace != 'x'"
+    with mutating_policy(place, SECRETS, condition=condition):
+        check = judged(deep, namespaces=[place.name], evidence="L3")
+
+    assert found(check, "W_OTHER")["severity"] == "warning"
+
+
+def test_what_wakes_a_workload_with_an_image_of_admission_is_seen(
+    deep: Service, space: Space
+) -> None:
+    place = Place(space).workload(image=BUSYBOX, replicas=0)
+    scaler = {"scaleTargetRef": {"kind": "Deployment", "name": "web"}}
+    resource(place, "scaledobjects.keda.sh", "ScaledObject", "so", scaler)
+    with mutating_policy(place, REPLACE, probe=IMAGE):
+        check = judged(deep, namespaces=[place.name], evidence="L3")
+
+    assert found(check, "W_SA_UNPATCHED")["severity"] == "blocking"
 
 
 def test_a_policy_that_changes_no_images_is_no_trouble(service: Service, space: Space) -> None:

@@ -134,3 +134,37 @@ def test_a_policy_that_changes_what_pods_are_made_of_is_not_seen_in_a_dry_run(
     rewriter = _policy("p", spec, [{}], Traces(["registry.example.com"]))
 
     assert (rewriter.unseen, rewriter.sets_secrets) == (unseen, True)
+
+
+def condition(expression: str) -> dict[str, Any]:
+    """Return a policy's condition."""
+    return {"matchConditions": [{"name": "it", "expression": expression}]}
+
+
+@pytest.mark.parametrize(
+    ("more", "unseen"),
+    [
+        (condition("!request.dryRun"), True),
+        (condition("request.userInfo.username.startsWith('system:serviceaccount:')"), True),
+        (condition("request.?name.orValue('') == 'web-0'"), True),
+        (condition("has(object.metadata.ownerReferences)"), True),
+        (condition("object.metadata.generateName.startsWith('web-')"), True),
+        (condition("object.metadata.?name.orValue('') == 'web-0'"), True),
+        (condition('"pod-template-hash" in object.metadata.labels'), True),
+        (condition("authorizer.group('').resource('pods').check('create').allowed()"), True),
+        ({"variables": [{"name": "v", "expression": "object.spec.hostname == 'web-0'"}]}, True),
+        ({"matchConstraints": {"objectSelector": {"matchLabels": {"job-name": "a"}}}}, True),
+        ({"matchConstraints": {"resourceRules": [{"resourceNames": ["web-0"]}]}}, True),
+        (
+            condition("object.metadata.labels['team'] == 'one' && request.operation == 'CREATE'"),
+            False,
+        ),
+        (condition("namespaceObject.metadata.name == 'team' && object.spec.hostNetwork"), False),
+        ({"matchConstraints": {"namespaceSelector": {"matchLabels": {NAME: "team"}}}}, False),
+        ({"matchConstraints": {"resourceRules": [{"resourceNames": []}]}}, False),
+    ],
+)
+def test_a_policy_that_tells_a_dry_run_from_a_real_pod_is_not_seen_in_one(
+    more: dict[str, Any], unseen: bool
+) -> None:
+    assert _policy("p", more, [{}], Traces(["registry.example.com"])).unseen is unseen

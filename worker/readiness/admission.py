@@ -56,6 +56,10 @@ class Admission:
                     namespace, kind, name = place
                     judge.add_admission(replace(proof, namespace=namespace, kind=kind, name=name))
 
+    def was_asked(self, namespace: str, template: bytes) -> bool:
+        """Tell whether there is an answer for a template; where nobody may ask, that is told already."""
+        return self._forbidden or _digest(namespace, _pod(template)) in self._known
+
     async def _ask(self, digest: bytes, place: Place, pod: Mapping[str, Any]) -> None:
         if self._forbidden:
             return

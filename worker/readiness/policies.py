@@ -1,6 +1,8 @@
 """MutatingAdmissionPolicies with their bindings, and webhooks: what may change a pod before it is stored."""
 
+import re
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -19,21 +21,33 @@ _WEBHOOKS = {
 _PODS = ("*", "*/*", "pods", "pods/*")
 # What pods are made of: a Job of a CronJob, a ReplicaSet of the next rollout, the list of a ServiceAccount.
 _SOURCES = ("serviceaccounts", *(f"{each.lower()}s" for each in WORKLOAD_KINDS))
+# What a pod in a dry run does not have as a controller's pod has it: who makes it, its name, and what controllers add.
+_OF_REAL_PODS = re.compile(
+    r"dryRun|userInfo|\brequest\.\??(?:name|options|uid)\b|\bauthorizer\b|\bobject\.\??metadata\.\??name\b"
+    r"|ownerReferences|generateName|\"resourceNames\":\[\"|pod-template-(?:hash|generation)|controller-revision-hash"
+    r"|controller-uid|job-name|completion-index|pod-index|statefulset\.kubernetes\.io|rollouts-pod-template-hash"
+    r"|\bspec\.\??(?:hostname|subdomain)\b"
+)
 
 
 async def rewriters(lists: Lists, traces: Traces) -> AsyncIterator[Rewriter]:
     """Yield what is bound; a list that may not be read is in `lists.refused`. Raises Fault and ListExpired."""
     bound: dict[str, list[Mapping[str, Any]]] = {}
+    asks: set[str] = set()
     async for binding in _every(lists, "mutatingadmissionpolicybindings"):
         spec = binding.get("spec") or {}
         matched = spec.get("matchResources") or {}
         selector = matched.get("namespaceSelector") or {}
-        bound.setdefault(str(spec.get("policyName", "")), []).append(selector)
+        name = str(spec.get("policyName", ""))
+        bound.setdefault(name, []).append(selector)
+        if _tells_pods_apart(spec):
+            asks.add(name)
     all_known = "mutatingadmissionpolicybindings" not in lists.refused
     async for policy in _every(lists, "mutatingadmissionpolicies"):
         name = (policy.get("metadata") or {}).get("name", "")
         if name in bound or not all_known:
-            yield _policy(name, policy.get("spec") or {}, bound.get(name, [{}]), traces)
+            found = _policy(name, policy.get("spec") or {}, bound.get(name, [{}]), traces)
+            yield replace(found, unseen=found.unseen or name in asks)
     async for configuration in _every(lists, _WEBHOOKS["MutatingWebhookConfiguration"]):
         name = (configuration.get("metadata") or {}).get("name", "")
         hooks = [hook for hook in configuration.get("webhooks") or () if _sees_pods(hook)]
@@ -81,8 +95,14 @@ def _policy(
             resource.partition("/")[0] in ("*", *_SOURCES)
             for rule in constraints.get("resourceRules") or ()
             for resource in rule.get("resources") or ()
-        ),
+        )
+        or _tells_pods_apart(spec),
     )
+
+
+def _tells_pods_apart(spec: Mapping[str, Any]) -> bool:
+    """Tell whether a policy or its binding may treat the pod of a dry run in another way than a controller's."""
+    return bool(_OF_REAL_PODS.search(msgspec.json.encode(spec).decode().replace('\\"', "'")))
 
 
 def _sees_pods(hook: Mapping[str, Any]) -> bool:

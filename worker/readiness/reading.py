@@ -126,7 +126,7 @@ class Reading:
         self._found = Found(versions=lists.versions)
         self._told: set[tuple[str, str]] = set()
         self._scripts = Scripts()
-        self._steady = Steady(lists, judges, self._scoped, self._says)
+        self._steady = Steady(lists, judges, self._scoped, self._says, self._asked)
         self.moved: list[Moved] = []
 
     async def read(self) -> Found:
@@ -318,8 +318,7 @@ class Reading:
         meta = wire.metadata
         self._steady.note(_PATHS[kind], meta.namespace, meta.name, meta.resourceVersion)
         self._mentioned(self._says(wire, workload))
-        controlled = workload.controller and workload.controller.kind in WORKLOAD_KINDS
-        if not (controlled or workload.finished):
+        if not (workload.controlled or workload.finished):
             self._scripts.look(workload, wire.spec.pods)
         for judge in self._judges:
             judge.add_workload(workload)
@@ -333,8 +332,7 @@ class Reading:
 
     def _says(self, wire: WireWorkload, workload: Workload) -> Iterator[Mention]:
         """Yield what a workload names besides its images; one that is controlled says what its controller does."""
-        controlled = workload.controller and workload.controller.kind in WORKLOAD_KINDS
-        if not (controlled or workload.finished):
+        if not (workload.controlled or workload.finished):
             yield from said_by_workload(workload.kind, wire, self._marks)
             yield from polls(workload, wire.metadata, self._marks)
 
@@ -349,6 +347,9 @@ class Reading:
             and any(place in judge.workloads or place in judge.revisions for judge in self._judges)
         }
         await self._admission.ask(meant)
+
+    def _asked(self, namespace: str, template: bytes) -> bool:
+        return self._admission is None or self._admission.was_asked(namespace, template)
 
     async def _custom_resources(self) -> None:
         scalers, verifiers = CustomScalers(self._judges), Verifiers(self._judges)

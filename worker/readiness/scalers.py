@@ -1,7 +1,7 @@
 """Autoscalers: what scales workloads up that want no pods now. Nothing is read where there is no such workload."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -115,13 +115,27 @@ class Scripts:
 
     def tell(self, judges: Sequence[Judge]) -> None:
         """Tell the judges which workloads that want no pods now are named in them."""
+        for judge, _, place, waker in self._named(judges):
+            judge.scalers.add(*place, waker)
+
+    def news(self, judges: Sequence[Judge]) -> Iterator[tuple[str, Owner]]:
+        """Yield (namespace, owner) of those that name a workload of which a judge knows nothing that wakes it."""
+        for judge, found, place, _ in self._named(judges):
+            kept = judge.workloads.get(place) or judge.revisions.get(place)
+            known = judge.waker(kept.workload) if kept else None
+            if known is None or known.wakes is Wakes.NO:
+                yield found
+
+    def _named(
+        self, judges: Sequence[Judge]
+    ) -> Iterator[tuple[Judge, tuple[str, Owner], Place, Waker]]:
         for judge in judges if self._found else ():
             names = Names(judge.asleep())
             for namespace, owner, scripts in self._found if names else ():
                 document = {"scripts": [msgspec.json.decode(each) for each in scripts]}
                 told = f"what {owner.kind} '{owner.name}' runs names it, and may scale it up"
                 for place in names.named_in(owner, namespace, document):
-                    judge.scalers.add(*place, Waker(told, Wakes.MAYBE))
+                    yield judge, (namespace, owner), place, Waker(told, Wakes.MAYBE)
 
 
 def _waker_of(wire: _Autoscaler) -> Waker:

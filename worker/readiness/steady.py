@@ -22,6 +22,7 @@ from remediation.readiness.observation import Mention, Namespace, Scope, Workloa
 from worker.faults import Call
 from worker.observe import decode
 from worker.readiness.lists import Lists
+from worker.readiness.scalers import Scripts
 from worker.readiness.wire_meta import WireMeta
 from worker.readiness.wire_workload import WireWorkload
 from worker.wire import WireNamespace
@@ -63,7 +64,8 @@ class Moved:
 class Steady:
     """The versions of what was read first, and what of it is another when it is read again.
 
-    `scoped` tells whether a namespace is judged, `says` what a workload's text names besides its images.
+    `scoped` tells whether a namespace is judged, `says` what a workload's text names besides its images. `asked` tells
+    whether the API server was asked about a pod template, by namespace, or does not have to be.
     """
 
     def __init__(
@@ -72,11 +74,13 @@ class Steady:
         judges: Sequence[Judge],
         scoped: Callable[[WireNamespace], Namespace],
         says: Callable[[WireWorkload, Workload], Iterable[Mention]],
+        asked: Callable[[str, bytes], bool],
     ) -> None:
         self._lists = lists
         self._judges = judges
         self._scoped = scoped
         self._says = says
+        self._asked = asked
         self._seen: dict[str, dict[_Place, str]] = {}
         self._others: set[str] = set()  # namespaces that came since and are not judged
 
@@ -94,7 +98,11 @@ class Steady:
         namespaces = {place[0] for place in used}
         found = [each async for each in self._namespaces(namespaces)]
         for kind, path in workloads.items():
-            found += [each async for each in self._workloads(kind, path)]
+            scripts = Scripts()
+            found += [each async for each in self._workloads(kind, path, scripts)]
+            what = path.rpartition("/")[2]
+            told = dict.fromkeys(scripts.news(self._judges))
+            found += [Moved(what, namespace, owner.name) for namespace, owner in told]
         found += [each async for each in self._accounts(used)]
         found += [each async for each in self._secrets(own_secrets, namespaces)]
         self._lists.versions.clear()
@@ -130,7 +138,7 @@ class Steady:
             ):
                 yield Moved("namespaces", name, name)
 
-    async def _workloads(self, kind: str, path: str) -> AsyncIterator[Moved]:
+    async def _workloads(self, kind: str, path: str, scripts: Scripts) -> AsyncIterator[Moved]:
         what = path.rpartition("/")[2]
         async for (namespace, name), raw in self._changed(path):
             if namespace in self._others:
@@ -138,8 +146,13 @@ class Steady:
             wire = decode(_WORKLOAD, raw, Call("list", what))
             workload = wire.to_domain(kind)
             says = list(self._says(wire, workload))
+            asked = True
+            if not (workload.controlled or workload.deleting or workload.finished):
+                scripts.look(workload, wire.spec.pods)
+                asked = self._asked(namespace, bytes(wire.spec.pods))
             if any(
-                judge.judged(namespace) and not (judge.knows(workload) and _said(judge, says))
+                judge.judged(namespace)
+                and not (asked and judge.knows(workload) and _said(judge, says))
                 for judge in self._judges
             ):
                 yield Moved(what, namespace, name)
