@@ -127,6 +127,10 @@ class Place:
         if path.endswith("/serviceaccounts/default"):
             until_admitted_with(self.cluster, self.name)
 
+    def delete(self, path: str) -> None:
+        """Delete an object."""
+        self.cluster.http.delete(path).raise_for_status()
+
     def post(self, path: str, body: dict[str, Any]) -> None:
         """Make an object."""
         answer = self.cluster.http.post(path, json=body)

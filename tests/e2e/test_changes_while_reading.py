@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from controlplane.cluster import Cluster, ContextSpec, write_kubeconfig
-from tests.e2e.custom import DEEP, mutating_policy
+from tests.e2e.custom import DEEP, kinds, mutating_policy, resource
 from tests.e2e.fleet import Space, docker_config, grant_least_privilege
 from tests.e2e.proxy import Proxy
 from tests.e2e.readiness import IMAGE, Place, found, judged
@@ -250,6 +250,24 @@ def test_what_comes_to_scale_a_sleeper_is_judged(racing: Service, way: Way, plac
     way.before.append((PODS, lambda: scheduler(place)))
 
     judged_as(judged(racing, namespaces=[place.name]), "unknown")
+
+
+def test_what_accounts_for_a_custom_resource_has_to_stay(
+    racing: Service, way: Way, place: Place, clusters: tuple[Cluster, ...]
+) -> None:
+    with kinds(clusters[0], {"engines.db.example.com": "Engine"}):
+        owner = resource(place, "engines.db.example.com", "Engine", "db", {"image": IMAGE})
+        spec = {"selector": {"matchLabels": {"app": "late"}}, "template": template(place)}
+        body = {"metadata": {"name": "db", "ownerReferences": [owner]}, "spec": spec}
+        path = f"/apis/apps/v1/namespaces/{place.name}/statefulsets"
+        place.post(path, body)
+        explained = judged(racing, namespaces=[place.name])
+        way.before.append((PODS, lambda: place.delete(f"{path}/db")))
+        check = judged(racing, namespaces=[place.name])
+
+    assert not way.before
+    assert explained["verdict"] == "safe", explained["findings"]
+    judged_as(check, "unknown")
 
 
 def test_what_admission_adds_to_what_comes_meanwhile_is_judged(

@@ -12,6 +12,7 @@ from store.store import Store
 from tests.store.values import ID, REQUEST, a_claim, a_remediation
 from worker.execution import Execution
 from worker.kubeconfigs import Context
+from worker.readiness.check import moment_of
 from worker.vigil import Vigil
 
 
@@ -37,3 +38,19 @@ def test_a_run_has_all_of_its_time_where_the_clock_is_wrong(
     )
 
     assert REQUEST.timeout_seconds - 600 < execution.remaining <= REQUEST.timeout_seconds
+
+
+class _Redis:
+    """A Redis whose clock is an hour behind this machine's."""
+
+    def time(self) -> tuple[int, int]:
+        return int(datetime.now(UTC).timestamp()) - 3600, 0
+
+
+def test_a_verdict_counts_by_the_clock_of_redis() -> None:
+    """Else it would count for an hour longer where the worker's clock is ahead."""
+    pods_at = datetime.now(UTC) - timedelta(minutes=1)
+
+    by_redis = moment_of(_Redis(), pods_at)
+
+    assert abs(pods_at - timedelta(hours=1) - by_redis) < timedelta(seconds=5)

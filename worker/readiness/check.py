@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import remediation
 from remediation.credential import Credential
@@ -225,7 +225,8 @@ async def _conclude(
     judgement = together(judge.conclude(now, proofs) for judge in judges)
     run = execution.claim.run
     snapshot = Snapshot(run.cluster, found.cluster_uid, found.versions)
-    certificate = certify([judgement], [snapshot], found.pods_at, VALID)
+    judged_at = await asyncio.to_thread(moment_of, execution.store.redis, found.pods_at)
+    certificate = certify([judgement], [snapshot], judged_at, VALID)
     judged = Judged(
         certificate.verdict,
         {str(name): number for name, number in judgement.counts.items()},
@@ -256,6 +257,11 @@ async def _fail(execution: CheckExecution, error: Error, status: RunStatus) -> N
         judge.add_problem("cluster", f"{error.code}: {error.detail}")
     await _conclude(execution, judges, Found())
     raise RunFailed(error, status)
+
+
+def moment_of(redis: Any, moment: datetime) -> datetime:
+    """Return a moment of this machine's clock, which may be wrong, by that of Redis."""
+    return clock.common(redis) - (datetime.now(UTC) - moment)
 
 
 def _severities(findings: Sequence[Finding]) -> dict[str, int]:

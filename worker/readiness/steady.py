@@ -140,11 +140,14 @@ class Steady:
 
     async def _workloads(self, kind: str, path: str, scripts: Scripts) -> AsyncIterator[Moved]:
         what = path.rpartition("/")[2]
-        async for (namespace, name), raw in self._changed(path):
+        gone: set[_Place] = set()
+        async for (namespace, name), raw in self._changed(path, gone):
             if namespace in self._others:
                 continue
             wire = decode(_WORKLOAD, raw, Call("list", what))
             workload = wire.to_domain(kind)
+            if workload.deleting:
+                gone.add((namespace, name))
             says = list(self._says(wire, workload))
             asked = True
             if not (workload.controlled or workload.deleting or workload.finished):
@@ -155,6 +158,9 @@ class Steady:
                 and not (asked and judge.knows(workload) and _said(judge, says))
                 for judge in self._judges
             ):
+                yield Moved(what, namespace, name)
+        for namespace, name in sorted(gone):
+            if any(_explains(judge, (namespace, kind, name)) for judge in self._judges):
                 yield Moved(what, namespace, name)
 
     async def _accounts(self, used: Collection[_Place]) -> AsyncIterator[Moved]:
@@ -177,6 +183,12 @@ def _used(judge: Judge) -> Iterator[_Place]:
     for place in accounts_in_use(judge, list(makers(judge, judge.admissions))):
         if judge.judged(place[0]):
             yield place
+
+
+def _explains(judge: Judge, place: tuple[str, str, str]) -> bool:
+    """Tell whether a custom resource controls a workload: then it may be what accounts for an image of that."""
+    kept = judge.workloads.get(place)
+    return bool(kept and kept.images and kept.workload.controller) and judge.judged(place[0])
 
 
 def _said(judge: Judge, says: Iterable[Mention]) -> bool:
