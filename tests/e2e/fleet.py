@@ -92,7 +92,7 @@ def until_admitted_with(cluster: Cluster, namespace: str, account: str = "defaul
     """Return when new pods get what the ServiceAccount lists now: admission goes by a cache of the API server."""
     place = f"/api/v1/namespaces/{namespace}"
     spec = {"serviceAccountName": account, "containers": [{"name": "app", "image": "app"}]}
-    pod = {"metadata": {"generateName": "asked-"}, "spec": spec}
+    pod = {"metadata": {"generateName": "asked-", "labels": {"asked": ""}}, "spec": spec}
     listed = cluster.http.get(f"{place}/serviceaccounts/{account}").raise_for_status().json()
 
     def same() -> bool:

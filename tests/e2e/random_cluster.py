@@ -198,7 +198,7 @@ def lift_quotas(cluster: Cluster, planned: Plan) -> None:
             perform(cluster, [Act(Verb.DELETE, named(state.quota))])
             place = f"/api/v1/namespaces/{state.namespace}/pods"
             probe = {
-                "metadata": {"generateName": "asked-"},
+                "metadata": {"generateName": "asked-", "labels": {"asked": ""}},
                 "spec": {"containers": [{"name": "app", "image": "app"}]},
             }
             until(

@@ -24,7 +24,7 @@ _MANY = 2000
 _SHARED = 0.5
 _NOT_ASKED = {
     "name": "not-asked",
-    "expression": "!has(object.metadata.generateName) || object.metadata.generateName != 'asked-'",
+    "expression": "!has(object.metadata.labels) || !('asked' in object.metadata.labels)",
 }
 _UNDER_ADMISSION = "docker.io/library/"
 
