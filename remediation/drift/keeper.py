@@ -23,6 +23,22 @@ _SYNCHRONIZERS = (
 )
 _REFLECTS = "reflector.v1.k8s.emberstack.com/reflects"
 
+# Labels and annotations of what copies a Secret, or fills it from a store.
+_MARKS = {
+    "hnc.x-k8s.io/inherited-from": "HNC",
+    "generate.kyverno.io/policy-name": "Kyverno policy",
+    "generate.kyverno.io/clone-source": "Kyverno",
+    "replicator.v1.mittwald.de/replicated-from-version": "kubernetes-replicator",
+    "kubed.appscode.com/origin": "config-syncer",
+    "kubed.appscode.com/origin.name": "config-syncer",
+    "clustersecret.io/created-by": "ClusterSecret",
+    "secrets-store.csi.k8s.io/managed": "secrets-store-csi-driver",
+    "secrets.doppler.com/version": "Doppler",
+    "secrets.infisical.com/version": "Infisical",
+    "operator.1password.io/item-path": "1Password",
+    "management.cattle.io/project-scoped-secret-copy": "Rancher project",
+}
+_PATCHER = "imagepullsecret-patcher"
 _VAULT_OWNER = "secrets.hashicorp.com/vso-ownerRefUID"
 
 
@@ -46,6 +62,13 @@ def keeper_of(
         return "ExternalSecret"
     if source := annotations.get(_REFLECTS):
         return f"Reflector, from {source}"
+    marks = {**annotations, **labels}
+    for key, tool in _MARKS.items():
+        if key in marks:
+            named = key.endswith(("inherited-from", "policy-name"))
+            return f"{tool} {marks[key]}" if named else tool
+    if annotations.get("app.kubernetes.io/managed-by") == _PATCHER:
+        return _PATCHER
     # A remediation that replaces the Secret writes managed-by, and leaves the others.
     if _VAULT_OWNER in labels or "vault-secrets-operator" in (
         labels.get("app.kubernetes.io/name"),

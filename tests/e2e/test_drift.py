@@ -419,6 +419,12 @@ VAULT_LABEL: dict[str, Any] = {
 REFLECTED: dict[str, Any] = {
     "annotations": {"reflector.v1.k8s.emberstack.com/reflects": "infra/regcred"}
 }
+GENERATED: dict[str, Any] = {
+    "labels": {
+        "app.kubernetes.io/managed-by": "kyverno",
+        "generate.kyverno.io/policy-name": "sync-secrets",
+    }
+}
 RELEASE: dict[str, Any] = {
     "labels": {"app.kubernetes.io/managed-by": "Helm"},
     "annotations": {"meta.helm.sh/release-name": "shop"},
@@ -438,6 +444,8 @@ RELEASE: dict[str, Any] = {
         ("helm", False, RELEASE, "Helm release shop"),
         ("kustomize-controller", True, {}, "kustomize-controller"),
         ("terraform", True, {}, "terraform"),
+        ("kyverno-background-controller", False, GENERATED, "Kyverno policy sync-secrets"),
+        ("manager", False, {"labels": {"hnc.x-k8s.io/inherited-from": "org"}}, "HNC org"),
     ],
 )
 def test_a_secret_that_its_maker_writes_again_is_drift(
@@ -463,6 +471,45 @@ def test_a_secret_that_its_maker_writes_again_is_drift(
 
     check = owner.check(service)
     assert (check["verdict"], drift(check)) == ("safe", [])
+
+
+def test_a_secret_whose_maker_says_nothing_of_itself_is_in_doubt(
+    service: Service, owner: Owner
+) -> None:
+    """Until it writes the Secret with the login."""
+    owner.secret_by("pull-secret-sync", QUAY)
+    owner.update("kubectl-create").used().remediate(service, on_conflict="replace")
+
+    check = owner.check(service)
+
+    assert check["verdict"] == "unknown"
+    row = found(check, "W_DRIFT")
+    assert (row["severity"], row["doubt"]) == ("blocking", True)
+    assert "pull-secret-sync" in row["explanation"]
+
+    owner.secret_by("pull-secret-sync", QUAY | {"auths": QUAY["auths"] | RIGHT["auths"]})
+
+    assert owner.check(service)["verdict"] == "safe"
+
+
+@pytest.mark.parametrize(
+    ("manager", "apply", "meta", "hand"),
+    [
+        ("external-secrets", False, EXTERNAL, "kubectl-client-side-apply"),
+        ("manager", False, {}, "kubectl-edit"),
+        ("kustomize-controller", True, {"labels": {"app": "x"}}, "kubectl-edit"),
+    ],
+)
+def test_a_login_that_a_person_wrote_over_the_content_of_a_tool_is_in_doubt(
+    service: Service, owner: Owner, manager: str, apply: bool, meta: dict[str, Any], hand: str
+) -> None:
+    owner.secret_by(manager, QUAY, apply=apply, **meta)
+    owner.secret_by(hand, RIGHT)
+    owner.update("kubectl-create", "docker").used()
+
+    check = owner.check(service)
+
+    assert (check["verdict"], found(check, "W_DRIFT")["doubt"]) == ("unknown", True)
 
 
 def test_a_secret_of_a_synchronizer_that_holds_the_right_login_is_no_drift(

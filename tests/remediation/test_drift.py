@@ -173,6 +173,9 @@ def test_what_took_the_entry_out_once_does_it_again_until_its_own_value_has_it(
 
 EXTERNAL = Reference("ExternalSecret", "regcred", True)
 ESO = Holder("external-secrets", UPDATE)
+HNC = Holder("manager", UPDATE)
+EDIT = Holder("kubectl-edit", UPDATE)
+CLIENT_SIDE = Holder("kubectl-client-side-apply", UPDATE)
 
 
 @pytest.mark.parametrize(
@@ -188,10 +191,41 @@ ESO = Holder("external-secrets", UPDATE)
         ),
         (account((ESO, True), owners=(EXTERNAL,), secret=True), None, None, (NONE, "")),
         (
-            account((Holder("kubectl-edit", UPDATE), True), owners=(EXTERNAL,), secret=True),
+            account((EDIT, True), owners=(EXTERNAL,), secret=True),
             None,
             None,
-            (POSSIBLE, "ExternalSecret regcred"),
+            (Certainty.DOUBTFUL, "ExternalSecret regcred"),
+        ),
+        (
+            account((CLIENT_SIDE, True), owners=(EXTERNAL,), secret=True),
+            None,
+            True,
+            (Certainty.DOUBTFUL, "ExternalSecret regcred"),
+        ),
+        (account((CLIENT_SIDE, True), secret=True), None, True, (NONE, "")),
+        (
+            account((EDIT, True), (FLUX, False), secret=True),
+            None,
+            None,
+            (Certainty.DOUBTFUL, FLUX.manager),
+        ),
+        (
+            account((EDIT, True), (HNC, False), secret=True),
+            None,
+            None,
+            (Certainty.DOUBTFUL, "manager"),
+        ),
+        (
+            account((EDIT, True), secret=True),
+            Past("u", (HNC,)),
+            None,
+            (Certainty.DOUBTFUL, "manager"),
+        ),
+        (
+            account((OURS, True), secret=True),
+            Past("u", (HNC,)),
+            None,
+            (Certainty.DOUBTFUL, "manager"),
         ),
         (account((OURS, True), secret=True), Past("u", (FLUX,)), None, (CERTAIN, FLUX.manager)),
         (
@@ -226,6 +260,46 @@ def test_a_synchronizer_that_wrote_after_us_and_left_the_content_agrees_with_it(
 
     assert predict_secret(signals, Past("u", (ESO,)), manifest_holds=None).certainty is NONE
     assert predict_secret(signals, Past("u"), manifest_holds=None).certainty is CERTAIN
+
+
+@pytest.mark.parametrize(
+    ("described", "keeper"),
+    [
+        (Described(labels={"hnc.x-k8s.io/inherited-from": "org"}), "HNC org"),
+        (Described(labels={"generate.kyverno.io/policy-name": "sync"}), "Kyverno policy sync"),
+        (
+            Described(labels={"secrets-store.csi.k8s.io/managed": "true"}),
+            "secrets-store-csi-driver",
+        ),
+        (
+            Described(annotations={"replicator.v1.mittwald.de/replicated-from-version": "1"}),
+            "kubernetes-replicator",
+        ),
+        (
+            Described(annotations={"app.kubernetes.io/managed-by": "imagepullsecret-patcher"}),
+            "imagepullsecret-patcher",
+        ),
+    ],
+)
+def test_what_copies_a_secret_is_known_by_its_marks(described: Described, keeper: str) -> None:
+    found = predict_secret(
+        signals_of(described, [Manager(OURS, owns=True)], secret=True), None, manifest_holds=None
+    )
+
+    assert (found.certainty, found.by) == (CERTAIN, keeper)
+
+
+@pytest.mark.parametrize(("seconds", "certainty"), [(0, Certainty.DOUBTFUL), (2, NONE)])
+def test_a_tool_that_wrote_after_a_person_and_left_the_content_agrees_with_it(
+    seconds: int, certainty: Certainty
+) -> None:
+    entries = [
+        Manager(EDIT, owns=True, at=NOW),
+        Manager(HNC, owns=False, at=NOW + timedelta(seconds=seconds)),
+    ]
+    signals = signals_of(Described(), entries, secret=True)
+
+    assert predict_secret(signals, None, manifest_holds=None).certainty is certainty
 
 
 def test_metadata_that_tells_nothing_is_one_value() -> None:
