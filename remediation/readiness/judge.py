@@ -15,6 +15,7 @@ from remediation.readiness.conclusion import Conclusion
 from remediation.readiness.coverer import Coverer
 from remediation.readiness.futures import makers
 from remediation.readiness.judgement import Judgement
+from remediation.readiness.login_findings import lasting
 from remediation.readiness.proof import AdmissionProof, Question, RegistryProof
 from remediation.readiness.reduction import Reduction
 
@@ -65,7 +66,8 @@ class Judge(Reduction):
         """Return the judgement; `now` is what waivers are compared with."""
         for admission in admissions:
             self.add_admission(admission)
-        return Conclusion(self, proofs).judgement(now)
+        lasts = lasting(proofs, self.options.wanted, now)
+        return Conclusion(self, lasts).judgement(now)
 
     def _used(self) -> Iterator[tuple[str, tuple[str, ...], tuple[str, ...]]]:
         """Yield (namespace, names of Secrets, images) of all that uses the target in judged namespaces."""

@@ -1,13 +1,15 @@
 """Findings about logins that end by themselves: they are right now, and pods that start later find them worthless."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from remediation.readiness.call import Call
+from remediation.readiness.coverage import Wanted
 from remediation.readiness.finding import Finding, FindingClass, Severity
 from remediation.readiness.observation import Owner
 from remediation.readiness.options import Options
+from remediation.readiness.proof import RegistryProof
 from remediation.readiness.rows import Decision, rows
 from remediation.readiness.target import serves
 from remediation.short_lived import ShortLived, short_lived
@@ -28,6 +30,20 @@ def ending(options: Options, now: datetime) -> Iterator[Finding]:
         decision = Decision("", _judge(login, now))
         for finding in rows(options.cluster, "", owner, [decision]):
             yield replace(finding, ends_at=login.ends_at)
+
+
+def lasting(
+    proofs: Iterable[RegistryProof], wanted: Wanted, now: datetime
+) -> Iterator[RegistryProof]:
+    """Yield the proofs without those of logins of others that end by themselves within a day: they are worth nothing.
+
+    Of the credential's own logins `ending` tells.
+    """
+    own = {login for _, login in wanted.config.logins} if wanted.config else set()
+    for proof in proofs:
+        ends = () if proof.login in own else short_lived([(proof.repository, proof.login)])
+        if all(login.ends_at and login.ends_at > now + _SOON for login in ends):
+            yield proof
 
 
 def _judge(login: ShortLived, now: datetime) -> Call:

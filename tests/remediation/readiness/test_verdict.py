@@ -11,7 +11,7 @@ from remediation.docker_config import Login, parse_docker_config
 from remediation.readiness.coverage import Wanted
 from remediation.readiness.facts import ClusterFacts, Facts, NodeLogin, WaiverRule
 from remediation.readiness.finding import Coverage, FindingClass, Severity, Waiver
-from remediation.readiness.observation import Container, ContainerState, Owner
+from remediation.readiness.observation import Container, ContainerState, Owner, PullSecret
 from remediation.readiness.proof import Level, RegistryProof
 from remediation.readiness.request import overall
 from remediation.readiness.target import parse_target
@@ -19,6 +19,7 @@ from remediation.readiness.verdict import Verdict, summarise, verdict_of
 from remediation.registry.verdict import LoginAnswer
 from remediation.registry.verdict import Verdict as RegistryVerdict
 from tests.remediation.readiness.cluster import (
+    CONFIG,
     IMAGE,
     LOGIN,
     NOW,
@@ -29,6 +30,7 @@ from tests.remediation.readiness.cluster import (
     content,
     only,
 )
+from tests.remediation.test_short_lived import token
 
 ALWAYS = Container("main", IMAGE, pull_policy="Always", state=ContainerState.RUNNING, image_id="x")
 V = RegistryVerdict
@@ -175,6 +177,31 @@ def test_another_credential_covers_once_it_is_proven() -> None:
         Coverage.COVERED,
     )
     assert question.reference == "1"
+
+
+@pytest.mark.parametrize(
+    ("login", "covers"),
+    [
+        (Login("gitlab-ci-token", "x"), False),
+        (Login("any", "ghs_x"), False),
+        (Login("any", token({"exp": NOW.timestamp() + 30 * 60})), False),
+        (Login("any", token({"exp": NOW.timestamp() + -3600})), False),
+        (Login("any", token({"exp": NOW.timestamp() + 30 * 86400})), True),
+    ],
+)
+def test_another_credential_that_ends_within_a_day_covers_nothing(
+    login: Login, covers: bool
+) -> None:
+    cluster = Cluster().secrets(docker="ours").account("docker").workload("theirs")
+    cluster.judge.add_secret(PullSecret("team", "theirs", CONFIG, content((REGISTRY, login))))
+
+    asked = cluster.judge.questions()
+    proofs = [RegistryProof(question.repository, question.login, V.WORKS) for question in asked]
+
+    assert login in {proof.login for proof in proofs}
+    assert verdict_of(cluster.found(proofs=proofs)) is (
+        Verdict.SAFE if covers else Verdict.NOT_SAFE
+    )
 
 
 def test_logins_that_nobody_relies_on_are_not_asked_about() -> None:
