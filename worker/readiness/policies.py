@@ -26,8 +26,10 @@ _OF_REAL_PODS = re.compile(
     r"dryRun|userInfo|\brequest\.\??(?:name|options|uid)\b|\bauthorizer\b|\bobject\.\??metadata\.\??name\b"
     r"|ownerReferences|generateName|\"resourceNames\":\[\"|pod-template-(?:hash|generation)|controller-revision-hash"
     r"|controller-uid|job-name|completion-index|pod-index|statefulset\.kubernetes\.io|rollouts-pod-template-hash"
-    r"|\bspec\.\??(?:hostname|subdomain)\b"
+    r"|\bspec\.\??(?:hostname|subdomain|affinity|tolerations|nodeName)\b"
 )
+# The other way to name a field: `object['metadata']`.
+_INDEXED = re.compile(r"\[\s*'(\w+)'\s*\]")
 
 
 async def rewriters(lists: Lists, traces: Traces) -> AsyncIterator[Rewriter]:
@@ -102,7 +104,8 @@ def _policy(
 
 def _tells_pods_apart(spec: Mapping[str, Any]) -> bool:
     """Tell whether a policy or its binding may treat the pod of a dry run in another way than a controller's."""
-    return bool(_OF_REAL_PODS.search(msgspec.json.encode(spec).decode().replace('\\"', "'")))
+    text = msgspec.json.encode(spec).decode().replace('\\"', "'")
+    return bool(_OF_REAL_PODS.search(_INDEXED.sub(r".\1", text)))
 
 
 def _sees_pods(hook: Mapping[str, Any]) -> bool:
