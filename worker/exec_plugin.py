@@ -37,7 +37,7 @@ async def run(plugin: Mapping[str, Any], cluster: Mapping[str, Any]) -> dict[str
 
     Raises Unusable with the name of its command and the last words of its standard error, as far as they may be told.
     """
-    process = await _start(plugin, cluster)
+    process = await _started(plugin, cluster)
     output, said = bytearray(), bytearray()
     try:
         await _finish(process, output, said)
@@ -64,6 +64,19 @@ def _judged(code: int | None, output: bytes, plugin: Mapping[str, Any]) -> dict[
     if code:
         raise NotNow(_ended(code))
     return credential_of(output, plugin.get("apiVersion"))
+
+
+async def _started(
+    plugin: Mapping[str, Any], cluster: Mapping[str, Any]
+) -> asyncio.subprocess.Process:
+    """Start the plugin. Cancelled meanwhile, asyncio would end the plugin alone, and wait for all that it started."""
+    starting = asyncio.ensure_future(_start(plugin, cluster))
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        with suppress(Unusable):
+            await _end(await starting)
+        raise
 
 
 async def _start(
