@@ -47,6 +47,7 @@ class JudgeNode(Part):
         self._plain_http = plain_http
         self._stack = stack
         self._asked = 0
+        self._said: dict[_Question, list[str]] = {}
         self.pods = 0
         self.started = 0
 
@@ -87,15 +88,16 @@ class JudgeNode(Part):
         place = self._place([one.pod for one in asked])
         place.hold(secrets)
         answers: dict[_Question, Pull] = {}
+        self._said = {}
         # A busy kubelet drops events, so that an image without an answer is asked for once more.
         again = partial(node_copies.single, name="again")
         for copies in (node_copies.whole, node_copies.single, again):
             # What a whole pod does not come to, because something before it fails, a pod of its own does.
             left = [one for one in asked if (one.number, one.image) not in answers]
             answers |= self._told(place, copies(left, self._node.name, self._node.resting))
-        silent = [one.image for one in asked if (one.number, one.image) not in answers]
+        silent = [one for one in asked if (one.number, one.image) not in answers]
         if silent:
-            raise StartError(f"the node says nothing of {len(silent)} images, such as {silent[0]}")
+            raise StartError(self._silence(silent))
         return [PodPull(*key(one.pod), answers[one.number, one.image]) for one in asked]
 
     def restart(
@@ -137,6 +139,13 @@ class JudgeNode(Part):
             for image in one.images
         ]
 
+    def _silence(self, silent: Sequence[Asked]) -> str:
+        """Return what the node said, instead of what was asked, about the first of these."""
+        first = silent[0]
+        said = "; ".join(self._said.get((first.number, first.image), ())) or "no event"
+        pod = "/".join(key(first.pod))
+        return f"the node says nothing of {len(silent)} images, such as {first.image} of pod {pod}: {said}"
+
     def _place(self, pods: Sequence[Manifest]) -> Place:
         self._asked += 1
         return Place(self._cluster, f"asked-{self._asked}", pods)
@@ -145,6 +154,12 @@ class JudgeNode(Part):
         answers: dict[_Question, Pull] = {}
         for first in range(0, len(copies), _AT_ONCE):
             for copy, events in place.run(copies[first : first + _AT_ONCE], node_told.settled):
+                self._said |= {
+                    (copy.number, image): [
+                        f"{event['reason']}: {event['message']}" for event in events
+                    ]
+                    for image in copy.images
+                }
                 self.pods += 1
                 self.started += node_told.started(copy.body, events)
                 found = node_told.pulls(copy.body, events)

@@ -26,7 +26,7 @@ def why(cover: Cover) -> str:
         Coverage.POISONED: f"Secret '{name}' {detail}, and with it the kubelet pulls no image at all",
         Coverage.REFUSED: f"Secret '{name}' holds the credential, but the registry refuses it for this repository",
         Coverage.STALE: f"Secret '{name}' holds another login than the credential",
-        Coverage.OTHER: f"only Secret '{name}' has a login for it, and nobody proved that one, or it"
+        Coverage.OTHER: f"only Secret '{name}' has a login for it, and that login is not proven, or it"
         " ends by itself within a day",
         Coverage.KEY_MISMATCH: f"no key in the Secrets matches it (the nearest is '{detail}' in '{name}')"
         if detail

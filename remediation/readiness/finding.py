@@ -25,7 +25,7 @@ class Coverage(StrEnum):
     POISONED = "POISONED"  # one Secret is malformed: no image of the pod can be pulled
     REFUSED = "REFUSED"  # the right credential, and the registry refuses it for this repository
     STALE = "STALE"  # our Secret matches, with another login
-    OTHER = "OTHER"  # only logins of other Secrets match, and nobody proved them
+    OTHER = "OTHER"  # only logins of other Secrets match, and they are not proven
     KEY_MISMATCH = "KEY_MISMATCH"  # there are logins, none is for this image
     WRONG_TYPE = "WRONG_TYPE"
     MISSING = "MISSING"

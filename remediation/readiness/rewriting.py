@@ -38,20 +38,21 @@ def rewriting(
 
 
 def _of_engine(kept: Reduction, rewriter: Rewriter, makers: list[Maker]) -> Iterator[Finding]:
-    yield from _row(
-        kept,
-        Owner(rewriter.kind, rewriter.name),
-        Call(
-            FindingClass.W_OTHER,
-            Severity.BLOCKING,
-            "It writes imagePullSecrets, or changes whose list pods get, and a dry run of a pod need not show it: which"
-            f" Secrets the pods of {len(makers)} workloads will name cannot be seen.",
-            "see that what it writes has the login, then waive this with an owner and a date",
-            doubt=True,
-        ),
-        [_told(maker) for maker in makers],
-        rewriter.namespace,
+    why = (
+        "It writes imagePullSecrets, or changes whose list pods get, and a dry run of a pod need not show it: which"
+        f" Secrets the pods of {len(makers)} workloads will name cannot be seen."
     )
+    fix = "see that what it writes has the login, then waive this with an owner and a date"
+    yield from _doubt(kept, rewriter, why, fix, makers)
+
+
+def _doubt(
+    kept: Reduction, rewriter: Rewriter, why: str, fix: str, makers: Iterable[Maker]
+) -> Iterator[Finding]:
+    """Yield that it is not known what pods of these will name."""
+    call = Call(FindingClass.W_OTHER, Severity.BLOCKING, why, fix, doubt=True)
+    owner = Owner(rewriter.kind, rewriter.name)
+    yield from _row(kept, owner, call, [_told(maker) for maker in makers], rewriter.namespace)
 
 
 def _of_policy(kept: Reduction, rewriter: Rewriter, makers: list[Maker]) -> Iterator[Finding]:
@@ -65,19 +66,11 @@ def _of_policy(kept: Reduction, rewriter: Rewriter, makers: list[Maker]) -> Iter
     elif rewriter.takes_images:
         said = "It writes images that stand in other objects, which are not read"
     elif rewriter.sets_secrets and unasked:
-        yield from _row(
-            kept,
-            Owner(rewriter.kind, rewriter.name),
-            Call(
-                FindingClass.W_OTHER,
-                Severity.BLOCKING,
-                f"It writes imagePullSecrets into new pods: which Secrets those of {len(unasked)} workloads will name"
-                " cannot be seen from their templates and ServiceAccounts.",
-                _ASK,
-                doubt=True,
-            ),
-            [_told(maker) for maker in unasked],
+        why = (
+            f"It writes imagePullSecrets into new pods: which Secrets those of {len(unasked)} workloads will name"
+            " cannot be seen from their templates and ServiceAccounts."
         )
+        yield from _doubt(kept, rewriter, why, _ASK, unasked)
         return
     elif rewriter.sets_secrets and asked:
         said = "It writes imagePullSecrets into new pods"

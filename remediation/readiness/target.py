@@ -13,7 +13,7 @@ from remediation.registry_key import DOCKER_HUB_KEY, effective_key, is_docker_hu
 _TARGET = re.compile(
     r"((?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?\.?|\[[0-9a-f:.]+\])(?::[0-9]{1,20})?)(?:/([a-z0-9._/-]*))?"
 )
-# What makes it another host: a label before it, whoever knows its name, and a longer last label or one more behind it.
+# What makes it another host: a label before it, and a longer last label or one more behind it.
 _START_OF_HOST = r"(?<![a-z0-9])(?<![a-z0-9_*})\]]\.)(?<![a-z0-9})]-)"
 _END_OF_HOST = r"(?![a-z0-9]|[.-]+[a-z0-9])"
 _SEEN = 512  # characters on each side of a host

@@ -23,7 +23,6 @@ SYSCTLS = [Path("/proc/sys", one) for one in ("kernel/panic", "vm/overcommit_mem
 # A process that keeps a node until it is killed.
 KEEPER = """
 import sys, time
-from contextlib import suppress
 from pathlib import Path
 from controlplane.cluster import Cluster
 from controlplane.node import RealNode

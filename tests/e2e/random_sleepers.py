@@ -62,7 +62,7 @@ def _policy(kind: str) -> Manifest:
 
 
 def _named(setting: Setting) -> _Asleep:
-    """A custom resource of a kind that nobody knows names it, in one way or another."""
+    """A custom resource of an unknown kind names it, in one way or another."""
     ways: tuple[Manifest, ...] = (
         {"deployments": [{"name": _NAME}]},
         {"targets": [{"scaleTargetRef": _REFERENCE}]},
@@ -77,7 +77,7 @@ def _named(setting: Setting) -> _Asleep:
 
 
 def _noted(setting: Setting) -> _Asleep:
-    """A note of a tool that nobody knows."""
+    """A note of an unknown tool."""
     rng = setting.rng
     key = f"{rng.choice(_PARTS).lower()}.example.com/{rng.choice(_PARTS)}-{rng.choice(_PARTS)}"
     kind = rng.choice(["Deployment", "StatefulSet", "CronJob"])

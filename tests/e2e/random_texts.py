@@ -1,4 +1,4 @@
-"""Images that hide in texts: places in which they stand, and spellings in which nobody looks for them."""
+"""Images that hide in texts: places in which they stand, and spellings that are easy to miss."""
 
 from __future__ import annotations
 

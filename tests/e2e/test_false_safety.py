@@ -148,6 +148,7 @@ def define_kinds(cluster: Cluster) -> None:
 def test_nothing_that_is_called_covered_fails(tmp_path: Path) -> None:
     tallies = {mode: Tally(remembers=mode in REMEMBERING) for mode in MODES}
     heard = Heard()
+    print(f"\n{CLUSTERS} clusters, seed {SEED}")  # noqa: T201 -- also of a run that breaks off
     for first in range(0, CLUSTERS, BATCH):
         numbers = range(first, min(first + BATCH, CLUSTERS))
         with Stage.set(tmp_path / str(first)) as stage:

@@ -36,7 +36,7 @@ class Admission:
         self._forbidden = False
 
     async def ask(self, templates: Mapping[Place, bytes]) -> None:
-        """Tell the judges what would become of a pod of each template, and which nobody may ask about.
+        """Tell the judges what would become of a pod of each template, and which may not be asked about.
 
         Raises Fault if the cluster does not answer.
         """
@@ -57,7 +57,7 @@ class Admission:
                     judge.add_admission(replace(proof, namespace=namespace, kind=kind, name=name))
 
     def was_asked(self, namespace: str, template: bytes) -> bool:
-        """Tell whether there is an answer for a template; where nobody may ask, that is told already."""
+        """Tell whether there is an answer for a template; where asking is forbidden, that is told already."""
         return self._forbidden or _digest(namespace, _pod(template)) in self._known
 
     async def _ask(self, digest: bytes, place: Place, pod: Mapping[str, Any]) -> None:

@@ -248,7 +248,7 @@ def _waker_of_keda(meta: WireMeta) -> Waker:
     if replicas is not None:
         if not _NUMBER.fullmatch(replicas):
             return Waker(
-                f"{told} is paused at '{replicas}' replicas, which is no number", Wakes.MAYBE
+                f"{told} is paused at '{replicas}' replicas, which is not a number", Wakes.MAYBE
             )
         if int(replicas) > 0:
             return Waker(f"{told}, which is paused at {replicas} replicas, scales it to these")

@@ -128,7 +128,7 @@ class WireWorkload(msgspec.Struct, gc=False):
         )
 
     def _sleeper(self, kind: str, template: WireTemplate) -> Sleeper:
-        """Return what tells whether somebody else means it: only of what wants no pods is that asked."""
+        """Return what tells whether something else may set it again; only workloads that want no pods are asked."""
         meta = self.metadata
         labels = meta.labels or {}
         texts = (*labels.values(), *(meta.annotations or {}).values())

@@ -94,7 +94,7 @@ WROTE_ALL = {"template": True, "switch": True}
         ("Argo CD", [Applier("argocd-controller", applies=False, **WROTE_ALL)], False),
         ("Flux", [Applier("helm-controller", applies=True, **WROTE_ALL)], False),
         ("Helm release web", [Applier("Helm", applies=False, **WROTE_ALL)], False),
-        # Of somebody else, and without any record: the next sync may restore another.
+        # Of another tool, and without any record: the next sync may restore another.
         ("Argo CD", [Applier("kubectl-create", applies=False, **WROTE_ALL)], True),
         ("Argo CD", [Applier("kubectl-scale", applies=False, template=False, switch=True)], True),
         ("Helm release web", [Applier("helm", applies=False, template=True, switch=False)], True),
