@@ -74,12 +74,19 @@ def _pull(event: Manifest) -> Pull | None:
 
 
 def _without_image(pod: Manifest, told: Iterable[Manifest]) -> Iterator[Pull]:
-    """Yield what is said of containers that got no image, for reasons in which no image is named."""
+    """Yield what is said of containers that got no image, for reasons in which no image is named.
+
+    An image volume that is not there for such a reason is told of as a failure of the container that mounts it.
+    """
     named = {**_places(pod, "initContainers"), **_places(pod, "containers")}
+    volumes = [
+        one["image"]["reference"] for one in pod["spec"].get("volumes") or () if "image" in one
+    ]
     for event in told:
         image = named.get(event["involvedObject"].get("fieldPath", ""))
         if image and event["reason"] in ("Failed", "ErrImageNeverPull"):
-            yield Pull(image, PullOutcome.FAILED, event["message"])
+            for each in (image, *volumes):
+                yield Pull(each, PullOutcome.FAILED, event["message"])
 
 
 def _places(pod: Manifest, kind: str) -> dict[str, str]:

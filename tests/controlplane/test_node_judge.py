@@ -124,6 +124,8 @@ def pods(host: str) -> list[dict[str, Any]]:
         pod("only-init", image, "path", initContainers=[{"name": "i", "image": f"{host}/solo:1"}]),
         pod("volume", image, "exact", volumes=[volume]),
         pod("volume-fails", image, "path", volumes=[volume]),
+        pod("volume-poisoned", image, "poisoned", volumes=[volume]),
+        pod("init-poisoned", image, "poisoned", initContainers=first),
     ]
 
 
